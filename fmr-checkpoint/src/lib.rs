@@ -1,0 +1,1 @@
+//! Reads model checkpoints without executing anything they contain.

@@ -1,0 +1,72 @@
+use ndarray::{Array2, Array4, ArrayView2, ArrayView4};
+
+use crate::ComponentError;
+
+/// Vector-Jacobian product of a decode: takes d score / d images `[n, c, h, w]`, gives d score / d latents `[n, d]`.
+///
+/// Row i of the result depends on image i alone. Used at most once; dropping it unused frees what it holds.
+pub type LatentPullBack<'a> =
+    Box<dyn FnOnce(ArrayView4<'_, f32>) -> Result<Array2<f32>, ComponentError> + Send + 'a>;
+
+/// A named part of a latent row.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct LatentBlock {
+    /// Name, e.g. `z` for the one block of a VQGAN.
+    pub name: String,
+    /// Shape, slowest dimension first; `[channels, height, width]` for a feature map.
+    pub shape: Vec<usize>,
+    /// Index of the block's first value in the row.
+    pub offset: usize,
+}
+
+/// What a generator takes and gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GeneratorSpec {
+    /// Name for messages and reports.
+    pub name: String,
+    /// Shape `[channels, height, width]` of the images it encodes and decodes.
+    pub image: [usize; 3],
+    /// Layout of a latent row; blocks are contiguous and in order.
+    pub latent: Vec<LatentBlock>,
+}
+
+impl GeneratorSpec {
+    /// Number of values of one latent row.
+    pub fn latent_len(&self) -> usize {
+        self.latent
+            .iter()
+            .map(|b| b.shape.iter().product::<usize>())
+            .sum()
+    }
+}
+
+/// The image model g: maps images to latents and back, the latter differentiably (paper, section 3.2).
+///
+/// Both directions are pure and deterministic, and each sample's result depends on that sample alone. Images are
+/// `[n, c, h, w]` in `[0, 1]` of the shape that [`Generator::spec`] states; labels are class indices, one an image,
+/// which unconditional generators ignore.
+pub trait Generator: Send + Sync {
+    /// What this generator takes and gives.
+    fn spec(&self) -> &GeneratorSpec;
+
+    /// Latents `[n, d]` of the images.
+    fn encode(
+        &self,
+        images: ArrayView4<'_, f32>,
+        labels: &[usize],
+    ) -> Result<Array2<f32>, ComponentError>;
+
+    /// Images of the latents. Values may leave `[0, 1]`; the engine clamps.
+    fn decode(
+        &self,
+        latents: ArrayView2<'_, f32>,
+        labels: &[usize],
+    ) -> Result<Array4<f32>, ComponentError>;
+
+    /// Images of the latents, equal to [`Generator::decode`]'s, and the pull-back of that decode.
+    fn decode_with_pullback<'a>(
+        &'a self,
+        latents: ArrayView2<'_, f32>,
+        labels: &[usize],
+    ) -> Result<(Array4<f32>, LatentPullBack<'a>), ComponentError>;
+}

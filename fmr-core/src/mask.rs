@@ -1,0 +1,1 @@
+//! The sparse mask over latent dimensions.

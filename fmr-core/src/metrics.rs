@@ -1,0 +1,1 @@
+//! SA, PA, VR, FMR and their intervals.

@@ -1,0 +1,1 @@
+//! Algorithm 1 over an active set.

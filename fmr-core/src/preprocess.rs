@@ -1,0 +1,1 @@
+//! Linear image stages with exact pull-backs.

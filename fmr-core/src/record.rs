@@ -1,0 +1,79 @@
+use serde::{Deserialize, Serialize};
+
+/// How the search for one sample ended (`protocol`, section 2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The oracle refused the bare reconstruction; the original stands as the final image.
+    ReconstructionRejected,
+    /// The oracle refused the image of update `ended_at`; the image before it stands.
+    StoppedByOracle,
+    /// All updates were accepted.
+    BudgetReached,
+    /// The early-exit rule applied after update `ended_at`.
+    EarlyExit,
+    /// A score, gradient, latent or image was not finite, or a component failed, at update `ended_at`.
+    Failed,
+}
+
+/// One attempted update of one sample.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepRecord {
+    /// Number of the update, from 1.
+    pub t: usize,
+    /// Scorer's value before the update (on image t − 1).
+    pub score: f64,
+    /// Euclidean norm of the unmasked gradient of the score in the latent before the update.
+    pub gradient_norm: f64,
+    /// Oracle's probability of the true class on image t; absent where the update failed.
+    pub oracle_true: Option<f32>,
+    /// Oracle's class on image t; absent where the update failed.
+    pub oracle_class: Option<usize>,
+    /// Target's class on image t; absent where the update failed.
+    pub prediction: Option<usize>,
+    /// Whether the oracle's verdict let the update stand.
+    pub accepted: bool,
+}
+
+/// Everything the metrics and reports need of one evaluated sample. Images and latents are kept elsewhere.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SampleRecord {
+    /// Position of the sample in the evaluated subset, from 0.
+    pub index: usize,
+    /// Stable name of the sample in its data set, e.g. `test/00017`.
+    pub key: String,
+    /// True class.
+    pub label: usize,
+    /// Target's class on the original.
+    pub clean_prediction: usize,
+    /// Oracle's class on the original.
+    pub clean_oracle: usize,
+    /// Target's class on the reconstruction x̂0.
+    pub reconstruction_prediction: usize,
+    /// Oracle's class on the reconstruction x̂0.
+    pub reconstruction_oracle: usize,
+    /// Whether the oracle's verdict accepted the reconstruction.
+    pub reconstruction_accepted: bool,
+    /// Score of the reconstruction.
+    pub score0: f64,
+    /// Score of the final image.
+    pub final_score: f64,
+    /// Target's class on the final image.
+    pub final_prediction: usize,
+    /// Oracle's class on the final image.
+    pub final_oracle: usize,
+    /// How the search ended.
+    pub outcome: Outcome,
+    /// The refused, failed or exiting update, or the number of updates allowed; 0 for a refused reconstruction.
+    pub ended_at: usize,
+    /// Updates that the oracle accepted.
+    pub accepted_updates: usize,
+    /// Number of the accepted update whose image is final (0: the reconstruction); absent where the original stands.
+    pub final_from: Option<usize>,
+    /// Largest absolute change of any latent value between z0 and the final latent; 0 where none moved.
+    pub latent_moved: f64,
+    /// What failed, for [`Outcome::Failed`].
+    pub error: Option<String>,
+    /// The trace, one entry an attempted update.
+    pub steps: Vec<StepRecord>,
+}

@@ -1,0 +1,1 @@
+//! How an oracle's class scores become a verdict.
