@@ -1,0 +1,816 @@
+//! The operations that models are written with, as functions on tensors.
+
+use std::sync::{Arc, OnceLock};
+
+use burn::tensor::Tensor;
+
+use crate::kernels::attention::{AttentionShape, attention as attend, attention_gradients};
+use crate::kernels::conv::{self, ConvShape};
+use crate::kernels::gemm::{Start, View, gemm};
+pub use crate::kernels::norm::Activation;
+use crate::kernels::norm::{self, GroupShape};
+use crate::kernels::parallel::{Shared, for_each, for_parts, threads};
+use crate::kernels::simd::{sigmoid, vectorized};
+use crate::ops::{Host, HostOp, OpRef, Saved, apply};
+
+/// Stride and zero padding of a convolution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// Step, the same in both directions.
+    pub stride: usize,
+    /// Zeros before the first row, before the first column, after the last row, after the last column.
+    pub pad: [usize; 4],
+}
+
+impl Window {
+    /// The same padding on all sides.
+    pub fn same(stride: usize, pad: usize) -> Self {
+        Self {
+            stride,
+            pad: [pad; 4],
+        }
+    }
+}
+
+/// Weights reordered for the input gradient, computed at the first backward of a layer whose weights are frozen.
+pub type FlippedWeight = Arc<OnceLock<Vec<f32>>>;
+
+#[derive(Debug)]
+struct Conv2d {
+    window: Window,
+    relu: bool,
+    bias: bool,
+    flipped: Option<FlippedWeight>,
+}
+
+impl Conv2d {
+    fn shape(&self, x: &[usize], w: &[usize]) -> ConvShape {
+        assert!(
+            x.len() == 4 && w.len() == 4 && x[1] == w[1],
+            "convolution of {x:?} with weights {w:?}"
+        );
+        ConvShape {
+            cin: x[1],
+            cout: w[0],
+            input: [x[2], x[3]],
+            kernel: [w[2], w[3]],
+            stride: self.window.stride,
+            pad: self.window.pad,
+        }
+    }
+}
+
+impl HostOp for Conv2d {
+    fn forward(&self, [x, w, b]: [Host<'_>; 3]) -> (Vec<f32>, Vec<usize>) {
+        let s = self.shape(x.shape, w.shape);
+        let [h, wd] = s.output();
+        let mut y = vec![0.0; x.shape[0] * s.cout * h * wd];
+        conv::forward(
+            &s,
+            x.shape[0],
+            x.data,
+            w.data,
+            self.bias.then_some(b.data),
+            self.relu,
+            &mut y,
+        );
+        (y, vec![x.shape[0], s.cout, h, wd])
+    }
+
+    fn saves(&self, needs: [bool; 3]) -> Saved {
+        // The input's shape is needed even where its values are not; a clone of a tensor is a reference.
+        Saved {
+            inputs: [true, true, false],
+            output: self.relu && needs.contains(&true),
+        }
+    }
+
+    fn backward(
+        &self,
+        [x, w, _]: [Host<'_>; 3],
+        y: Host<'_>,
+        dy: Host<'_>,
+        needs: [bool; 3],
+    ) -> [Option<Vec<f32>>; 3] {
+        let s = self.shape(x.shape, w.shape);
+        let n = x.shape[0];
+        let cut: Vec<f32>;
+        let dy = if self.relu {
+            cut = y
+                .data
+                .iter()
+                .zip(dy.data)
+                .map(|(y, d)| if *y > 0.0 { *d } else { 0.0 })
+                .collect();
+            &cut[..]
+        } else {
+            dy.data
+        };
+        let dx = needs[0].then(|| {
+            let mut dx = vec![0.0; x.shape.iter().product()];
+            if conv::uses_flipped_weight(&s) {
+                let fresh = OnceLock::new();
+                let flipped = self.flipped.as_deref().unwrap_or(&fresh);
+                let weight = flipped.get_or_init(|| conv::flip_weight(&s, w.data));
+                conv::input_gradient(&s, n, dy, weight, &mut dx);
+            } else {
+                conv::input_gradient(&s, n, dy, w.data, &mut dx);
+            }
+            dx
+        });
+        let dw = needs[1].then(|| {
+            let mut dw = vec![0.0; w.data.len()];
+            conv::weight_gradient(&s, n, x.data, dy, &mut dw);
+            dw
+        });
+        let db = (self.bias && needs[2]).then(|| {
+            let [h, wd] = s.output();
+            let mut db = vec![0.0; s.cout];
+            conv::bias_gradient(s.cout, h * wd, dy, &mut db);
+            db
+        });
+        [dx, dw, db]
+    }
+}
+
+/// Cross-correlation of `x [n, c, h, w]` with `weight [o, c, kh, kw]`, plus `bias [o]`, then max(0, ·) where `relu`.
+///
+/// `flipped` is the layer's cache if its weights never change.
+pub fn conv2d(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    window: Window,
+    relu: bool,
+    flipped: Option<FlippedWeight>,
+) -> Tensor<4> {
+    let op = Conv2d {
+        window,
+        relu,
+        bias: bias.is_some(),
+        flipped,
+    };
+    apply(x, Some(weight), bias, Arc::new(op))
+}
+
+#[derive(Debug)]
+struct Linear {
+    bias: bool,
+}
+
+impl HostOp for Linear {
+    fn forward(&self, [x, w, b]: [Host<'_>; 3]) -> (Vec<f32>, Vec<usize>) {
+        let (k, o) = (w.shape[0], w.shape[1]);
+        let rows = x.data.len() / k;
+        let mut y = vec![0.0; rows * o];
+        if self.bias {
+            y.chunks_exact_mut(o)
+                .for_each(|row| row.copy_from_slice(b.data));
+        }
+        let start = if self.bias {
+            Start::Accumulate
+        } else {
+            Start::Zero
+        };
+        by_rows(rows, o, &mut y, |first, count, y| {
+            gemm(
+                count,
+                o,
+                k,
+                View::rows(&x.data[first * k..], k),
+                w.data,
+                o,
+                y,
+                o,
+                start,
+            );
+        });
+        let mut shape = x.shape.to_vec();
+        if let Some(last) = shape.last_mut() {
+            *last = o;
+        }
+        (y, shape)
+    }
+
+    fn saves(&self, needs: [bool; 3]) -> Saved {
+        Saved {
+            inputs: [needs[1], true, false],
+            output: false,
+        }
+    }
+
+    fn backward(
+        &self,
+        [x, w, _]: [Host<'_>; 3],
+        _: Host<'_>,
+        dy: Host<'_>,
+        needs: [bool; 3],
+    ) -> [Option<Vec<f32>>; 3] {
+        let (k, o) = (w.shape[0], w.shape[1]);
+        let rows = dy.data.len() / o;
+        let dx = needs[0].then(|| {
+            let mut transposed = vec![0.0; w.data.len()];
+            for (i, row) in w.data.chunks_exact(o).enumerate() {
+                for (j, v) in row.iter().enumerate() {
+                    transposed[j * k + i] = *v;
+                }
+            }
+            let mut dx = vec![0.0; rows * k];
+            by_rows(rows, k, &mut dx, |first, count, dx| {
+                gemm(
+                    count,
+                    k,
+                    o,
+                    View::rows(&dy.data[first * o..], o),
+                    &transposed,
+                    k,
+                    dx,
+                    k,
+                    Start::Zero,
+                );
+            });
+            dx
+        });
+        let dw = needs[1].then(|| {
+            let mut dw = vec![0.0; w.data.len()];
+            by_rows(k, o, &mut dw, |first, count, dw| {
+                let a = View {
+                    data: &x.data[first..],
+                    row: 1,
+                    col: k,
+                };
+                gemm(count, o, rows, a, dy.data, o, dw, o, Start::Zero);
+            });
+            dw
+        });
+        let db = (self.bias && needs[2]).then(|| {
+            let mut db = vec![0.0; o];
+            for row in dy.data.chunks_exact(o) {
+                db.iter_mut().zip(row).for_each(|(d, v)| *d += v);
+            }
+            db
+        });
+        [dx, dw, db]
+    }
+}
+
+/// Shares the rows of a matrix among the threads.
+fn by_rows(
+    rows: usize,
+    width: usize,
+    out: &mut [f32],
+    f: impl Fn(usize, usize, &mut [f32]) + Sync + Send,
+) {
+    let share = rows.div_ceil(threads()).max(8);
+    let shared = Shared::new(out);
+    for_each(rows.div_ceil(share), |i| {
+        let first = i * share;
+        let count = share.min(rows - first);
+        // SAFETY: each task has its own rows.
+        f(first, count, unsafe {
+            shared.slice(first * width, count * width)
+        });
+    });
+}
+
+/// `x [.., k] · weight [k, o] + bias [o]`.
+pub fn linear<const D: usize>(
+    x: Tensor<D>,
+    weight: Tensor<2>,
+    bias: Option<Tensor<1>>,
+) -> Tensor<D> {
+    let op = Linear {
+        bias: bias.is_some(),
+    };
+    apply(x, Some(weight), bias, Arc::new(op))
+}
+
+#[derive(Debug)]
+struct GroupNorm {
+    groups: usize,
+    eps: f32,
+    activation: Activation,
+}
+
+impl GroupNorm {
+    fn shape(&self, x: &[usize]) -> GroupShape {
+        GroupShape {
+            channels: x[1],
+            positions: x[2..].iter().product(),
+            groups: self.groups,
+            eps: self.eps,
+        }
+    }
+}
+
+impl HostOp for GroupNorm {
+    fn forward(&self, [x, g, b]: [Host<'_>; 3]) -> (Vec<f32>, Vec<usize>) {
+        let mut y = vec![0.0; x.data.len()];
+        norm::group_norm(
+            &self.shape(x.shape),
+            x.data,
+            g.data,
+            b.data,
+            self.activation,
+            &mut y,
+        );
+        (y, x.shape.to_vec())
+    }
+
+    fn saves(&self, _: [bool; 3]) -> Saved {
+        Saved {
+            inputs: [true; 3],
+            output: false,
+        }
+    }
+
+    fn backward(
+        &self,
+        [x, g, b]: [Host<'_>; 3],
+        _: Host<'_>,
+        dy: Host<'_>,
+        needs: [bool; 3],
+    ) -> [Option<Vec<f32>>; 3] {
+        let s = self.shape(x.shape);
+        let dx = needs[0].then(|| {
+            let mut dx = vec![0.0; x.data.len()];
+            norm::group_norm_input_gradient(
+                &s,
+                x.data,
+                g.data,
+                b.data,
+                self.activation,
+                dy.data,
+                &mut dx,
+            );
+            dx
+        });
+        if !needs[1] && !needs[2] {
+            return [dx, None, None];
+        }
+        let (dg, db) = norm::group_norm_parameter_gradients(
+            &s,
+            x.data,
+            g.data,
+            b.data,
+            self.activation,
+            dy.data,
+        );
+        [dx, Some(dg), Some(db)]
+    }
+}
+
+/// Group normalisation of `x [n, c, h, w]` with scale and shift `[c]`, followed by an activation.
+pub fn group_norm(
+    x: Tensor<4>,
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+    groups: usize,
+    eps: f32,
+    activation: Activation,
+) -> Tensor<4> {
+    apply(
+        x,
+        Some(gamma),
+        Some(beta),
+        Arc::new(GroupNorm {
+            groups,
+            eps,
+            activation,
+        }),
+    )
+}
+
+#[derive(Debug)]
+struct LayerNorm {
+    eps: f32,
+}
+
+impl HostOp for LayerNorm {
+    fn forward(&self, [x, g, b]: [Host<'_>; 3]) -> (Vec<f32>, Vec<usize>) {
+        let mut y = vec![0.0; x.data.len()];
+        for_parts(&mut y, g.data.len(), |at, y| {
+            norm::layer_norm(self.eps, &x.data[at..at + y.len()], g.data, b.data, y);
+        });
+        (y, x.shape.to_vec())
+    }
+
+    fn saves(&self, _: [bool; 3]) -> Saved {
+        Saved {
+            inputs: [true, true, false],
+            output: false,
+        }
+    }
+
+    fn backward(
+        &self,
+        [x, g, _]: [Host<'_>; 3],
+        _: Host<'_>,
+        dy: Host<'_>,
+        _: [bool; 3],
+    ) -> [Option<Vec<f32>>; 3] {
+        let (dx, dg, db) = norm::layer_norm_gradients(self.eps, x.data, g.data, dy.data);
+        [Some(dx), Some(dg), Some(db)]
+    }
+}
+
+/// Normalisation over the last dimension with scale and shift of its size.
+pub fn layer_norm<const D: usize>(
+    x: Tensor<D>,
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+    eps: f32,
+) -> Tensor<D> {
+    apply(x, Some(gamma), Some(beta), Arc::new(LayerNorm { eps }))
+}
+
+#[derive(Debug)]
+struct BatchNorm {
+    eps: f32,
+    activation: Activation,
+}
+
+impl HostOp for BatchNorm {
+    fn forward(&self, [x, g, b]: [Host<'_>; 3]) -> (Vec<f32>, Vec<usize>) {
+        let mut y = vec![0.0; x.data.len()];
+        let positions = x.shape[2..].iter().product();
+        norm::batch_norm(
+            x.shape[1],
+            positions,
+            self.eps,
+            x.data,
+            g.data,
+            b.data,
+            self.activation,
+            &mut y,
+        );
+        (y, x.shape.to_vec())
+    }
+
+    fn saves(&self, _: [bool; 3]) -> Saved {
+        Saved {
+            inputs: [true; 3],
+            output: false,
+        }
+    }
+
+    fn backward(
+        &self,
+        [x, g, b]: [Host<'_>; 3],
+        _: Host<'_>,
+        dy: Host<'_>,
+        _: [bool; 3],
+    ) -> [Option<Vec<f32>>; 3] {
+        let positions = x.shape[2..].iter().product();
+        let (dx, dg, db) = norm::batch_norm_gradients(
+            x.shape[1],
+            positions,
+            self.eps,
+            x.data,
+            g.data,
+            b.data,
+            self.activation,
+            dy.data,
+        );
+        [Some(dx), Some(dg), Some(db)]
+    }
+}
+
+/// Batch normalisation of `x [n, c, h, w]` with the batch's own statistics (training only), followed by an activation.
+pub fn batch_norm(
+    x: Tensor<4>,
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+    eps: f32,
+    activation: Activation,
+) -> Tensor<4> {
+    apply(
+        x,
+        Some(gamma),
+        Some(beta),
+        Arc::new(BatchNorm { eps, activation }),
+    )
+}
+
+#[derive(Debug)]
+struct Attention {
+    heads: usize,
+    causal: bool,
+}
+
+impl Attention {
+    fn shape(&self, q: &[usize], k: &[usize]) -> AttentionShape {
+        AttentionShape {
+            n: q[0],
+            queries: q[1],
+            keys: k[1],
+            width: q[2],
+            heads: self.heads,
+            causal: self.causal,
+        }
+    }
+}
+
+impl HostOp for Attention {
+    fn forward(&self, [q, k, v]: [Host<'_>; 3]) -> (Vec<f32>, Vec<usize>) {
+        let mut y = vec![0.0; q.data.len()];
+        attend(
+            &self.shape(q.shape, k.shape),
+            q.data,
+            k.data,
+            v.data,
+            &mut y,
+        );
+        (y, q.shape.to_vec())
+    }
+
+    fn saves(&self, _: [bool; 3]) -> Saved {
+        Saved {
+            inputs: [true; 3],
+            output: false,
+        }
+    }
+
+    fn backward(
+        &self,
+        [q, k, v]: [Host<'_>; 3],
+        _: Host<'_>,
+        dy: Host<'_>,
+        _: [bool; 3],
+    ) -> [Option<Vec<f32>>; 3] {
+        let (dq, dk, dv) = attention_gradients(
+            &self.shape(q.shape, k.shape),
+            q.data,
+            k.data,
+            v.data,
+            dy.data,
+        );
+        [Some(dq), Some(dk), Some(dv)]
+    }
+}
+
+/// Multi-head attention of `q [n, l, w]` over `k`, `v` `[n, s, w]`; heads are contiguous slices of w, scale 1/√(w/heads).
+pub fn attention(
+    q: Tensor<3>,
+    k: Tensor<3>,
+    v: Tensor<3>,
+    heads: usize,
+    causal: bool,
+) -> Tensor<3> {
+    apply(q, Some(k), Some(v), Arc::new(Attention { heads, causal }))
+}
+
+/// Activations that stand alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pointwise {
+    /// max(0, x).
+    Relu,
+    /// x · sigmoid(1.702 x), OpenAI CLIP's.
+    QuickGelu,
+    /// x · Φ(x), exact.
+    Gelu,
+    /// x · sigmoid(x).
+    Silu,
+    /// x where x > 0, else 0.2 x; for discriminators.
+    LeakyRelu,
+}
+
+impl Pointwise {
+    #[inline(always)]
+    fn value(self, x: f32) -> f32 {
+        match self {
+            Self::Relu => x.max(0.0),
+            Self::QuickGelu => x * sigmoid(1.702 * x),
+            Self::Gelu => x * normal_cdf(x),
+            Self::Silu => x * sigmoid(x),
+            Self::LeakyRelu => {
+                if x > 0.0 {
+                    x
+                } else {
+                    0.2 * x
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn slope(self, x: f32) -> f32 {
+        match self {
+            Self::Relu => f32::from(u8::from(x > 0.0)),
+            Self::QuickGelu => {
+                let s = sigmoid(1.702 * x);
+                s * (1.0 + 1.702 * x * (1.0 - s))
+            }
+            Self::Gelu => normal_cdf(x) + x * crate::kernels::simd::exp(-0.5 * x * x) * 0.398_942_3,
+            Self::Silu => {
+                let s = sigmoid(x);
+                s * (1.0 + x * (1.0 - s))
+            }
+            Self::LeakyRelu => {
+                if x > 0.0 {
+                    1.0
+                } else {
+                    0.2
+                }
+            }
+        }
+    }
+}
+
+/// Standard normal distribution function through erf (W. J. Cody's rational approximations would be overkill at f32:
+/// the Abramowitz–Stegun 7.1.26 form is accurate to 1.5e-7 only, so erf is summed in double precision).
+#[inline(always)]
+fn normal_cdf(x: f32) -> f32 {
+    let z = f64::from(x) * std::f64::consts::FRAC_1_SQRT_2;
+    let t = 1.0 / (1.0 + 0.5 * z.abs());
+    // Chebyshev fit of erfc, fractional error below 1.2e-7 everywhere (Numerical Recipes, section 6.2).
+    let poly = -z * z - 1.265_512_23
+        + t * (1.000_023_68
+            + t * (0.374_091_96
+                + t * (0.096_784_18
+                    + t * (-0.186_288_06
+                        + t * (0.278_868_07
+                            + t * (-1.135_203_98
+                                + t * (1.488_515_87 + t * (-0.822_152_23 + t * 0.170_872_77))))))));
+    let erfc = t * poly.exp();
+    let cdf = if z >= 0.0 {
+        1.0 - 0.5 * erfc
+    } else {
+        0.5 * erfc
+    };
+    cdf as f32
+}
+
+impl HostOp for Pointwise {
+    fn forward(&self, [x, ..]: [Host<'_>; 3]) -> (Vec<f32>, Vec<usize>) {
+        let kind = *self;
+        let mut y = vec![0.0; x.data.len()];
+        for_parts(&mut y, 1, |at, y| {
+            let x = &x.data[at..at + y.len()];
+            vectorized(|| y.iter_mut().zip(x).for_each(|(y, x)| *y = kind.value(*x)));
+        });
+        (y, x.shape.to_vec())
+    }
+
+    fn saves(&self, _: [bool; 3]) -> Saved {
+        Saved {
+            inputs: [true, false, false],
+            output: false,
+        }
+    }
+
+    fn backward(
+        &self,
+        [x, ..]: [Host<'_>; 3],
+        _: Host<'_>,
+        dy: Host<'_>,
+        _: [bool; 3],
+    ) -> [Option<Vec<f32>>; 3] {
+        let kind = *self;
+        let mut dx = vec![0.0; x.data.len()];
+        for_parts(&mut dx, 1, |at, dx| {
+            let (x, dy) = (&x.data[at..at + dx.len()], &dy.data[at..at + dx.len()]);
+            vectorized(|| {
+                for ((g, x), d) in dx.iter_mut().zip(x).zip(dy) {
+                    *g = d * kind.slope(*x);
+                }
+            });
+        });
+        [Some(dx), None, None]
+    }
+}
+
+/// An elementwise activation.
+pub fn pointwise<const D: usize>(x: Tensor<D>, kind: Pointwise) -> Tensor<D> {
+    let op: OpRef = Arc::new(kind);
+    apply::<D, 1, 1, D>(x, None, None, op)
+}
+
+#[derive(Debug)]
+struct Upsample2;
+
+impl HostOp for Upsample2 {
+    fn forward(&self, [x, ..]: [Host<'_>; 3]) -> (Vec<f32>, Vec<usize>) {
+        let (h, w) = (x.shape[2], x.shape[3]);
+        let mut y = vec![0.0; x.data.len() * 4];
+        for_parts(&mut y, 4 * h * w, |at, y| {
+            for (i, row) in x.data[at / 4..(at + y.len()) / 4]
+                .chunks_exact(w)
+                .enumerate()
+            {
+                let (first, second) = y[i * 4 * w..(i + 1) * 4 * w].split_at_mut(2 * w);
+                for (pair, v) in first.chunks_exact_mut(2).zip(row) {
+                    pair.fill(*v);
+                }
+                second.copy_from_slice(first);
+            }
+        });
+        (y, vec![x.shape[0], x.shape[1], 2 * h, 2 * w])
+    }
+
+    fn saves(&self, _: [bool; 3]) -> Saved {
+        Saved {
+            inputs: [false; 3],
+            output: false,
+        }
+    }
+
+    fn backward(
+        &self,
+        _: [Host<'_>; 3],
+        _: Host<'_>,
+        dy: Host<'_>,
+        _: [bool; 3],
+    ) -> [Option<Vec<f32>>; 3] {
+        let w = dy.shape[3] / 2;
+        let mut dx = vec![0.0; dy.data.len() / 4];
+        for_parts(&mut dx, w, |at, dx| {
+            for (i, row) in dx.chunks_exact_mut(w).enumerate() {
+                let rows = &dy.data[4 * at + i * 4 * w..][..4 * w];
+                let (first, second) = rows.split_at(2 * w);
+                for ((d, a), b) in row
+                    .iter_mut()
+                    .zip(first.chunks_exact(2))
+                    .zip(second.chunks_exact(2))
+                {
+                    *d = (a[0] + a[1]) + (b[0] + b[1]);
+                }
+            }
+        });
+        [Some(dx), None, None]
+    }
+}
+
+/// Each pixel becomes a 2×2 block.
+pub fn upsample2(x: Tensor<4>) -> Tensor<4> {
+    apply::<4, 1, 1, 4>(x, None, None, Arc::new(Upsample2))
+}
+
+#[derive(Debug)]
+struct AveragePool {
+    size: usize,
+}
+
+impl HostOp for AveragePool {
+    fn forward(&self, [x, ..]: [Host<'_>; 3]) -> (Vec<f32>, Vec<usize>) {
+        let k = self.size;
+        let (h, w) = (x.shape[2] / k, x.shape[3] / k);
+        let scale = 1.0 / (k * k) as f32;
+        let mut y = vec![0.0; x.shape[0] * x.shape[1] * h * w];
+        for (plane, source) in y
+            .chunks_exact_mut((h * w).max(1))
+            .zip(x.data.chunks_exact(x.shape[2] * x.shape[3]))
+        {
+            for (i, v) in plane.iter_mut().enumerate() {
+                let at = i / w * k * x.shape[3] + i % w * k;
+                *v = (0..k)
+                    .map(|r| source[at + r * x.shape[3]..][..k].iter().sum::<f32>())
+                    .sum::<f32>()
+                    * scale;
+            }
+        }
+        (y, vec![x.shape[0], x.shape[1], h, w])
+    }
+
+    fn saves(&self, _: [bool; 3]) -> Saved {
+        // For its shape only.
+        Saved {
+            inputs: [true, false, false],
+            output: false,
+        }
+    }
+
+    fn backward(
+        &self,
+        [x, ..]: [Host<'_>; 3],
+        _: Host<'_>,
+        dy: Host<'_>,
+        _: [bool; 3],
+    ) -> [Option<Vec<f32>>; 3] {
+        let k = self.size;
+        let (h, w) = (dy.shape[2], dy.shape[3]);
+        let scale = 1.0 / (k * k) as f32;
+        let mut dx = vec![0.0; x.shape.iter().product()];
+        for (target, plane) in dx
+            .chunks_exact_mut(x.shape[2] * x.shape[3])
+            .zip(dy.data.chunks_exact((h * w).max(1)))
+        {
+            for (i, v) in plane.iter().enumerate() {
+                let at = i / w * k * x.shape[3] + i % w * k;
+                for r in 0..k {
+                    target[at + r * x.shape[3]..][..k].fill(v * scale);
+                }
+            }
+        }
+        [Some(dx), None, None]
+    }
+}
+
+/// Mean of `size × size` blocks of `x [n, c, h, w]`; a remainder at the bottom and right is dropped.
+pub fn average_pool(x: Tensor<4>, size: usize) -> Tensor<4> {
+    if size == 1 {
+        return x;
+    }
+    apply::<4, 1, 1, 4>(x, None, None, Arc::new(AveragePool { size }))
+}

@@ -1,0 +1,216 @@
+//! Vector lanes and run-time choice of the instruction set.
+//!
+//! Every kernel computes each output as one chain of fused multiply-adds in a fixed order, so that AVX-512 and AVX2
+//! give the same bits; only the portable fallback, which has no fused operation, may differ in the last ones.
+
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::{
+    __m256, __m512, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps, _mm256_storeu_ps,
+    _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_storeu_ps,
+};
+
+/// Widest vector of any instruction set, in floats; scratch panels are padded to it.
+pub const MAX_LANES: usize = 16;
+
+/// A vector of `N` floats.
+///
+/// # Safety
+/// All methods may only be called where the instruction set of the type is available; `load` and `store` need `N`
+/// readable or writable floats at the pointer.
+pub unsafe trait Lanes: Copy {
+    /// Number of floats.
+    const N: usize;
+    /// All lanes equal to `x`.
+    ///
+    /// # Safety
+    /// See the trait.
+    unsafe fn splat(x: f32) -> Self;
+    /// Unaligned load.
+    ///
+    /// # Safety
+    /// See the trait.
+    unsafe fn load(p: *const f32) -> Self;
+    /// Unaligned store.
+    ///
+    /// # Safety
+    /// See the trait.
+    unsafe fn store(self, p: *mut f32);
+    /// `self * b + c`.
+    ///
+    /// # Safety
+    /// See the trait.
+    unsafe fn mul_add(self, b: Self, c: Self) -> Self;
+}
+
+#[cfg(target_arch = "x86_64")]
+// SAFETY: thin wrappers; the contract is the trait's.
+unsafe impl Lanes for __m512 {
+    const N: usize = 16;
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> Self {
+        // SAFETY: the caller guarantees AVX-512F.
+        unsafe { _mm512_set1_ps(x) }
+    }
+    #[inline(always)]
+    unsafe fn load(p: *const f32) -> Self {
+        // SAFETY: the caller guarantees AVX-512F and 16 readable floats.
+        unsafe { _mm512_loadu_ps(p) }
+    }
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32) {
+        // SAFETY: the caller guarantees AVX-512F and 16 writable floats.
+        unsafe { _mm512_storeu_ps(p, self) }
+    }
+    #[inline(always)]
+    unsafe fn mul_add(self, b: Self, c: Self) -> Self {
+        // SAFETY: the caller guarantees AVX-512F.
+        unsafe { _mm512_fmadd_ps(self, b, c) }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+// SAFETY: thin wrappers; the contract is the trait's.
+unsafe impl Lanes for __m256 {
+    const N: usize = 8;
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> Self {
+        // SAFETY: the caller guarantees AVX2 and FMA.
+        unsafe { _mm256_set1_ps(x) }
+    }
+    #[inline(always)]
+    unsafe fn load(p: *const f32) -> Self {
+        // SAFETY: the caller guarantees AVX2 and 8 readable floats.
+        unsafe { _mm256_loadu_ps(p) }
+    }
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32) {
+        // SAFETY: the caller guarantees AVX2 and 8 writable floats.
+        unsafe { _mm256_storeu_ps(p, self) }
+    }
+    #[inline(always)]
+    unsafe fn mul_add(self, b: Self, c: Self) -> Self {
+        // SAFETY: the caller guarantees AVX2 and FMA.
+        unsafe { _mm256_fmadd_ps(self, b, c) }
+    }
+}
+
+/// Eight floats in plain Rust, for machines without AVX2.
+#[derive(Clone, Copy)]
+pub struct Portable([f32; 8]);
+
+// SAFETY: needs no instruction set; pointers as the trait says.
+unsafe impl Lanes for Portable {
+    const N: usize = 8;
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> Self {
+        Self([x; 8])
+    }
+    #[inline(always)]
+    unsafe fn load(p: *const f32) -> Self {
+        // SAFETY: the caller guarantees 8 readable floats; arrays of floats have the alignment of a float.
+        Self(unsafe { p.cast::<[f32; 8]>().read_unaligned() })
+    }
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32) {
+        // SAFETY: the caller guarantees 8 writable floats.
+        unsafe { p.cast::<[f32; 8]>().write_unaligned(self.0) }
+    }
+    #[inline(always)]
+    unsafe fn mul_add(self, b: Self, mut c: Self) -> Self {
+        for i in 0..8 {
+            c.0[i] += self.0[i] * b.0[i];
+        }
+        c
+    }
+}
+
+/// Instruction sets that the kernels know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isa {
+    /// 512-bit vectors.
+    Avx512,
+    /// 256-bit vectors with fused multiply-add.
+    Avx2,
+    /// Plain Rust.
+    Portable,
+}
+
+/// The best instruction set of this machine; `FMR_ISA=avx2|portable` asks for a lesser one.
+pub fn isa() -> Isa {
+    static ISA: std::sync::OnceLock<Isa> = std::sync::OnceLock::new();
+    *ISA.get_or_init(|| {
+        let asked = std::env::var("FMR_ISA").unwrap_or_default();
+        #[cfg(target_arch = "x86_64")]
+        {
+            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            if avx2 && is_x86_feature_detected!("avx512f") && asked.is_empty() {
+                return Isa::Avx512;
+            }
+            if avx2 && asked != "portable" {
+                return Isa::Avx2;
+            }
+        }
+        let _ = asked;
+        Isa::Portable
+    })
+}
+
+/// Runs plain loops compiled for the best instruction set, so that the compiler vectorises them accordingly.
+///
+/// `f` should be an `#[inline(always)]` closure over slices.
+#[inline]
+pub fn vectorized<R>(f: impl FnOnce() -> R) -> R {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
+        fn with_avx512<R>(f: impl FnOnce() -> R) -> R {
+            f()
+        }
+        #[target_feature(enable = "avx2,fma")]
+        fn with_avx2<R>(f: impl FnOnce() -> R) -> R {
+            f()
+        }
+        match isa() {
+            // SAFETY: `isa` found AVX-512F; every processor with it that this project knows has VL, DQ and BW.
+            Isa::Avx512
+                if is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512bw") =>
+            {
+                // SAFETY: all enabled features were just detected.
+                return unsafe { with_avx512(f) };
+            }
+            // SAFETY: `isa` found AVX2 and FMA.
+            Isa::Avx512 | Isa::Avx2 => return unsafe { with_avx2(f) },
+            Isa::Portable => {}
+        }
+    }
+    f()
+}
+
+/// e^x to about 2 units in the last place for x in [-87, 88]; saturates outside. Written so that loops over it vectorise.
+#[inline(always)]
+pub fn exp(x: f32) -> f32 {
+    let x = x.clamp(-87.0, 88.0);
+    // Round to nearest by the magic-number trick: vectorises on every instruction set.
+    let magic = 12_582_912.0_f32;
+    let t = x * std::f32::consts::LOG2_E + magic;
+    let n = t - magic;
+    let r = x - n * 0.693_359_4;
+    let r = r + n * 2.121_944_4e-4;
+    let p = 1.987_569_2e-4_f32;
+    let p = p * r + 1.398_199_9e-3;
+    let p = p * r + 8.333_452e-3;
+    let p = p * r + 4.166_579_6e-2;
+    let p = p * r + 1.666_666_5e-1;
+    let p = p * r + 0.5;
+    let p = p * r * r + r + 1.0;
+    let scale = f32::from_bits(((n as i32 + 127) as u32) << 23);
+    p * scale
+}
+
+/// 1 / (1 + e^-x).
+#[inline(always)]
+pub fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + exp(-x))
+}
