@@ -1,5 +1,9 @@
 //! What the burn-based components of fmr share: devices, kernels, layers, weights and pull-backs.
 
+pub mod bridge;
+pub mod device;
 pub mod functional;
 pub mod kernels;
+pub mod layers;
 pub mod ops;
+pub mod weights;

@@ -1,0 +1,252 @@
+//! Layers that models are built from. Field names follow PyTorch; weights are those of upstream.
+
+use std::sync::Arc;
+
+use burn::module::{Module, Param, RunningState};
+use burn::tensor::Tensor;
+
+use crate::functional::{self as f, Activation, FlippedWeight, Window};
+use crate::weights::{Builder, Init};
+
+/// Two-dimensional convolution.
+#[derive(Module, Debug)]
+pub struct Conv2d {
+    weight: Param<Tensor<4>>,
+    bias: Option<Param<Tensor<1>>>,
+    #[module(skip)]
+    window: Window,
+    #[module(skip)]
+    flipped: Option<FlippedWeight>,
+}
+
+impl Conv2d {
+    /// A `size × size` convolution under `name.weight` and, where `bias`, `name.bias`; He initialisation by fan-in.
+    pub fn new(b: &mut Builder, name: &str, [cin, cout]: [usize; 2], size: usize, window: Window, bias: bool) -> Self {
+        let fan_in = (cin * size * size) as f32;
+        Self::with_init(b, name, [cin, cout], size, window, bias, Init::Normal((2.0 / fan_in).sqrt()))
+    }
+
+    /// As [`Conv2d::new`] with another initialisation of the weights; biases start at zero.
+    pub fn with_init(
+        b: &mut Builder,
+        name: &str,
+        [cin, cout]: [usize; 2],
+        size: usize,
+        window: Window,
+        bias: bool,
+        init: Init,
+    ) -> Self {
+        Self {
+            weight: b.param(&format!("{name}.weight"), [cout, cin, size, size], init),
+            bias: bias.then(|| b.param(&format!("{name}.bias"), [cout], Init::Zeros)),
+            window,
+            flipped: b.frozen().then(Arc::default),
+        }
+    }
+
+    /// `[n, cin, h, w]` to `[n, cout, h', w']`.
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        self.run(x, false)
+    }
+
+    /// [`Conv2d::forward`] followed by max(0, ·).
+    pub fn forward_relu(&self, x: Tensor<4>) -> Tensor<4> {
+        self.run(x, true)
+    }
+
+    fn run(&self, x: Tensor<4>, relu: bool) -> Tensor<4> {
+        let bias = self.bias.as_ref().map(Param::val);
+        f::conv2d(x, self.weight.val(), bias, self.window, relu, self.flipped.clone())
+    }
+
+    /// Input and output channels.
+    pub fn channels(&self) -> [usize; 2] {
+        let [o, i, ..] = self.weight.val().dims();
+        [i, o]
+    }
+}
+
+/// Affine map of the last dimension.
+#[derive(Module, Debug)]
+pub struct Linear {
+    weight: Param<Tensor<2>>,
+    bias: Option<Param<Tensor<1>>>,
+}
+
+impl Linear {
+    /// A layer under `name.weight` (upstream `[out, in]`) and, where `bias`, `name.bias`; uniform ±1/√in.
+    pub fn new(b: &mut Builder, name: &str, [input, output]: [usize; 2], bias: bool) -> Self {
+        Self::with_init(b, name, [input, output], bias, Init::Uniform(1.0 / (input as f32).sqrt()))
+    }
+
+    /// As [`Linear::new`] with another initialisation of the weights; biases start at zero.
+    pub fn with_init(b: &mut Builder, name: &str, shape: [usize; 2], bias: bool, init: Init) -> Self {
+        Self {
+            weight: b.transposed(&format!("{name}.weight"), shape, init),
+            bias: bias.then(|| b.param(&format!("{name}.bias"), [shape[1]], Init::Zeros)),
+        }
+    }
+
+    /// As [`Linear::with_init`] under the two full names given, for layouts that name parameters otherwise.
+    pub fn named(b: &mut Builder, weight: &str, bias: Option<&str>, shape: [usize; 2], init: Init) -> Self {
+        Self {
+            weight: b.transposed(weight, shape, init),
+            bias: bias.map(|name| b.param(name, [shape[1]], Init::Zeros)),
+        }
+    }
+
+    /// `[.., in]` to `[.., out]`.
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        f::linear(x, self.weight.val(), self.bias.as_ref().map(Param::val))
+    }
+}
+
+/// Scale and shift of a normalisation.
+#[derive(Module, Debug)]
+struct Affine {
+    weight: Param<Tensor<1>>,
+    bias: Param<Tensor<1>>,
+}
+
+impl Affine {
+    fn new(b: &mut Builder, name: &str, size: usize) -> Self {
+        Self {
+            weight: b.param(&format!("{name}.weight"), [size], Init::Ones),
+            bias: b.param(&format!("{name}.bias"), [size], Init::Zeros),
+        }
+    }
+}
+
+/// Group normalisation.
+#[derive(Module, Debug)]
+pub struct GroupNorm {
+    affine: Affine,
+    #[module(skip)]
+    groups: usize,
+    #[module(skip)]
+    eps: f32,
+}
+
+impl GroupNorm {
+    /// Over `groups` groups of `channels`.
+    pub fn new(b: &mut Builder, name: &str, groups: usize, channels: usize, eps: f32) -> Self {
+        Self { affine: Affine::new(b, name, channels), groups, eps }
+    }
+
+    /// Same shape, followed by the activation.
+    pub fn forward(&self, x: Tensor<4>, activation: Activation) -> Tensor<4> {
+        f::group_norm(x, self.affine.weight.val(), self.affine.bias.val(), self.groups, self.eps, activation)
+    }
+}
+
+/// Layer normalisation over the last dimension, eps 1e-5.
+#[derive(Module, Debug)]
+pub struct LayerNorm {
+    affine: Affine,
+}
+
+impl LayerNorm {
+    /// Over a last dimension of this size.
+    pub fn new(b: &mut Builder, name: &str, size: usize) -> Self {
+        Self { affine: Affine::new(b, name, size) }
+    }
+
+    /// Same shape.
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        f::layer_norm(x, self.affine.weight.val(), self.affine.bias.val(), 1e-5)
+    }
+}
+
+/// Batch normalisation: batch statistics in training; in evaluation it is folded into the convolution before it.
+#[derive(Module, Debug)]
+struct BatchNorm {
+    affine: Affine,
+    running_mean: RunningState<Tensor<1>>,
+    running_var: RunningState<Tensor<1>>,
+    #[module(skip)]
+    eps: f32,
+}
+
+const MOMENTUM: f32 = 0.1;
+
+impl BatchNorm {
+    fn new(b: &mut Builder, name: &str, channels: usize, eps: f32) -> Self {
+        let affine = Affine::new(b, name, channels);
+        let (mean, zeros) = b.buffer(&format!("{name}.running_mean"), [channels], Init::Zeros);
+        let (variance, ones) = b.buffer(&format!("{name}.running_var"), [channels], Init::Ones);
+        Self {
+            affine,
+            running_mean: RunningState::with_id(mean, zeros),
+            running_var: RunningState::with_id(variance, ones),
+            eps,
+        }
+    }
+
+    fn train(&self, x: Tensor<4>, activation: Activation) -> Tensor<4> {
+        let [n, c, h, w] = x.dims();
+        let data = x.clone().without_autodiff().into_data();
+        let values = data.as_slice::<f32>().unwrap_or(&[]);
+        let (mean, variance) = crate::kernels::norm::channel_moments(c, h * w, values);
+        let count = (n * h * w) as f32;
+        // PyTorch keeps the unbiased variance and normalises with the biased one.
+        let unbiased = count / (count - 1.0).max(1.0);
+        blend(&self.running_mean, mean);
+        blend(&self.running_var, variance.into_iter().map(|v| v * unbiased).collect());
+        f::batch_norm(x, self.affine.weight.val(), self.affine.bias.val(), self.eps, activation)
+    }
+}
+
+fn blend(state: &RunningState<Tensor<1>>, batch: Vec<f32>) {
+    let old = state.value_sync();
+    let device = old.device();
+    let batch = Tensor::<1>::from_floats(batch.as_slice(), &device);
+    state.update(old * (1.0 - MOMENTUM) + batch * MOMENTUM);
+    let _ = state.value_sync();
+}
+
+/// Convolution without bias, batch normalisation, and optionally max(0, ·): the unit of ResNets.
+#[derive(Module, Debug)]
+pub struct ConvNorm {
+    conv: Conv2d,
+    norm: Option<BatchNorm>,
+}
+
+impl ConvNorm {
+    /// Convolution under `conv`, normalisation under `norm`.
+    pub fn new(b: &mut Builder, conv: &str, norm: &str, channels: [usize; 2], size: usize, window: Window, eps: f32) -> Self {
+        Self {
+            conv: Conv2d::new(b, conv, channels, size, window, false),
+            norm: Some(BatchNorm::new(b, norm, channels[1], eps)),
+        }
+    }
+
+    /// With batch statistics while the normalisation is there, with the folded ones after [`ConvNorm::folded`].
+    pub fn forward(&self, x: Tensor<4>, relu: bool) -> Tensor<4> {
+        match &self.norm {
+            None => self.conv.run(x, relu),
+            Some(norm) => {
+                let activation = if relu { Activation::Relu } else { Activation::Identity };
+                norm.train(self.conv.run(x, false), activation)
+            }
+        }
+    }
+
+    /// The same function in evaluation mode: running statistics folded into the convolution.
+    pub fn folded(self) -> Self {
+        let Some(norm) = self.norm else { return self };
+        let scale = norm.affine.weight.val().without_autodiff() / (norm.running_var.value_sync() + norm.eps).sqrt();
+        let shift = norm.affine.bias.val().without_autodiff() - norm.running_mean.value_sync() * scale.clone();
+        let weight = self.conv.weight.val().without_autodiff();
+        let [o, ..] = weight.dims();
+        let weight = weight * scale.reshape([o, 1, 1, 1]);
+        Self {
+            conv: Conv2d {
+                weight: Param::initialized(self.conv.weight.id, weight).set_require_grad(false),
+                bias: Some(Param::initialized(norm.affine.bias.id, shift).set_require_grad(false)),
+                window: self.conv.window,
+                flipped: Some(Arc::default()),
+            },
+            norm: None,
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! Parameters by name: models ask a [`Builder`] for each parameter by its upstream key, and the builder either draws
+//! it, reads it from a checkpoint, or only notes name and shape.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::{Rng, RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use thiserror::Error;
+
+/// How a parameter starts out in training.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Init {
+    /// All zeros.
+    Zeros,
+    /// All ones.
+    Ones,
+    /// Normal with this standard deviation.
+    Normal(f32),
+    /// Uniform in ± this bound.
+    Uniform(f32),
+}
+
+/// Values of one stored parameter.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stored {
+    /// Sizes, outermost first.
+    pub shape: Vec<usize>,
+    /// Row-major values.
+    pub values: Vec<f32>,
+}
+
+/// Stored parameters by upstream key.
+pub type StateDict = BTreeMap<String, Stored>;
+
+/// A checkpoint that is not the model that was asked for. Lists the first few offending keys of each kind.
+#[derive(Debug, Clone, Error, PartialEq, Eq)]
+#[error("the weights do not fit the model:{}", self.lines())]
+pub struct WeightsError {
+    /// Keys that the model needs and the file lacks.
+    pub missing: Vec<String>,
+    /// Keys of another shape: key, shape expected, shape found.
+    pub misshapen: Vec<(String, Vec<usize>, Vec<usize>)>,
+    /// Keys that the model does not know.
+    pub unexpected: Vec<String>,
+}
+
+impl WeightsError {
+    fn lines(&self) -> String {
+        let first = |what: &str, keys: Vec<String>| match keys.len() {
+            0 => String::new(),
+            n => format!("\n  {n} {what}: {}{}", keys[..n.min(4)].join(", "), if n > 4 { ", …" } else { "" }),
+        };
+        let shapes = self
+            .misshapen
+            .iter()
+            .map(|(k, want, got)| format!("{k} is {got:?} instead of {want:?}"))
+            .collect();
+        first("missing", self.missing.clone())
+            + &first("misshapen", shapes)
+            + &first("unexpected", self.unexpected.clone())
+    }
+}
+
+/// Name and shape of a parameter in the upstream layout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// Upstream name.
+    pub name: String,
+    /// Upstream shape.
+    pub shape: Vec<usize>,
+    /// Whether the model holds the transpose (linear layers).
+    transposed: bool,
+    id: ParamId,
+}
+
+enum Source {
+    Random(Box<ChaCha8Rng>),
+    Stored(StateDict),
+    Shapes,
+}
+
+/// Hands out parameters and remembers their keys.
+pub struct Builder {
+    source: Source,
+    device: Device,
+    keys: Vec<Key>,
+    used: BTreeSet<String>,
+    missing: Vec<String>,
+    misshapen: Vec<(String, Vec<usize>, Vec<usize>)>,
+    frozen: bool,
+}
+
+impl Builder {
+    fn new(source: Source, device: &Device, frozen: bool) -> Self {
+        Self {
+            source,
+            device: device.clone(),
+            keys: Vec::new(),
+            used: BTreeSet::new(),
+            missing: Vec::new(),
+            misshapen: Vec::new(),
+            frozen,
+        }
+    }
+
+    /// Parameters drawn as their layers say, to be trained.
+    pub fn random(seed: u64, device: &Device) -> Self {
+        Self::new(Source::Random(Box::new(ChaCha8Rng::seed_from_u64(seed))), device, false)
+    }
+
+    /// Drawn parameters that will not be trained: for measurements of speed and memory.
+    pub fn random_frozen(seed: u64, device: &Device) -> Self {
+        Self { frozen: true, ..Self::random(seed, device) }
+    }
+
+    /// Parameters of a checkpoint, to be evaluated.
+    pub fn stored(tensors: StateDict, device: &Device) -> Self {
+        Self::new(Source::Stored(tensors), device, true)
+    }
+
+    /// Parameters of a checkpoint, to be trained further.
+    pub fn stored_trainable(tensors: StateDict, device: &Device) -> Self {
+        Self::new(Source::Stored(tensors), device, false)
+    }
+
+    /// Zeros: only the keys matter.
+    pub fn shapes(device: &Device) -> Self {
+        Self::new(Source::Shapes, device, true)
+    }
+
+    /// Whether the parameters will never change, so that layers may keep what they derive from them.
+    pub fn frozen(&self) -> bool {
+        self.frozen
+    }
+
+    /// Whether a stored checkpoint holds this key.
+    pub fn holds(&self, name: &str) -> bool {
+        match &self.source {
+            Source::Stored(tensors) => tensors.contains_key(name),
+            _ => false,
+        }
+    }
+
+    /// The device that parameters are made on.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    fn values(&mut self, name: &str, shape: &[usize], init: Init) -> Vec<f32> {
+        let len = shape.iter().product();
+        self.used.insert(name.to_owned());
+        match &mut self.source {
+            Source::Random(rng) => draw(rng, len, init),
+            Source::Shapes => vec![0.0; len],
+            Source::Stored(tensors) => match tensors.remove(name) {
+                None => {
+                    self.missing.push(name.to_owned());
+                    vec![0.0; len]
+                }
+                Some(t) if t.shape != shape => {
+                    self.misshapen.push((name.to_owned(), shape.to_vec(), t.shape));
+                    vec![0.0; len]
+                }
+                Some(t) => t.values,
+            },
+        }
+    }
+
+    fn key(&mut self, name: &str, shape: &[usize], transposed: bool) -> ParamId {
+        let id = ParamId::from(fnv1a(name));
+        self.keys.push(Key { name: name.to_owned(), shape: shape.to_vec(), transposed, id });
+        id
+    }
+
+    /// The values and identity of a buffer (running statistics).
+    pub fn buffer<const D: usize>(&mut self, name: &str, shape: [usize; D], init: Init) -> (ParamId, Tensor<D>) {
+        let values = self.values(name, &shape, init);
+        let id = self.key(name, &shape, false);
+        (id, Tensor::from_data(TensorData::new(values, shape), &self.device))
+    }
+
+    /// A parameter of this shape.
+    pub fn param<const D: usize>(&mut self, name: &str, shape: [usize; D], init: Init) -> Param<Tensor<D>> {
+        let (id, value) = self.buffer(name, shape, init);
+        self.finish_param(id, value)
+    }
+
+    /// A matrix that upstream stores as `[out, in]` and the model holds as `[in, out]`.
+    pub fn transposed(&mut self, name: &str, [input, output]: [usize; 2], init: Init) -> Param<Tensor<2>> {
+        let values = self.values(name, &[output, input], init);
+        let id = self.key(name, &[output, input], true);
+        let value = Tensor::from_data(TensorData::new(flip(&values, output, input), [input, output]), &self.device);
+        self.finish_param(id, value)
+    }
+
+    fn finish_param<const D: usize>(&self, id: ParamId, value: Tensor<D>) -> Param<Tensor<D>> {
+        Param::initialized(id, value.set_require_grad(!self.frozen)).set_require_grad(!self.frozen)
+    }
+
+    /// The keys asked for; an error if the checkpoint lacked some, or held others.
+    ///
+    /// `ignore` tells which further keys of a file are known to be of no use (buffers, optimiser state, losses).
+    pub fn finish(self, ignore: impl Fn(&str) -> bool) -> Result<Vec<Key>, WeightsError> {
+        let unexpected: Vec<String> = match self.source {
+            Source::Stored(left) => left.into_keys().filter(|k| !ignore(k) && !self.used.contains(k)).collect(),
+            _ => Vec::new(),
+        };
+        if self.missing.is_empty() && self.misshapen.is_empty() && unexpected.is_empty() {
+            Ok(self.keys)
+        } else {
+            Err(WeightsError { missing: self.missing, misshapen: self.misshapen, unexpected })
+        }
+    }
+}
+
+/// 64-bit FNV-1a: the identity of a parameter must be the same in every process, for optimiser states to fit.
+fn fnv1a(name: &str) -> u64 {
+    name.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
+}
+
+fn draw(rng: &mut impl Rng, len: usize, init: Init) -> Vec<f32> {
+    match init {
+        Init::Zeros => vec![0.0; len],
+        Init::Ones => vec![1.0; len],
+        Init::Uniform(bound) => (0..len).map(|_| rng.random_range(-bound..=bound)).collect(),
+        Init::Normal(sd) => {
+            let mut values = Vec::with_capacity(len + 1);
+            while values.len() < len {
+                // Box–Muller; 1 - u lies in (0, 1].
+                let (u, v): (f64, f64) = (rng.random(), rng.random());
+                let r = (-2.0 * (1.0 - u).ln()).sqrt() * f64::from(sd);
+                let (s, c) = (2.0 * std::f64::consts::PI * v).sin_cos();
+                values.push((r * c) as f32);
+                values.push((r * s) as f32);
+            }
+            values.truncate(len);
+            values
+        }
+    }
+}
+
+fn flip(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    let mut out = vec![0.0; values.len()];
+    for (r, row) in values.chunks_exact(columns.max(1)).enumerate() {
+        for (c, v) in row.iter().enumerate() {
+            out[c * rows + r] = *v;
+        }
+    }
+    out
+}
+
+/// The parameters of a module in their upstream layout.
+pub fn state_dict<M: Module>(module: &M, keys: &[Key]) -> StateDict {
+    struct Collect(BTreeMap<u64, (Vec<usize>, Vec<f32>)>);
+    impl ModuleVisitor for Collect {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let tensor = param.val();
+            let shape = tensor.dims().to_vec();
+            let data = tensor.into_data().convert::<f32>();
+            let values = data.as_slice::<f32>().map(<[f32]>::to_vec).unwrap_or_default();
+            self.0.insert(param.id.val(), (shape, values));
+        }
+    }
+    let mut collected = Collect(BTreeMap::new());
+    module.visit(&mut collected);
+    keys.iter()
+        .filter_map(|key| {
+            let (_, values) = collected.0.get(&key.id.val())?;
+            let values = if key.transposed {
+                flip(values, key.shape[1], key.shape[0])
+            } else {
+                values.clone()
+            };
+            Some((key.name.clone(), Stored { shape: key.shape.clone(), values }))
+        })
+        .collect()
+}
+
+/// A weights file that could not be read or written.
+#[derive(Debug, Error)]
+#[error("{path}: {problem}", path = path.display())]
+pub struct FileError {
+    /// The file.
+    pub path: std::path::PathBuf,
+    /// What is wrong.
+    pub problem: String,
+}
+
+/// Writes parameters as safetensors, through a temporary file; matrices and kernels as half precision where `half`.
+pub fn write(path: &std::path::Path, tensors: &StateDict, half: bool, metadata: &[(String, String)]) -> Result<(), FileError> {
+    use safetensors::tensor::{Dtype, TensorView};
+    let error = |problem: String| FileError { path: path.to_owned(), problem };
+    let encoded: Vec<(&String, Dtype, &Stored, Vec<u8>)> = tensors
+        .iter()
+        .map(|(name, t)| {
+            if half && t.shape.len() > 1 {
+                let bytes = t.values.iter().flat_map(|v| half::f16::from_f32(*v).to_le_bytes()).collect();
+                (name, Dtype::F16, t, bytes)
+            } else {
+                (name, Dtype::F32, t, t.values.iter().flat_map(|v| v.to_le_bytes()).collect())
+            }
+        })
+        .collect();
+    let views = encoded
+        .iter()
+        .map(|(name, dtype, t, bytes)| Ok((name.as_str(), TensorView::new(*dtype, t.shape.clone(), bytes)?)))
+        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
+        .map_err(|e| error(e.to_string()))?;
+    let metadata = (!metadata.is_empty()).then(|| metadata.iter().cloned().collect());
+    let bytes = safetensors::serialize(views, metadata).map_err(|e| error(e.to_string()))?;
+    let part = path.with_extension("safetensors.part");
+    std::fs::write(&part, bytes).and_then(|()| std::fs::rename(&part, path)).map_err(|e| error(e.to_string()))
+}
+
+/// Reads all parameters of a safetensors file as 32-bit floats.
+pub fn read(path: &std::path::Path) -> Result<StateDict, FileError> {
+    use safetensors::tensor::{Dtype, SafeTensors};
+    let error = |problem: String| FileError { path: path.to_owned(), problem };
+    let bytes = std::fs::read(path).map_err(|e| error(e.to_string()))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|e| error(e.to_string()))?;
+    file.iter()
+        .map(|(name, view)| {
+            let data = view.data();
+            let values = match view.dtype() {
+                Dtype::F32 => data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
+                Dtype::F16 => data.chunks_exact(2).map(|b| half::f16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
+                other => return Err(error(format!("{name} is of type {other:?}; F32 and F16 are understood"))),
+            };
+            Ok((name.to_owned(), Stored { shape: view.shape().to_vec(), values }))
+        })
+        .collect()
+}

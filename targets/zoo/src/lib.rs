@@ -1,0 +1,11 @@
+//! The classifiers that the paper evaluates, as [`fmr_core::Target`]s: a registry of architectures, each with its
+//! hyper-parameters, pre-processing and upstream key layout, and one [`Network`] type over them.
+
+mod lenet;
+mod network;
+mod registry;
+mod resnet;
+
+pub use network::Network;
+pub use registry::{Architecture, Entry, entries, entry};
+pub use resnet::{Block, ResNetConfig, Stem};

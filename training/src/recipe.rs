@@ -1,0 +1,115 @@
+//! Recipe files.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::augment::Augment;
+use crate::schedule::Schedule;
+
+/// What can go wrong around training.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// A file could not be read or written.
+    #[error("{path}: {source}", path = path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The recipe is not valid TOML or has unknown or wrong keys.
+    #[error("{path}: {message}", path = path.display())]
+    Recipe {
+        /// The recipe.
+        path: PathBuf,
+        /// The parser's message with line and column.
+        message: String,
+    },
+    /// Anything else, in a sentence.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl TrainError {
+    pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
+        move |source| Self::Io { path: path.to_owned(), source }
+    }
+}
+
+/// A training run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Recipe {
+    /// Name of the run; names the output files.
+    pub name: String,
+    /// Seed of initialisation, order and augmentation.
+    pub seed: u64,
+    /// Passes over the data.
+    pub epochs: usize,
+    /// Images a step.
+    pub batch: usize,
+    /// Learning rate.
+    pub schedule: Schedule,
+    /// Folder for checkpoints and the curve, relative to the recipe.
+    pub work: PathBuf,
+    /// Final weights, relative to the recipe; the quality report stands beside them as `.json`.
+    pub weights: PathBuf,
+    /// The recipe's folder, from which its paths start.
+    #[serde(skip)]
+    pub base: PathBuf,
+    /// What is trained, on what.
+    pub task: TaskRecipe,
+}
+
+/// Kinds of training runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum TaskRecipe {
+    /// A classifier of the zoo by cross-entropy.
+    Classifier(ClassifierRecipe),
+}
+
+/// A classifier by cross-entropy with SGD and Nesterov momentum.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ClassifierRecipe {
+    /// Registered model.
+    pub model: String,
+    /// Training images.
+    pub train: DataRecipe,
+    /// Test images.
+    pub test: DataRecipe,
+    /// Random changes of the training images.
+    #[serde(default)]
+    pub augment: Augment,
+    /// Weight decay of the weights.
+    #[serde(default)]
+    pub weight_decay: f32,
+    /// Probability mass moved from the true class to all classes alike.
+    #[serde(default)]
+    pub label_smoothing: f32,
+}
+
+/// One data set of a recipe.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DataRecipe {
+    /// The data set, as in an experiment file; paths relative to the recipe.
+    pub settings: toml::Table,
+}
+
+impl Recipe {
+    /// Reads a recipe; relative paths become relative to its folder.
+    pub fn read(path: &Path) -> Result<Self, TrainError> {
+        let text = std::fs::read_to_string(path).map_err(TrainError::io(path))?;
+        let mut recipe: Self = toml::from_str(&text).map_err(|e| TrainError::Recipe { path: path.to_owned(), message: e.to_string() })?;
+        let base = path.parent().unwrap_or(Path::new("."));
+        recipe.base = base.to_owned();
+        recipe.work = base.join(&recipe.work);
+        recipe.weights = base.join(&recipe.weights);
+        Ok(recipe)
+    }
+}
