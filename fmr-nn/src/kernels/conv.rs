@@ -417,66 +417,61 @@ pub fn input_gradient(
 
 /// Images whose weight gradients are summed by one task; fixed, so that the sum's order is.
 const GRADIENT_CHUNK: usize = 16;
+/// Output positions whose patches are laid out at a time for the weight gradient.
+const GRADIENT_ROWS: usize = 128;
 
 /// Weight gradient `[cout, cin, kh, kw]`, summed over the images.
+///
+/// The reduction runs over positions and the vectors over (tap, channel): images are laid out channels-last, so that a
+/// patch is `kh` contiguous runs.
 pub fn weight_gradient(shape: &ConvShape, images: usize, x: &[f32], dy: &[f32], dw: &mut [f32]) {
     let [oh, ow] = shape.output();
     let positions = oh * ow;
     let [h, w] = shape.input;
+    let [kh, kw] = shape.kernel;
     let (input_len, output_len) = (shape.cin * h * w, shape.cout * positions);
-    let p = shape.padded();
-    let depth = shape.depth();
+    let (height, width) = (h + shape.pad[0] + shape.pad[2], w + shape.pad[1] + shape.pad[3]);
+    let (cin, depth, run) = (shape.cin, shape.depth(), kw * shape.cin);
     let chunks = images.div_ceil(GRADIENT_CHUNK).max(1);
-    let mut partial = vec![0.0; chunks * dw.len()];
-    let shared = Shared::new(&mut partial);
     let total = dw.len();
-    let offsets = shape.offsets();
+    let mut partial = vec![0.0; chunks * total];
+    let shared = Shared::new(&mut partial);
     for_each(chunks, |chunk| {
         // SAFETY: each chunk has its own part.
         let sum = unsafe { shared.slice(chunk * total, total) };
         let first = chunk * GRADIENT_CHUNK;
         let count = GRADIENT_CHUNK.min(images - first);
-        // Patches as rows: the reduction runs over positions, the vectors over (channel, tap).
-        let rows = 256;
-        with_scratch(shape.cin * p.plane + SLACK, |padded| {
-            with_scratch(rows * depth + depth * TILE + SLACK, |scratch| {
-                let (patches, panel) = scratch.split_at_mut(rows * depth);
-                let mut tile_runs = Vec::new();
+        with_scratch(height * width * cin, |padded| {
+            padded.fill(0.0);
+            with_scratch(GRADIENT_ROWS * depth, |patches| {
                 for n in first..first + count {
-                    let len = shape.cin * p.plane;
-                    pad_into(shape, &x[n * input_len..][..input_len], &mut padded[..len]);
-                    for start in (0..positions).step_by(rows) {
-                        let width = rows.min(positions - start);
-                        for tile in (0..width).step_by(TILE) {
-                            let columns = TILE.min(width - tile);
-                            runs(shape, start + tile, columns, &mut tile_runs);
-                            gather(&offsets, &tile_runs, padded, panel);
-                            transpose(panel, TILE, depth, columns, &mut patches[tile * depth..]);
+                    let image = &x[n * input_len..][..input_len];
+                    for y in 0..h {
+                        let at = ((y + shape.pad[0]) * width + shape.pad[1]) * cin;
+                        transpose(&image[y * w..], h * w, cin, w, &mut padded[at..]);
+                    }
+                    for start in (0..positions).step_by(GRADIENT_ROWS) {
+                        let rows = GRADIENT_ROWS.min(positions - start);
+                        for (p, patch) in (start..start + rows).zip(patches.chunks_exact_mut(depth)) {
+                            let (i, j) = (p / ow * shape.stride, p % ow * shape.stride);
+                            for (ky, line) in patch.chunks_exact_mut(run).enumerate() {
+                                let from = ((i + ky) * width + j) * cin;
+                                line.copy_from_slice(&padded[from..from + run]);
+                            }
                         }
-                        let gradient = &dy[n * output_len + start..];
-                        gemm(
-                            shape.cout,
-                            depth,
-                            width,
-                            View {
-                                data: gradient,
-                                row: positions,
-                                col: 1,
-                            },
-                            patches,
-                            depth,
-                            sum,
-                            depth,
-                            Start::Accumulate,
-                        );
+                        let gradient = View { data: &dy[n * output_len + start..], row: positions, col: 1 };
+                        gemm(shape.cout, depth, rows, gradient, patches, depth, sum, depth, Start::Accumulate);
                     }
                 }
             });
         });
     });
-    dw.copy_from_slice(&partial[..total]);
-    for part in partial[total..].chunks_exact(total) {
-        dw.iter_mut().zip(part).for_each(|(d, s)| *d += s);
+    let (sum, rest) = partial.split_at_mut(total);
+    for part in rest.chunks_exact(total) {
+        sum.iter_mut().zip(part).for_each(|(d, s)| *d += s);
+    }
+    for (filter, sum) in dw.chunks_exact_mut(depth).zip(sum.chunks_exact(depth)) {
+        transpose(sum, cin, kh * kw, cin, filter);
     }
 }
 

@@ -252,20 +252,16 @@ pub fn channel_moments(channels: usize, positions: usize, x: &[f32]) -> (Vec<f32
     for_each(channels, |c| {
         let plane = |i: usize| &x[(i * channels + c) * positions..][..positions];
         vectorized(|| {
-            let mean = (0..images)
-                .map(|i| {
-                    let p = plane(i);
-                    sum_by(positions, |j| p[j])
-                })
-                .sum::<f32>()
-                / n;
-            let variance = (0..images)
-                .map(|i| {
-                    let p = plane(i);
-                    sum_by(positions, |j| (p[j] - mean) * (p[j] - mean))
-                })
-                .sum::<f32>()
-                / n;
+            // One pass over memory: planes are summed in vectors, their sums in double precision.
+            let (mut sum, mut squares) = (0.0_f64, 0.0_f64);
+            for i in 0..images {
+                let p = plane(i);
+                sum += f64::from(sum_by(positions, |j| p[j]));
+                squares += f64::from(sum_by(positions, |j| p[j] * p[j]));
+            }
+            let mean = sum / f64::from(n);
+            let variance = (squares / f64::from(n) - mean * mean).max(0.0);
+            let (mean, variance) = (mean as f32, variance as f32);
             // SAFETY: each task writes its own channel.
             unsafe {
                 mean_out.slice(c, 1)[0] = mean;
