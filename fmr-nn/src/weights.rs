@@ -187,6 +187,14 @@ impl Builder {
         self.finish_param(id, value)
     }
 
+    /// A parameter of one value, which upstream stores without dimensions.
+    pub fn scalar(&mut self, name: &str, start: f32) -> Param<Tensor<1>> {
+        let stored = self.values(name, &[], Init::Ones);
+        let value = if matches!(self.source, Source::Random(_)) { vec![start] } else { stored };
+        let id = self.key(name, &[], false);
+        self.finish_param(id, Tensor::from_data(TensorData::new(value, [1]), &self.device))
+    }
+
     /// A matrix that upstream stores as `[out, in]` and the model holds as `[in, out]`.
     pub fn transposed(&mut self, name: &str, [input, output]: [usize; 2], init: Init) -> Param<Tensor<2>> {
         let values = self.values(name, &[output, input], init);

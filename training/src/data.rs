@@ -41,3 +41,11 @@ pub(crate) fn load(base: &Path, data: &DataRecipe) -> Result<Pixels, TrainError>
     }
     Ok(Pixels { bytes, shape: [3, 32, 32], labels })
 }
+
+/// A gzip-compressed text.
+pub(crate) fn text(path: &Path) -> Result<String, TrainError> {
+    let file = std::fs::File::open(path).map_err(TrainError::io(path))?;
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(file).read_to_string(&mut text).map_err(TrainError::io(path))?;
+    Ok(text)
+}

@@ -4,8 +4,10 @@
 mod augment;
 mod batches;
 mod classifier;
+mod contrastive;
 mod data;
 mod recipe;
+mod resize;
 mod schedule;
 mod session;
 

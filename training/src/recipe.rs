@@ -70,6 +70,8 @@ pub struct Recipe {
 pub enum TaskRecipe {
     /// A classifier of the zoo by cross-entropy.
     Classifier(ClassifierRecipe),
+    /// A CLIP model by contrastive loss.
+    Contrastive(Box<ContrastiveRecipe>),
 }
 
 /// A classifier by cross-entropy with SGD and Nesterov momentum.
@@ -91,6 +93,45 @@ pub struct ClassifierRecipe {
     /// Probability mass moved from the true class to all classes alike.
     #[serde(default)]
     pub label_smoothing: f32,
+}
+
+/// A CLIP model by contrastive loss with AdamW.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ContrastiveRecipe {
+    /// Sizes of the towers.
+    pub model: fmr_clip::ClipConfig,
+    /// OpenAI's merge list (gzip), relative to the recipe.
+    pub merges: PathBuf,
+    /// Captions, with `{class}` for the class name; one is drawn for each class and step.
+    pub templates: Vec<String>,
+    /// Data sets; the first one's pass is the epoch.
+    pub sources: Vec<SourceRecipe>,
+    /// Decoupled weight decay.
+    #[serde(default)]
+    pub weight_decay: f32,
+    /// Probability mass moved from the true caption to all captions alike.
+    #[serde(default)]
+    pub label_smoothing: f32,
+}
+
+/// A data set with class names.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SourceRecipe {
+    /// Name in the figures.
+    pub name: String,
+    /// Class names in label order.
+    pub classes: Vec<String>,
+    /// Images of this source in each batch.
+    pub per_batch: usize,
+    /// Random changes of its training images.
+    #[serde(default)]
+    pub augment: Augment,
+    /// Training images.
+    pub train: DataRecipe,
+    /// Test images.
+    pub test: DataRecipe,
 }
 
 /// One data set of a recipe.

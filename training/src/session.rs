@@ -22,7 +22,7 @@ pub(crate) struct Trainee<M> {
     pub module: M,
     optimizer: ModuleOptimizer,
     keys: Vec<Key>,
-    make: fn(&mut Builder, &Spec) -> M,
+    make: Box<dyn Fn(&mut Builder, &Spec) -> M>,
     spec: Spec,
 }
 
@@ -30,11 +30,11 @@ pub(crate) struct Trainee<M> {
 pub(crate) type Spec = serde_json::Value;
 
 impl<M: Module> Trainee<M> {
-    pub(crate) fn new(spec: Spec, seed: u64, device: &Device, optimizer: ModuleOptimizer, make: fn(&mut Builder, &Spec) -> M) -> Result<Self, TrainError> {
+    pub(crate) fn new(spec: Spec, seed: u64, device: &Device, optimizer: ModuleOptimizer, make: impl Fn(&mut Builder, &Spec) -> M + 'static) -> Result<Self, TrainError> {
         let mut b = Builder::random(seed, &device.clone().autodiff());
         let module = make(&mut b, &spec);
         let keys = b.finish(|_| false).map_err(|e| TrainError::Other(e.to_string()))?;
-        Ok(Self { module, optimizer, keys, make, spec })
+        Ok(Self { module, optimizer, keys, make: Box::new(make), spec })
     }
 
     pub(crate) fn step(&mut self, loss: burn::tensor::Tensor<1>, rate: f64)
@@ -144,6 +144,7 @@ impl Session {
         fs::create_dir_all(&recipe.work).map_err(TrainError::io(&recipe.work))?;
         let mut task: Box<dyn Task> = match &recipe.task {
             TaskRecipe::Classifier(c) => Box::new(crate::classifier::Classification::new(&recipe, c, &device)?),
+            TaskRecipe::Contrastive(c) => Box::new(crate::contrastive::Contrastive::new(&recipe, c, &device)?),
         };
         let state = recipe.work.join("state.json");
         let mut progress = Progress::default();

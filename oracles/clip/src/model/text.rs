@@ -1,0 +1,65 @@
+//! The text tower.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Int, Tensor};
+use fmr_nn::functional::Pointwise;
+use fmr_nn::layers::LayerNorm;
+use fmr_nn::weights::{Builder, Init};
+
+use super::spread;
+use super::transformer::Transformer;
+
+/// Sizes of the tower.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct TextConfig {
+    /// Longest text in tokens.
+    pub context: usize,
+    /// Known tokens.
+    pub vocabulary: usize,
+    /// Values of a token.
+    pub width: usize,
+    /// Attention heads.
+    pub heads: usize,
+    /// Blocks.
+    pub layers: usize,
+}
+
+/// Causal transformer; the end token's output is projected.
+#[derive(Module, Debug)]
+pub(super) struct TextTower {
+    token_embedding: Param<Tensor<2>>,
+    positional_embedding: Param<Tensor<2>>,
+    transformer: Transformer,
+    ln_final: LayerNorm,
+    text_projection: Param<Tensor<2>>,
+}
+
+impl TextTower {
+    pub(super) fn new(b: &mut Builder, c: &TextConfig, embed: usize, activation: Pointwise) -> Self {
+        Self {
+            token_embedding: b.param("token_embedding.weight", [c.vocabulary, c.width], Init::Normal(0.02)),
+            positional_embedding: b.param("positional_embedding", [c.context, c.width], Init::Normal(0.01)),
+            transformer: Transformer::new(b, "transformer", [c.width, c.heads, c.layers], true, activation),
+            ln_final: LayerNorm::new(b, "ln_final", c.width),
+            text_projection: b.param("text_projection", [c.width, embed], spread(c.width)),
+        }
+    }
+
+    /// Token rows `[n, length]` to embeddings `[n, embed]`, taken at `ends`.
+    ///
+    /// The mask is causal, so rows may be cut after the last end token.
+    pub(super) fn forward(&self, tokens: Tensor<2, Int>, ends: &[usize]) -> Tensor<2> {
+        let [n, length] = tokens.dims();
+        let table = self.token_embedding.val();
+        let [_, width] = table.dims();
+        let words: Tensor<3> = table.select(0, tokens.flatten(0, 1)).reshape([n, length, width]);
+        let positions = self.positional_embedding.val().narrow(0, 0, length);
+        let x = self.transformer.forward(words + positions.unsqueeze());
+        let x: Tensor<2> = self.ln_final.forward(x).flatten(0, 1);
+        let rows: Vec<i64> = ends.iter().enumerate().map(|(i, end)| (i * length + end) as i64).collect();
+        let device = x.device();
+        let x = x.select(0, Tensor::<1, Int>::from_ints(rows.as_slice(), &device));
+        fmr_nn::functional::linear(x, self.text_projection.val(), None)
+    }
+}

@@ -1,0 +1,77 @@
+//! Pre-norm transformer blocks, shared by both towers.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use fmr_nn::functional::{self as f, Pointwise};
+use fmr_nn::layers::{LayerNorm, Linear};
+use fmr_nn::weights::{Builder, Init};
+
+#[derive(Module, Debug)]
+struct Block {
+    ln_1: LayerNorm,
+    in_proj: Linear,
+    out_proj: Linear,
+    ln_2: LayerNorm,
+    c_fc: Linear,
+    c_proj: Linear,
+}
+
+/// A stack of blocks.
+#[derive(Module, Debug)]
+pub(super) struct Transformer {
+    blocks: Vec<Block>,
+    #[module(skip)]
+    width: usize,
+    #[module(skip)]
+    heads: usize,
+    #[module(skip)]
+    causal: bool,
+    #[module(skip)]
+    activation: Pointwise,
+}
+
+impl Transformer {
+    /// Blocks under `name.resblocks.N`.
+    pub(super) fn new(
+        b: &mut Builder,
+        name: &str,
+        [width, heads, layers]: [usize; 3],
+        causal: bool,
+        activation: Pointwise,
+    ) -> Self {
+        // As upstream initialises: residual branches shrink with depth.
+        let w = width as f32;
+        let (branch, attention, mlp) = (
+            Init::Normal(w.powf(-0.5) * (2.0 * layers as f32).powf(-0.5)),
+            Init::Normal(w.powf(-0.5)),
+            Init::Normal((2.0 * w).powf(-0.5)),
+        );
+        let blocks = (0..layers)
+            .map(|i| {
+                let at = |part: &str| format!("{name}.resblocks.{i}.{part}");
+                let (weight, bias) = (at("attn.in_proj_weight"), at("attn.in_proj_bias"));
+                Block {
+                    ln_1: LayerNorm::new(b, &at("ln_1"), width),
+                    in_proj: Linear::named(b, &weight, Some(&bias), [width, 3 * width], attention),
+                    out_proj: Linear::with_init(b, &at("attn.out_proj"), [width, width], true, branch),
+                    ln_2: LayerNorm::new(b, &at("ln_2"), width),
+                    c_fc: Linear::with_init(b, &at("mlp.c_fc"), [width, 4 * width], true, mlp),
+                    c_proj: Linear::with_init(b, &at("mlp.c_proj"), [4 * width, width], true, branch),
+                }
+            })
+            .collect();
+        Self { blocks, width, heads, causal, activation }
+    }
+
+    /// `[n, length, width]` to the same.
+    pub(super) fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        self.blocks.iter().fold(x, |x, block| {
+            let qkv = block.in_proj.forward(block.ln_1.forward(x.clone()));
+            let part = |i: usize| qkv.clone().narrow(2, i * self.width, self.width);
+            let mixed = f::attention(part(0), part(1), part(2), self.heads, self.causal);
+            let x = x + block.out_proj.forward(mixed);
+            let hidden = f::pointwise(block.c_fc.forward(block.ln_2.forward(x.clone())), self.activation);
+            x + block.c_proj.forward(hidden)
+        })
+    }
+}
