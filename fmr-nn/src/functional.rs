@@ -814,3 +814,25 @@ pub fn average_pool(x: Tensor<4>, size: usize) -> Tensor<4> {
     }
     apply::<4, 1, 1, 4>(x, None, None, Arc::new(AveragePool { size }))
 }
+
+#[derive(Debug)]
+struct StraightThrough;
+
+impl HostOp for StraightThrough {
+    fn forward(&self, [_, value, _]: [Host<'_>; 3]) -> (Vec<f32>, Vec<usize>) {
+        (value.data.to_vec(), value.shape.to_vec())
+    }
+
+    fn saves(&self, _: [bool; 3]) -> Saved {
+        Saved { inputs: [false; 3], output: false }
+    }
+
+    fn backward(&self, _: [Host<'_>; 3], _: Host<'_>, dy: Host<'_>, _: [bool; 3]) -> [Option<Vec<f32>>; 3] {
+        [Some(dy.data.to_vec()), None, None]
+    }
+}
+
+/// Exactly `value`, whose gradient goes to `x` unchanged.
+pub fn straight_through<const D: usize>(x: Tensor<D>, value: Tensor<D>) -> Tensor<D> {
+    apply::<D, D, 1, D>(x, Some(value), None, Arc::new(StraightThrough))
+}

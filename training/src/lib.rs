@@ -2,6 +2,7 @@
 //! step by step with checkpoints, resumes it exactly where it stopped, and writes weights with their measured quality.
 
 mod augment;
+mod autoencoder;
 mod batches;
 mod classifier;
 mod contrastive;

@@ -72,6 +72,8 @@ pub enum TaskRecipe {
     Classifier(ClassifierRecipe),
     /// A CLIP model by contrastive loss.
     Contrastive(Box<ContrastiveRecipe>),
+    /// A VQGAN.
+    Autoencoder(Box<AutoencoderRecipe>),
 }
 
 /// A classifier by cross-entropy with SGD and Nesterov momentum.
@@ -113,6 +115,63 @@ pub struct ContrastiveRecipe {
     /// Probability mass moved from the true caption to all captions alike.
     #[serde(default)]
     pub label_smoothing: f32,
+}
+
+/// A VQGAN with Adam.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct AutoencoderRecipe {
+    /// Sizes of the model.
+    pub model: fmr_vqgan::VqganConfig,
+    /// Steps between evaluations.
+    pub steps_per_epoch: usize,
+    /// Classifier whose feature maps the perceptual loss compares; a residual network.
+    pub features: NetworkRecipe,
+    /// Weight of the perceptual loss.
+    pub perceptual: f32,
+    /// Weight of the codebook losses.
+    pub commitment: f32,
+    /// Weight of the discriminator's judgement, in the second half of the run.
+    pub adversarial: f32,
+    /// Weights of the oracle whose opinion of the reconstructions is measured, if they exist.
+    pub oracle: PathBuf,
+    /// Sizes of the oracle.
+    pub oracle_model: fmr_clip::ClipConfig,
+    /// OpenAI's merge list (gzip), relative to the recipe.
+    pub merges: PathBuf,
+    /// Data sets, in turn by their shares.
+    pub sources: Vec<ImageSourceRecipe>,
+}
+
+/// A classifier with its weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct NetworkRecipe {
+    /// Registered model.
+    pub model: String,
+    /// Its weights, relative to the recipe.
+    pub weights: PathBuf,
+}
+
+/// A data set of images to reconstruct.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ImageSourceRecipe {
+    /// Name in the figures.
+    pub name: String,
+    /// Class names in label order, for the oracle.
+    pub classes: Vec<String>,
+    /// Steps of this source in a round.
+    pub share: usize,
+    /// Random changes of its training images.
+    #[serde(default)]
+    pub augment: Augment,
+    /// Training images.
+    pub train: DataRecipe,
+    /// Test images.
+    pub test: DataRecipe,
+    /// Classifier whose opinion of the reconstructions is measured.
+    pub target: NetworkRecipe,
 }
 
 /// A data set with class names.
