@@ -332,31 +332,10 @@ impl HostOp for GroupNorm {
         needs: [bool; 3],
     ) -> [Option<Vec<f32>>; 3] {
         let s = self.shape(x.shape);
-        let dx = needs[0].then(|| {
-            let mut dx = vec![0.0; x.data.len()];
-            norm::group_norm_input_gradient(
-                &s,
-                x.data,
-                g.data,
-                b.data,
-                self.activation,
-                dy.data,
-                &mut dx,
-            );
-            dx
-        });
-        if !needs[1] && !needs[2] {
-            return [dx, None, None];
-        }
-        let (dg, db) = norm::group_norm_parameter_gradients(
-            &s,
-            x.data,
-            g.data,
-            b.data,
-            self.activation,
-            dy.data,
-        );
-        [dx, Some(dg), Some(db)]
+        let parameters = needs[1] || needs[2];
+        let (dx, rest) = norm::group_norm_gradients(&s, x.data, g.data, b.data, self.activation, dy.data, parameters);
+        let (dg, db) = rest.unzip();
+        [Some(dx), dg, db]
     }
 }
 

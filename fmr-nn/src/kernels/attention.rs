@@ -1,6 +1,7 @@
 //! Multi-head scaled dot-product attention over `[n, length, width]` and its gradients.
 
 use super::gemm::{Start, View, gemm};
+use super::norm::{max_of, sum_by};
 use super::parallel::{Shared, for_each, with_scratch};
 use super::simd::{exp, vectorized};
 
@@ -61,10 +62,10 @@ impl AttentionShape {
                 let (row, hidden) = row.split_at_mut(seen);
                 hidden.fill(0.0);
                 row.iter_mut().for_each(|v| *v *= scale);
-                let max = row.iter().fold(f32::NEG_INFINITY, |m, v| m.max(*v));
+                let max = max_of(row);
                 row.iter_mut().for_each(|v| *v = exp(*v - max));
-                let sum = row.iter().sum::<f32>();
-                row.iter_mut().for_each(|v| *v /= sum);
+                let share = 1.0 / sum_by(row.len(), |j| row[j]);
+                row.iter_mut().for_each(|v| *v *= share);
             }
         });
     }
@@ -166,12 +167,14 @@ pub fn attention_gradients(
                     s.keys,
                     Start::Zero,
                 );
-                for (p, dp) in p.chunks_exact(s.keys).zip(dp.chunks_exact_mut(s.keys)) {
-                    let dot: f32 = p.iter().zip(&*dp).map(|(p, d)| p * d).sum();
-                    for (p, d) in p.iter().zip(dp) {
-                        *d = p * (*d - dot) * scale;
+                vectorized(|| {
+                    for (p, dp) in p.chunks_exact(s.keys).zip(dp.chunks_exact_mut(s.keys)) {
+                        let dot = sum_by(s.keys, |j| p[j] * dp[j]);
+                        for (p, d) in p.iter().zip(dp) {
+                            *d = p * (*d - dot) * scale;
+                        }
                     }
-                }
+                });
                 gemm(
                     s.queries,
                     d,

@@ -18,7 +18,7 @@ const LANES: usize = 32;
 
 /// Σ f(i) for i in 0..len in a fixed order of partial sums that vectorises.
 #[inline(always)]
-fn sum_by(len: usize, f: impl Fn(usize) -> f32) -> f32 {
+pub(crate) fn sum_by(len: usize, f: impl Fn(usize) -> f32) -> f32 {
     let mut lanes = [0.0_f32; LANES];
     let whole = len / LANES * LANES;
     let mut i = 0;
@@ -41,6 +41,19 @@ fn sum_by(len: usize, f: impl Fn(usize) -> f32) -> f32 {
         }
     }
     lanes[0] + rest
+}
+
+/// Largest value of a slice; order-free, so it may be taken in any lanes.
+#[inline(always)]
+pub(crate) fn max_of(x: &[f32]) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let mut chunks = x.chunks_exact(LANES);
+    for chunk in &mut chunks {
+        for (lane, v) in lanes.iter_mut().zip(chunk) {
+            *lane = if *v > *lane { *v } else { *lane };
+        }
+    }
+    chunks.remainder().iter().chain(&lanes).fold(f32::NEG_INFINITY, |m, v| m.max(*v))
 }
 
 /// Mean and 1/√(variance + eps), biased variance, of a slice.
@@ -120,83 +133,70 @@ pub fn group_norm(
     });
 }
 
-/// Input gradient of [`group_norm`].
-pub fn group_norm_input_gradient(
+/// Gradients of [`group_norm`]: of the input, and of gamma and beta (summed over samples and positions) where `parameters`.
+pub fn group_norm_gradients(
     s: &GroupShape,
     x: &[f32],
     gamma: &[f32],
     beta: &[f32],
     activation: Activation,
     dy: &[f32],
-    dx: &mut [f32],
-) {
+    parameters: bool,
+) -> (Vec<f32>, Option<(Vec<f32>, Vec<f32>)>) {
     let per = s.channels / s.groups;
     let len = per * s.positions;
-    let shared = Shared::new(dx);
+    let mut dx = vec![0.0; x.len()];
+    // One row a sample, summed afterwards in the order of the samples.
+    let rows = if parameters { x.len() / s.positions } else { 0 };
+    let (mut dgamma, mut dbeta) = (vec![0.0; rows], vec![0.0; rows]);
+    let (out_x, out_gamma, out_beta) = (Shared::new(&mut dx), Shared::new(&mut dgamma), Shared::new(&mut dbeta));
     for_each(x.len() / len, |task| {
         // SAFETY: each task has its own group.
-        let out = unsafe { shared.slice(task * len, len) };
+        let out = unsafe { out_x.slice(task * len, len) };
         let (x, dy) = (&x[task * len..][..len], &dy[task * len..][..len]);
         let first = task % s.groups * per;
         vectorized(|| {
             let (mean, rstd) = moments(x, s.eps);
+            let (mut a, mut b) = (0.0, 0.0);
             for c in 0..per {
                 let range = c * s.positions..(c + 1) * s.positions;
-                let scale = gamma[first + c] * rstd;
+                let (g, scale) = (gamma[first + c], gamma[first + c] * rstd);
                 let shift = beta[first + c] - mean * scale;
-                let g = gamma[first + c];
-                for ((o, v), d) in out[range.clone()]
-                    .iter_mut()
-                    .zip(&x[range.clone()])
-                    .zip(&dy[range])
-                {
-                    *o = d * derivative(activation, v * scale + shift) * g;
+                let (out, x, dy) = (&mut out[range.clone()], &x[range.clone()], &dy[range]);
+                for ((o, v), d) in out.iter_mut().zip(x).zip(dy) {
+                    *o = d * derivative(activation, v * scale + shift);
+                }
+                let out = &*out;
+                let sum = sum_by(s.positions, |i| out[i]);
+                let dot = sum_by(s.positions, |i| out[i] * (x[i] - mean)) * rstd;
+                a += sum * g;
+                b += dot * g;
+                if parameters {
+                    // SAFETY: each task writes its own channels of its own sample.
+                    unsafe {
+                        out_gamma.slice(task * per + c, 1)[0] = dot;
+                        out_beta.slice(task * per + c, 1)[0] = sum;
+                    }
                 }
             }
-            let n = len as f32;
-            let out_ref = &*out;
-            let a = sum_by(len, |i| out_ref[i]) / n;
-            let b = sum_by(len, |i| out_ref[i] * (x[i] - mean)) * rstd / n;
-            for (o, v) in out.iter_mut().zip(x) {
-                *o = rstd * (*o - a - (v - mean) * rstd * b);
+            let (a, b) = (a / len as f32, b / len as f32);
+            for c in 0..per {
+                let range = c * s.positions..(c + 1) * s.positions;
+                let g = gamma[first + c];
+                for (o, v) in out[range.clone()].iter_mut().zip(&x[range]) {
+                    *o = rstd * (*o * g - a - (v - mean) * rstd * b);
+                }
             }
         });
     });
-}
-
-/// Gradients of gamma and beta of [`group_norm`], summed over samples and positions.
-pub fn group_norm_parameter_gradients(
-    s: &GroupShape,
-    x: &[f32],
-    gamma: &[f32],
-    beta: &[f32],
-    activation: Activation,
-    dy: &[f32],
-) -> (Vec<f32>, Vec<f32>) {
-    let per = s.channels / s.groups;
-    let len = per * s.positions;
-    let (mut dgamma, mut dbeta) = (vec![0.0; s.channels], vec![0.0; s.channels]);
-    for (task, (x, dy)) in x.chunks_exact(len).zip(dy.chunks_exact(len)).enumerate() {
-        let first = task % s.groups * per;
-        vectorized(|| {
-            let (mean, rstd) = moments(x, s.eps);
-            for c in 0..per {
-                let (g, b) = (gamma[first + c], beta[first + c]);
-                let x = &x[c * s.positions..][..s.positions];
-                let dy = &dy[c * s.positions..][..s.positions];
-                let pre = |i: usize| {
-                    let normal = (x[i] - mean) * rstd;
-                    (normal, dy[i] * derivative(activation, normal * g + b))
-                };
-                dgamma[first + c] += sum_by(s.positions, |i| {
-                    let (normal, d) = pre(i);
-                    normal * d
-                });
-                dbeta[first + c] += sum_by(s.positions, |i| pre(i).1);
-            }
-        });
-    }
-    (dgamma, dbeta)
+    let sum = |rows: Vec<f32>| {
+        let mut total = vec![0.0; s.channels];
+        for row in rows.chunks_exact(s.channels) {
+            total.iter_mut().zip(row).for_each(|(t, v)| *t += v);
+        }
+        total
+    };
+    (dx, parameters.then(|| (sum(dgamma), sum(dbeta))))
 }
 
 /// `y = normalised(x) · gamma + beta` over rows of `gamma.len()` values.

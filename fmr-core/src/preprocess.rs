@@ -1,1 +1,0 @@
-//! Linear image stages with exact pull-backs.
