@@ -1,0 +1,92 @@
+//! Which data set, and how much of it.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{DataError, Dataset, binary, idx, images, subset};
+
+/// Container of a data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DataKind {
+    /// MNIST's idx files, plain or gzip: `images` and `labels`.
+    Idx,
+    /// CIFAR-10's binary release: `path` is one file of records, or a folder of them.
+    Cifar10Binary,
+    /// `class/image.png` or `.jpg` below `path`, a folder or a tar, and below `prefix` in it.
+    Images,
+}
+
+/// A data set of an experiment file or a training recipe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DataSettings {
+    /// Container.
+    pub kind: DataKind,
+    /// Images of an idx pair.
+    #[serde(default)]
+    pub images: Option<PathBuf>,
+    /// Labels of an idx pair.
+    #[serde(default)]
+    pub labels: Option<PathBuf>,
+    /// Folder, tar or file of the other kinds.
+    #[serde(default)]
+    pub path: Option<PathBuf>,
+    /// Folder inside `path` that holds the class folders, e.g. `cifar10/test`.
+    #[serde(default)]
+    pub prefix: String,
+    /// Class names in label order; for images the names of the class folders. Default: folders in alphabetical order,
+    /// or the digits for idx.
+    #[serde(default)]
+    pub classes: Vec<String>,
+    /// Names to show to the oracle instead of `classes`, in the same order (protocol, item 15).
+    #[serde(default)]
+    pub class_names: Vec<String>,
+    /// At most this many images (protocol, item 28). Default: all.
+    #[serde(default)]
+    pub limit: Option<usize>,
+    /// At most this many images of each class (protocol, item 32).
+    #[serde(default)]
+    pub per_class: Option<usize>,
+    /// Whether a limited subset holds the classes in equal numbers.
+    #[serde(default = "yes")]
+    pub balance: bool,
+    /// Seed of the subset.
+    #[serde(default)]
+    pub seed: u64,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl DataSettings {
+    /// Keys that hold paths.
+    pub const FILES: &'static [&'static str] = &["images", "labels", "path"];
+
+    /// Reads the data set and draws the subset.
+    ///
+    /// # Errors
+    /// A file is missing, is not what it should be, or the settings do not go together.
+    pub fn load(&self) -> Result<Dataset, DataError> {
+        let need = |path: &Option<PathBuf>, key: &str| {
+            path.clone().ok_or_else(|| DataError::format(std::path::Path::new(key), format!("data of kind {:?} need the key `{key}`", self.kind)))
+        };
+        let mut data = match self.kind {
+            DataKind::Idx => idx::read(&need(&self.images, "images")?, &need(&self.labels, "labels")?, &self.classes)?,
+            DataKind::Cifar10Binary => binary::read(&need(&self.path, "path")?, &self.classes)?,
+            DataKind::Images => images::read(&need(&self.path, "path")?, &self.prefix, &self.classes)?,
+        };
+        if !self.class_names.is_empty() {
+            if self.class_names.len() != data.classes.len() {
+                let problem = format!("{} class names for {} classes", self.class_names.len(), data.classes.len());
+                return Err(DataError::format(std::path::Path::new("class-names"), problem));
+            }
+            data.classes.clone_from(&self.class_names);
+        }
+        let limit = self.limit.unwrap_or(usize::MAX);
+        let indices = subset(data.labels(), data.classes.len(), limit, self.per_class, self.balance, self.seed);
+        Ok(if indices.len() == data.len() { data } else { data.select(&indices) })
+    }
+}
