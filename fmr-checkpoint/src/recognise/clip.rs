@@ -31,13 +31,15 @@ pub(super) fn open_ai_layout(view: &View<'_>) -> Option<String> {
     if view.has("logit_bias") {
         return Some(format!("a SigLIP model with a {name} image tower"));
     }
+    // OpenAI never published safetensors, and its state dicts are of half precision or carry the image's size.
     let half = view.weights.get("visual.conv1.weight")?.dtype() == Dtype::F16;
-    Some(if view.container == Container::TorchScript {
-        format!("an OpenAI CLIP {name} (TorchScript)")
-    } else if half || view.has("input_resolution") {
-        format!("an OpenAI CLIP {name} (state dict)")
-    } else {
-        format!("an open_clip {name}")
+    Some(match view.container {
+        Container::TorchScript => format!("an OpenAI CLIP {name} (TorchScript)"),
+        Container::Safetensors => format!("an open_clip {name}"),
+        _ if half || view.has("input_resolution") => {
+            format!("an OpenAI CLIP {name} (state dict)")
+        }
+        _ => format!("an open_clip {name}"),
     })
 }
 

@@ -139,7 +139,13 @@ impl Walk<'_> {
     fn object(&mut self, id: Id, object: &Object) -> Result<(), Fault> {
         if let Some((_, module, name, arguments)) = self.rebuilder.heap.call(id) {
             match (module, name, arguments) {
-                ("collections", "OrderedDict", [pairs]) => self.ordered_pairs(*pairs)?,
+                ("collections", "OrderedDict", arguments) => {
+                    // Its state is the `_metadata` of a state dict: version numbers of modules.
+                    if let [pairs] = arguments {
+                        self.ordered_pairs(*pairs)?;
+                    }
+                    return self.entries(&object.items);
+                }
                 (_, "_reconstruct_persistent_obj", [description]) => {
                     return self.persistent(*description);
                 }
