@@ -274,6 +274,43 @@ fn golden_converted_generators_equal_their_pickles() {
 }
 
 #[test]
+fn golden_checkpoints_cut_short_or_altered_never_panic() {
+    const LARGEST: usize = 1 << 20;
+    const CHANGES: usize = 48;
+    let (mut cuts, mut flips) = (0, 0);
+    for (_, cases) in cases() {
+        for case in &cases {
+            for table in case.checkpoints() {
+                let path = case.folder.join(table["file"].as_str().unwrap());
+                let Ok(bytes) = std::fs::read(&path) else {
+                    continue;
+                };
+                if bytes.len() > LARGEST {
+                    continue;
+                }
+                for n in 0..CHANGES {
+                    let cut =
+                        Checkpoint::from_bytes(&path, bytes[..bytes.len() * n / CHANGES].to_vec());
+                    assert!(cut.is_err(), "{}: cut at {n}/{CHANGES}", case.name());
+                    cuts += 1;
+                    // An even spread over the file, which starts with the structure or ends with it.
+                    let mut altered = bytes.clone();
+                    altered[(bytes.len() * n / CHANGES + 97 * n) % bytes.len()] ^= 1 << (n % 8);
+                    if let Ok(checkpoint) = Checkpoint::from_bytes(&path, altered) {
+                        for tensor in checkpoint.tensors() {
+                            let _ = checkpoint.tensor_f32(tensor.key());
+                        }
+                        let _ = checkpoint.looks_like();
+                    }
+                    flips += 1;
+                }
+            }
+        }
+    }
+    println!("{cuts} truncations refused, {flips} altered files survived");
+}
+
+#[test]
 fn golden_tensors_match_their_descriptions() {
     let (mut tensors, mut values) = (0, 0);
     for (_, cases) in cases() {

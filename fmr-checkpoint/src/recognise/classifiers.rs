@@ -29,7 +29,13 @@ pub(super) fn resnet(view: &View<'_>) -> Option<String> {
     };
     let classes = classes(view, &["fc.weight", "linear.weight"]);
     if view.has("linear.weight") || stem.last() == Some(&3) {
-        return Some(format!("a CIFAR {depth}{classes}"));
+        // Without a norm after the stem, the norms stand before the convolutions.
+        let order = if view.has("bn1.weight") {
+            ""
+        } else {
+            "pre-activation "
+        };
+        return Some(format!("a CIFAR {order}{depth}{classes}"));
     }
     Some(format!("a torchvision {depth}{classes}"))
 }
@@ -50,18 +56,13 @@ pub(super) fn efficientnet(view: &View<'_>) -> Option<String> {
     } else {
         "EfficientNet"
     };
-    let layout = if stem == "conv_stem.weight" {
-        "timm"
-    } else {
-        "TensorFlow-named"
-    };
-    let article = if layout == "timm" {
+    let named = if stem == "conv_stem.weight" {
         "a timm"
     } else {
         "a TensorFlow-named"
     };
     let classes = classes(view, &["classifier.weight", "_fc.weight", "fc.weight"]);
-    Some(format!("{article} {family}{classes}"))
+    Some(format!("{named} {family}{classes}"))
 }
 
 /// Swin, official or timm.
@@ -168,6 +169,21 @@ pub(super) fn vision_transformer(view: &View<'_>) -> Option<String> {
         return Some(format!("a distilled DeiT ({size}/{patch}){classes}"));
     }
     Some(format!("a ViT or DeiT ({size}/{patch}){classes}"))
+}
+
+/// The other networks of the CIFAR-10 zoo (pytorch-cifar), each by a key that no other network has.
+pub(super) fn cifar_zoo(view: &View<'_>) -> Option<String> {
+    const MARKS: &[(&str, &str)] = &[
+        ("dense1.0.bn1.weight", "DenseNet"),
+        ("pre_layers.0.weight", "GoogLeNet"),
+        ("layers.0.se.se1.weight", "EfficientNet-B0"),
+        ("layers.0.conv2.weight", "MobileNet"),
+        ("layer3.root.conv.weight", "SimpleDLA"),
+        ("features.1.running_mean", "VGG"),
+    ];
+    let (_, name) = MARKS.iter().find(|(key, _)| view.has(key))?;
+    let classes = classes(view, &["linear.weight", "classifier.weight"]);
+    Some(format!("a CIFAR {name}{classes}"))
 }
 
 /// The five layers of LeNet.

@@ -3,6 +3,7 @@
 use super::View;
 use crate::checkpoint::Container;
 use crate::dtype::Dtype;
+use crate::tensor::TensorInfo;
 
 /// The layout of `transformers`.
 pub(super) fn hugging_face(view: &View<'_>) -> Option<String> {
@@ -31,15 +32,16 @@ pub(super) fn open_ai_layout(view: &View<'_>) -> Option<String> {
     if view.has("logit_bias") {
         return Some(format!("a SigLIP model with a {name} image tower"));
     }
-    // OpenAI never published safetensors, and its state dicts are of half precision or carry the image's size.
-    let half = view.weights.get("visual.conv1.weight")?.dtype() == Dtype::F16;
-    Some(match view.container {
-        Container::TorchScript => format!("an OpenAI CLIP {name} (TorchScript)"),
-        Container::Safetensors => format!("an open_clip {name}"),
-        _ if half || view.has("input_resolution") => {
-            format!("an OpenAI CLIP {name} (state dict)")
-        }
-        _ => format!("an open_clip {name}"),
+    // OpenAI's conversion halves the weights of convolutions and linear layers and nothing else.
+    let dtype = |key: &str| view.weights.get(key).map(TensorInfo::dtype);
+    let mixed = dtype("visual.conv1.weight") == Some(Dtype::F16)
+        && dtype("logit_scale") == Some(Dtype::F32);
+    Some(if view.container == Container::TorchScript {
+        format!("an OpenAI CLIP {name} (TorchScript)")
+    } else if mixed || view.has("input_resolution") {
+        format!("an OpenAI CLIP {name} (state dict)")
+    } else {
+        format!("an open_clip {name}")
     })
 }
 

@@ -57,7 +57,7 @@ pub(super) fn vdvae(view: &View<'_>) -> Option<String> {
 
 /// Networks of improved and guided diffusion, and of MMGeneration.
 pub(super) fn diffusion(view: &View<'_>) -> Option<String> {
-    if view.any(|key| key.starts_with("denoising_ema.")) {
+    if view.any(|key| key.starts_with("denoising.in_blocks.")) {
         return Some("an MMGeneration diffusion model".into());
     }
     let channels = view.dim("time_embed.0.weight", 1)?;

@@ -28,6 +28,7 @@ const RULES: &[Rule] = &[
     classifiers::convnext,
     classifiers::visformer,
     classifiers::vision_transformer,
+    classifiers::cifar_zoo,
     classifiers::lenet,
 ];
 
