@@ -1,6 +1,7 @@
 //! What the burn-based components of fmr share: devices, kernels, layers, weights and pull-backs.
 
 pub mod bridge;
+pub mod component;
 pub mod device;
 pub mod functional;
 pub mod kernels;

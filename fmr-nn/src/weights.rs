@@ -323,21 +323,33 @@ pub fn write(path: &std::path::Path, tensors: &StateDict, half: bool, metadata: 
     std::fs::write(&part, bytes).and_then(|()| std::fs::rename(&part, path)).map_err(|e| error(e.to_string()))
 }
 
-/// Reads all parameters of a safetensors file as 32-bit floats.
-pub fn read(path: &std::path::Path) -> Result<StateDict, FileError> {
-    use safetensors::tensor::{Dtype, SafeTensors};
-    let error = |problem: String| FileError { path: path.to_owned(), problem };
-    let bytes = std::fs::read(path).map_err(|e| error(e.to_string()))?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|e| error(e.to_string()))?;
-    file.iter()
-        .map(|(name, view)| {
-            let data = view.data();
-            let values = match view.dtype() {
-                Dtype::F32 => data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
-                Dtype::F16 => data.chunks_exact(2).map(|b| half::f16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
-                other => return Err(error(format!("{name} is of type {other:?}; F32 and F16 are understood"))),
-            };
-            Ok((name.to_owned(), Stored { shape: view.shape().to_vec(), values }))
-        })
-        .collect()
+/// The parameters of a checkpoint and the texts beside them.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// Parameters by upstream key, containers and prefixes removed; integers (counters) left out.
+    pub tensors: StateDict,
+    /// Texts of the file, e.g. the configuration that this project's own files carry.
+    pub metadata: BTreeMap<String, String>,
+    /// What the file looks like, with its article, if it was recognised.
+    pub looks_like: Option<String>,
+}
+
+/// Reads all floating-point parameters of a checkpoint in any container that [`fmr_checkpoint`] understands.
+///
+/// # Errors
+/// The file is missing, damaged, or no checkpoint; the message names it and says what it is.
+pub fn read(path: &std::path::Path) -> Result<Loaded, fmr_checkpoint::CheckpointError> {
+    let file = fmr_checkpoint::Checkpoint::open(path)?;
+    let state = file.state_dict(&fmr_checkpoint::Selection::default())?;
+    let mut tensors = StateDict::new();
+    for (name, info) in state.iter().filter(|(_, info)| info.dtype().is_float()) {
+        let (shape, values) = file.tensor_f32(info.key())?;
+        tensors.insert(name.to_owned(), Stored { shape, values });
+    }
+    let text = |value: &fmr_checkpoint::Scalar| match value {
+        fmr_checkpoint::Scalar::Str(text) => Some(text.clone()),
+        _ => None,
+    };
+    let metadata = file.metadata().iter().filter_map(|(k, v)| Some((k.clone(), text(v)?))).collect();
+    Ok(Loaded { tensors, metadata, looks_like: file.looks_like() })
 }

@@ -73,7 +73,7 @@ fn judge(base: &std::path::Path, judge: &crate::recipe::NetworkRecipe, device: &
     let entry = entry(&judge.model).ok_or_else(|| TrainError::Other(format!("model {:?} is not registered", judge.model)))?;
     let other = |e: &dyn std::fmt::Display| TrainError::Other(e.to_string());
     let tensors = fmr_nn::weights::read(&base.join(&judge.weights)).map_err(|e| other(&e))?;
-    let mut b = Builder::stored(tensors, device);
+    let mut b = Builder::stored(tensors.tensors, device);
     let network = Network::new(&mut b, &entry.architecture);
     b.finish(|_| false).map_err(|e| other(&e))?;
     Ok((entry, network.folded()))
@@ -329,7 +329,7 @@ impl Oracle {
         }
         let other = |e: &dyn std::fmt::Display| TrainError::Other(format!("{}: {e}", path.display()));
         let config: ClipConfig = task.recipe.oracle_model.clone();
-        let mut b = Builder::stored(fmr_nn::weights::read(&path).map_err(|e| other(&e))?, &task.device);
+        let mut b = Builder::stored(fmr_nn::weights::read(&path).map_err(|e| other(&e))?.tensors, &task.device);
         let clip = Clip::new(&mut b, &config);
         b.finish(|_| false).map_err(|e| other(&e))?;
         let merges = crate::data::text(&task.base.join(&task.recipe.merges))?;

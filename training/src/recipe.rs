@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use fmr_core::data::DataSettings;
+
 use crate::augment::Augment;
 use crate::schedule::Schedule;
 
@@ -83,9 +85,9 @@ pub struct ClassifierRecipe {
     /// Registered model.
     pub model: String,
     /// Training images.
-    pub train: DataRecipe,
+    pub train: DataSettings,
     /// Test images.
-    pub test: DataRecipe,
+    pub test: DataSettings,
     /// Random changes of the training images.
     #[serde(default)]
     pub augment: Augment,
@@ -167,9 +169,9 @@ pub struct ImageSourceRecipe {
     #[serde(default)]
     pub augment: Augment,
     /// Training images.
-    pub train: DataRecipe,
+    pub train: DataSettings,
     /// Test images.
-    pub test: DataRecipe,
+    pub test: DataSettings,
     /// Classifier whose opinion of the reconstructions is measured.
     pub target: NetworkRecipe,
 }
@@ -188,17 +190,9 @@ pub struct SourceRecipe {
     #[serde(default)]
     pub augment: Augment,
     /// Training images.
-    pub train: DataRecipe,
+    pub train: DataSettings,
     /// Test images.
-    pub test: DataRecipe,
-}
-
-/// One data set of a recipe.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct DataRecipe {
-    /// The data set, as in an experiment file; paths relative to the recipe.
-    pub settings: toml::Table,
+    pub test: DataSettings,
 }
 
 impl Recipe {

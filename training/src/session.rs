@@ -66,7 +66,7 @@ impl<M: Module> Trainee<M> {
 
     fn restore(&mut self, base: &Path, device: &Device) -> Result<(), TrainError> {
         let tensors = fmr_nn::weights::read(&base.with_extension("safetensors")).map_err(|e| TrainError::Other(e.to_string()))?;
-        let mut b = Builder::stored_trainable(tensors, &device.clone().autodiff());
+        let mut b = Builder::stored_trainable(tensors.tensors, &device.clone().autodiff());
         self.module = (self.make)(&mut b, &self.spec);
         self.keys = b.finish(|_| false).map_err(|e| TrainError::Other(e.to_string()))?;
         let path = base.with_extension("optimizer");

@@ -11,6 +11,16 @@ pub enum Architecture {
     ResNet(ResNetConfig),
 }
 
+impl Architecture {
+    /// Number of logits.
+    pub fn classes(&self) -> usize {
+        match self {
+            Self::LeNet(classes) => *classes,
+            Self::ResNet(config) => config.classes,
+        }
+    }
+}
+
 /// A model that can be named in an experiment file or recipe.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {

@@ -1,0 +1,162 @@
+//! The values that a pickle describes, held in one arena: aliases and cycles are plain indices.
+
+use crate::error::Fault;
+use crate::limits::{self, Budget};
+use crate::source::Span;
+
+/// Index of a value in its [`Heap`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Id(u32);
+
+/// A Python value.
+#[derive(Debug)]
+pub(crate) enum Value {
+    None,
+    Bool(bool),
+    Int(i64),
+    /// An integer beyond 64 bits; its value is of no use here.
+    LargeInt,
+    Float(f64),
+    Str(Box<str>),
+    Bytes(Span),
+    Tuple(Box<[Id]>),
+    List(Vec<Id>),
+    Set(Vec<Id>),
+    Dict(Vec<(Id, Id)>),
+    /// A class or function, by module and name.
+    Global(Box<str>, Box<str>),
+    Object(Box<Object>),
+    /// A persistent id: a reference to something outside the pickle.
+    Persistent(Id),
+}
+
+/// The result of calling a class or function that is not known here.
+#[derive(Debug)]
+pub(crate) struct Object {
+    pub(crate) callable: Id,
+    pub(crate) arguments: Id,
+    /// What `BUILD` set: usually the instance's `__dict__`.
+    pub(crate) state: Option<Id>,
+    /// Entries of a subclass of `dict`.
+    pub(crate) items: Vec<(Id, Id)>,
+    /// Elements of a subclass of `list` or `set`.
+    pub(crate) elements: Vec<Id>,
+}
+
+/// All values of one pickle.
+#[derive(Debug)]
+pub(crate) struct Heap {
+    values: Vec<Value>,
+    budget: Budget,
+}
+
+impl Heap {
+    pub(crate) const NONE: Id = Id(0);
+    pub(crate) const TRUE: Id = Id(1);
+    pub(crate) const FALSE: Id = Id(2);
+    pub(crate) const EMPTY_TUPLE: Id = Id(3);
+
+    pub(crate) fn new() -> Self {
+        let values = vec![
+            Value::None,
+            Value::Bool(true),
+            Value::Bool(false),
+            Value::Tuple(Box::default()),
+        ];
+        let budget = Budget::new(limits::HEAP_BYTES, "the pickle");
+        Self { values, budget }
+    }
+
+    /// Accounts for memory that values, the stack or the memo are about to take.
+    pub(crate) fn spend(&mut self, bytes: usize) -> Result<(), Fault> {
+        self.budget.spend(bytes)
+    }
+
+    pub(crate) fn add(&mut self, value: Value) -> Result<Id, Fault> {
+        let extra = match &value {
+            Value::Str(text) => text.len(),
+            Value::Global(module, name) => module.len() + name.len(),
+            Value::Tuple(ids) => size_of::<Id>() * ids.len(),
+            Value::List(ids) | Value::Set(ids) => size_of::<Id>() * ids.len(),
+            Value::Dict(items) => size_of::<(Id, Id)>() * items.len(),
+            Value::Object(_) => size_of::<Object>(),
+            _ => 0,
+        };
+        self.spend(size_of::<Value>() + extra)?;
+        let id = u32::try_from(self.values.len())
+            .map_err(|_| Fault::corrupt("the pickle holds too many values"))?;
+        self.values.push(value);
+        Ok(Id(id))
+    }
+
+    pub(crate) fn get(&self, id: Id) -> &Value {
+        // Ids come from `add` of the same heap only; the fallback is never met.
+        self.values.get(id.0 as usize).unwrap_or(&Value::None)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: Id) -> Option<&mut Value> {
+        self.values.get_mut(id.0 as usize)
+    }
+
+    pub(crate) fn values(&self) -> impl Iterator<Item = &Value> {
+        self.values.iter()
+    }
+
+    pub(crate) fn str(&self, id: Id) -> Option<&str> {
+        match self.get(id) {
+            Value::Str(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// A non-negative integer.
+    pub(crate) fn count(&self, id: Id) -> Option<u64> {
+        match self.get(id) {
+            Value::Int(n) => u64::try_from(*n).ok(),
+            _ => None,
+        }
+    }
+
+    /// The elements of a tuple or list.
+    pub(crate) fn sequence(&self, id: Id) -> Option<&[Id]> {
+        match self.get(id) {
+            Value::Tuple(ids) => Some(ids),
+            Value::List(ids) => Some(ids),
+            _ => None,
+        }
+    }
+
+    /// The entries of a dict or of an instance of a subclass of dict.
+    pub(crate) fn items(&self, id: Id) -> Option<&[(Id, Id)]> {
+        match self.get(id) {
+            Value::Dict(items) => Some(items),
+            Value::Object(object) if !object.items.is_empty() => Some(&object.items),
+            _ => None,
+        }
+    }
+
+    /// Module and name of a class or function.
+    pub(crate) fn global(&self, id: Id) -> Option<(&str, &str)> {
+        match self.get(id) {
+            Value::Global(module, name) => Some((module, name)),
+            _ => None,
+        }
+    }
+
+    /// An object with module and name of what was called, and the arguments.
+    pub(crate) fn call(&self, id: Id) -> Option<(&Object, &str, &str, &[Id])> {
+        let Value::Object(object) = self.get(id) else {
+            return None;
+        };
+        let (module, name) = self.global(object.callable)?;
+        Some((object, module, name, self.sequence(object.arguments)?))
+    }
+
+    /// The value of a dict's entry with this string key; the last one counts.
+    pub(crate) fn entry(&self, dict: Id, key: &str) -> Option<Id> {
+        let mut items = self.items(dict)?.iter().rev();
+        items
+            .find(|(k, _)| self.str(*k) == Some(key))
+            .map(|(_, v)| *v)
+    }
+}

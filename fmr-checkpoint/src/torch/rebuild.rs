@@ -1,0 +1,207 @@
+//! The few functions of a pickle that make tensors, read as data.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use super::{Storage, embedded_storage};
+use crate::dtype::Dtype;
+use crate::error::Fault;
+use crate::limits;
+use crate::pickle::{Heap, Id, Object, Value};
+use crate::source::{Source, Span};
+use crate::tensor::View;
+use crate::zip::Archive;
+
+/// Where storages are found by their key.
+pub(crate) enum Storages<'s> {
+    /// `<root>data/<key>` of a zip archive.
+    Archive { archive: Archive<'s>, root: String },
+    /// Spans of a legacy stream; empty for a plain pickle.
+    Named(HashMap<String, Span>),
+}
+
+/// Turns descriptions of tensors into views of the file.
+pub(crate) struct Rebuilder<'s> {
+    pub(crate) source: &'s Source,
+    pub(crate) heap: &'s Heap,
+    pub(crate) storages: Storages<'s>,
+    /// Storages of embedded byte strings already read, by their place.
+    pub(crate) embedded: RefCell<HashMap<Span, Storage>>,
+}
+
+/// What a persistent id says about a storage.
+pub(crate) struct StorageReference<'h> {
+    pub(crate) dtype: Result<Dtype, Fault>,
+    pub(crate) key: &'h str,
+    count: u64,
+    /// First element and length of a view of the storage, which streams before 0.4 could hold.
+    view: Option<(u64, u64)>,
+}
+
+/// Reads `("storage", class, key, location, count[, view])`.
+pub(crate) fn storage_reference(heap: &Heap, id: Id) -> Option<StorageReference<'_>> {
+    let [tag, class, key, _location, count, rest @ ..] = heap.sequence(id)? else {
+        return None;
+    };
+    if heap.str(*tag)? != "storage" {
+        return None;
+    }
+    let (_, class) = heap.global(*class)?;
+    let view = rest.first().and_then(|view| heap.sequence(*view));
+    let view = view.and_then(|view| match view {
+        [_, offset, len] => heap.count(*offset).zip(heap.count(*len)),
+        _ => None,
+    });
+    Some(StorageReference {
+        dtype: Dtype::from_torch(class).ok_or_else(|| {
+            Fault::unsupported(format!("it holds tensors of the unknown type {class}"))
+        }),
+        key: heap.str(*key)?,
+        count: heap.count(*count)?,
+        view,
+    })
+}
+
+impl Rebuilder<'_> {
+    /// The view that this value describes, or `None` if it does not describe a tensor.
+    pub(crate) fn tensor(&self, id: Id) -> Result<Option<View>, Fault> {
+        // Parameters wrap tensors, tensor subclasses wrap calls; no real file nests them deeper than twice.
+        let mut id = id;
+        for _ in 0..4 {
+            let Some((object, module, name, arguments)) = self.heap.call(id) else {
+                return Ok(None);
+            };
+            if module.starts_with("numpy") {
+                return self.array(object, name);
+            }
+            if !module.starts_with("torch.") {
+                return Ok(None);
+            }
+            match (name, arguments) {
+                ("_rebuild_parameter" | "_rebuild_parameter_with_state", [inner, ..]) => {
+                    id = *inner;
+                }
+                ("_rebuild_from_type_v2", [function, _, inner, ..]) => {
+                    let name = self.heap.global(*function).map(|(_, name)| name);
+                    let inner = self.heap.sequence(*inner);
+                    return match name.zip(inner) {
+                        Some((name, inner)) => self.strided(name, inner),
+                        None => Ok(None),
+                    };
+                }
+                _ => return self.strided(name, arguments),
+            }
+        }
+        Ok(None)
+    }
+
+    /// `_rebuild_tensor*(storage, offset, size, stride, …)`.
+    fn strided(&self, function: &str, arguments: &[Id]) -> Result<Option<View>, Fault> {
+        let untyped = match function {
+            "_rebuild_tensor" | "_rebuild_tensor_v2" => false,
+            "_rebuild_tensor_v3" => true,
+            _ => return Ok(None),
+        };
+        let malformed = || Fault::corrupt("the description of a tensor is malformed");
+        let [storage, offset, size, stride, rest @ ..] = arguments else {
+            return Err(malformed());
+        };
+        let mut storage = self.storage(*storage)?;
+        if untyped {
+            let dtype = rest.get(2).and_then(|id| self.heap.global(*id));
+            let (_, dtype) = dtype.ok_or_else(malformed)?;
+            storage.dtype = Dtype::from_torch(dtype).ok_or_else(|| {
+                Fault::unsupported(format!("it holds tensors of the unknown type {dtype}"))
+            })?;
+        }
+        let offset = self.heap.count(*offset).ok_or_else(malformed)?;
+        let size = self.counts(*size).ok_or_else(malformed)?;
+        let stride = self.counts(*stride).ok_or_else(malformed)?;
+        View::new(storage.dtype, storage.bytes, offset, &size, &stride).map(Some)
+    }
+
+    /// A tuple, list or `torch.Size` of sizes.
+    fn counts(&self, id: Id) -> Option<Vec<u64>> {
+        let ids = match self.heap.call(id) {
+            Some((_, _, "Size", [inner])) => self.heap.sequence(*inner)?,
+            _ => self.heap.sequence(id)?,
+        };
+        if ids.len() > limits::DIMENSIONS {
+            return None;
+        }
+        ids.iter().map(|&id| self.heap.count(id)).collect()
+    }
+
+    /// A storage, by persistent id or embedded in a byte string.
+    pub(super) fn storage(&self, id: Id) -> Result<Storage, Fault> {
+        if let Value::Persistent(id) = self.heap.get(id) {
+            return self.named_storage(*id);
+        }
+        if let Some((_, "torch.storage", "_load_from_bytes", [bytes])) = self.heap.call(id)
+            && let Value::Bytes(span) = self.heap.get(*bytes)
+        {
+            if let Some(known) = self.embedded.borrow().get(span) {
+                return Ok(*known);
+            }
+            let storage = embedded_storage(self.source, *span)?;
+            self.embedded.borrow_mut().insert(*span, storage);
+            return Ok(storage);
+        }
+        Err(Fault::unsupported(
+            "a tensor's values are kept in a way that torch.save does not use; save the state dict again with torch.save",
+        ))
+    }
+
+    fn named_storage(&self, id: Id) -> Result<Storage, Fault> {
+        let reference = storage_reference(self.heap, id)
+            .ok_or_else(|| Fault::corrupt("the reference to a storage is malformed"))?;
+        let key = reference.key;
+        let found = match &self.storages {
+            Storages::Archive { archive, root } => archive.find(&format!("{root}data/{key}"))?,
+            Storages::Named(spans) => spans.get(key).copied(),
+        };
+        let found =
+            found.ok_or_else(|| Fault::corrupt(format!("the storage {key:?} is missing")))?;
+        let dtype = reference.dtype?;
+        let item = dtype.size() as u64;
+        let lying = || {
+            Fault::corrupt(format!(
+                "the storage {key:?} should hold {} elements of {dtype} and has {} bytes",
+                reference.count, found.len
+            ))
+        };
+        let len = reference.count.checked_mul(item);
+        let mut bytes = len.and_then(|len| found.part(0, len)).ok_or_else(lying)?;
+        if let Some((start, count)) = reference.view {
+            let place = start.checked_mul(item).zip(count.checked_mul(item));
+            let part = place.and_then(|(start, len)| bytes.part(start, len));
+            bytes = part.ok_or_else(lying)?;
+        }
+        Ok(Storage { dtype, bytes })
+    }
+
+    /// A numpy array: `_reconstruct(…)` with the state (version, shape, dtype, column-major, bytes).
+    fn array(&self, object: &Object, function: &str) -> Result<Option<View>, Fault> {
+        let state = object.state.and_then(|state| self.heap.sequence(state));
+        let ("_reconstruct", Some([_, shape, dtype, order, bytes])) = (function, state) else {
+            return Ok(None);
+        };
+        let (Some(shape), Value::Bytes(bytes)) = (self.counts(*shape), self.heap.get(*bytes))
+        else {
+            return Ok(None);
+        };
+        let Some((described, _, "dtype", [name, ..])) = self.heap.call(*dtype) else {
+            return Ok(None);
+        };
+        let byte_order = described.state.and_then(|state| self.heap.sequence(state));
+        let byte_order = byte_order.and_then(|state| self.heap.str(*state.get(1)?));
+        let dtype = self.heap.str(*name).and_then(Dtype::from_numpy);
+        let column_major = matches!(self.heap.get(*order), Value::Bool(true)) && shape.len() > 1;
+        match dtype {
+            Some(dtype) if byte_order != Some(">") && !column_major => {
+                View::contiguous(dtype, *bytes, &shape).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+}
