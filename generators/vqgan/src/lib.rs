@@ -6,8 +6,10 @@
 mod autoencoder;
 mod blocks;
 mod config;
+mod generator;
 mod quantizer;
 
 pub use autoencoder::Autoencoder;
-pub use config::VqganConfig;
+pub use config::{DdConfig, VqganConfig};
+pub use generator::{Latent, Vqgan, VqganSettings};
 pub use quantizer::{Codebook, nearest};
