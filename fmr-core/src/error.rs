@@ -28,3 +28,37 @@ impl ComponentError {
         }
     }
 }
+
+/// A setting of an experiment file has a value that makes no sense.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{key}: {problem}")]
+pub struct SettingError {
+    /// Dotted path of the key, e.g. `search.step-size`.
+    pub key: String,
+    /// The value that was given and what would be right.
+    pub problem: String,
+}
+
+impl SettingError {
+    /// An error of the setting `key`.
+    pub fn new(key: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self {
+            key: key.into(),
+            problem: problem.into(),
+        }
+    }
+
+    /// `Ok` where `holds`, else the error that `key = value` is not `wanted`.
+    pub(crate) fn require(
+        holds: bool,
+        key: &str,
+        value: impl std::fmt::Display,
+        wanted: &str,
+    ) -> Result<(), Self> {
+        if holds {
+            Ok(())
+        } else {
+            Err(Self::new(key, format!("is {value}, must be {wanted}")))
+        }
+    }
+}

@@ -10,6 +10,7 @@ pub mod config;
 pub mod data;
 mod error;
 mod generator;
+pub mod logits;
 pub mod mask;
 pub mod metrics;
 mod oracle;
@@ -22,7 +23,7 @@ pub mod store;
 mod target;
 pub mod verdict;
 
-pub use error::ComponentError;
+pub use error::{ComponentError, SettingError};
 pub use generator::{Generator, GeneratorSpec, LatentBlock, LatentPullBack};
 pub use oracle::Oracle;
 pub use record::{Outcome, SampleRecord, StepRecord};

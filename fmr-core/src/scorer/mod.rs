@@ -19,3 +19,9 @@ pub trait Scorer: Send + Sync {
         labels: &[usize],
     ) -> Result<(Array1<f32>, Array2<f32>), ComponentError>;
 }
+
+mod kinds;
+mod settings;
+
+pub use kinds::{CrossEntropy, Divergence, Margin, Targeted};
+pub use settings::{ScorerKind, ScorerSettings, TargetClass};

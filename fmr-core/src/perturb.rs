@@ -1,1 +1,0 @@
-//! Algorithm 1 over an active set.

@@ -1,0 +1,50 @@
+//! Gradients of targets that have none, from forwards: antithetic random directions in latent space.
+
+use ndarray::{Array1, Array2, ArrayView1};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::evaluate::Parts;
+use crate::ComponentError;
+
+/// A generator for one sample, purpose and update, the same on every machine.
+pub(super) fn generator(seed: u64, purpose: u64, t: usize) -> ChaCha8Rng {
+    let mut key = [0; 32];
+    key[..8].copy_from_slice(&seed.to_le_bytes());
+    key[8..16].copy_from_slice(&purpose.to_le_bytes());
+    key[16..24].copy_from_slice(&(t as u64).to_le_bytes());
+    ChaCha8Rng::from_seed(key)
+}
+
+const ESTIMATE: u64 = 1;
+
+/// Estimate of d score / d z at `z`: the mean over random sign vectors u of u · (s(z + σu) − s(z − σu)) / 2σ.
+pub(super) fn gradient(
+    parts: &Parts<'_>,
+    z: ArrayView1<'_, f32>,
+    label: usize,
+    clean: ArrayView1<'_, f32>,
+    seed: u64,
+    t: usize,
+) -> Result<Array1<f32>, ComponentError> {
+    let settings = &parts.search.estimator;
+    let sigma = settings.sigma as f32;
+    let mut random = generator(seed, ESTIMATE, t);
+    let mut sum = Array1::<f64>::zeros(z.len());
+    for _ in 0..settings.samples {
+        let u: Array1<f32> = (0..z.len()).map(|_| if random.random::<bool>() { 1.0 } else { -1.0 }).collect();
+        let mut pair = Array2::zeros((2, z.len()));
+        pair.row_mut(0).assign(&(&z + &(&u * sigma)));
+        pair.row_mut(1).assign(&(&z - &(&u * sigma)));
+        let labels = [label; 2];
+        let images = parts.decode(&pair, &labels)?;
+        let logits = parts.logits(images.view())?;
+        let mut both = Array2::zeros((2, clean.len()));
+        both.row_mut(0).assign(&clean);
+        both.row_mut(1).assign(&clean);
+        let (scores, _) = parts.scorer.score(logits.view(), both.view(), &labels)?;
+        let slope = (f64::from(scores[0]) - f64::from(scores[1])) / (2.0 * settings.sigma);
+        sum.zip_mut_with(&u, |s, u| *s += slope * f64::from(*u));
+    }
+    Ok(sum.mapv(|s| (s / settings.samples as f64) as f32))
+}

@@ -1,0 +1,64 @@
+//! Many samples over several threads.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc;
+
+use super::{PerturbError, Perturbed, Perturber, SampleBatch};
+
+/// How a run is spread over threads. On a processor, several small batches side by side are faster than one large one:
+/// each stays in its core's cache and no layer waits for the slowest thread.
+#[derive(Clone, Copy)]
+pub struct Lanes<'a> {
+    /// Threads, each with a batch of its own.
+    pub lanes: usize,
+    /// Samples of a batch.
+    pub batch: usize,
+    /// Called once on each thread before its first batch, e.g. to keep its kernels from starting threads of their own.
+    pub enter: &'a (dyn Fn() + Sync),
+}
+
+impl Lanes<'_> {
+    /// Perturbs all samples, `samples` giving the batch of a range of positions, and hands each batch's outcomes to
+    /// `done` on this thread, in order of completion.
+    ///
+    /// # Errors
+    /// The first error of a batch or of `done`; batches under way are finished and dropped.
+    pub fn run<E: From<PerturbError>>(
+        &self,
+        perturber: &Perturber<'_>,
+        positions: &[usize],
+        samples: &(dyn Fn(&[usize]) -> SampleBatch + Sync),
+        mut done: impl FnMut(Vec<Perturbed>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let batches: Vec<&[usize]> = positions.chunks(self.batch.max(1)).collect();
+        let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            let (sender, receiver) = mpsc::sync_channel(self.lanes.max(1) * 2);
+            for _ in 0..self.lanes.clamp(1, batches.len().max(1)) {
+                let sender = sender.clone();
+                let (next, stop, batches) = (&next, &stop, &batches);
+                scope.spawn(move || {
+                    (self.enter)();
+                    while !stop.load(Ordering::Relaxed) {
+                        let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
+                        // The receiver is gone when the run has ended with an error.
+                        if sender.send(perturber.run(&samples(batch))).is_err() {
+                            break;
+                        }
+                    }
+                });
+            }
+            drop(sender);
+            let mut result = Ok(());
+            for outcome in receiver {
+                if result.is_ok() {
+                    result = outcome.map_err(E::from).and_then(&mut done);
+                    if result.is_err() {
+                        stop.store(true, Ordering::Relaxed);
+                    }
+                }
+            }
+            result
+        })
+    }
+}

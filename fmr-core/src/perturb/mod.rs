@@ -1,0 +1,152 @@
+//! Algorithm 1 of the paper, over an active set of samples.
+//!
+//! One iteration decodes once: that image is judged by the oracle, classified by the target, recorded, and
+//! differentiated for the next update. Samples that stopped leave the batch. A sample's result depends on its image,
+//! label, seed and settings alone, never on the batch it sat in, on the order, or on the number of threads.
+
+mod engine;
+mod estimate;
+mod evaluate;
+mod lanes;
+mod rule;
+mod search;
+mod start;
+
+use ndarray::{Array1, Array3, Array4, ArrayView1, ArrayView3};
+use thiserror::Error;
+
+pub use engine::Perturber;
+pub use lanes::Lanes;
+pub use search::{
+    BudgetCounts, Clamp, EarlyExit, Estimator, ImageDomain, OnNonfinite, OnViolation, Rule, Search,
+    Select, Start, StartKind, StartSaOn, StartUnits, State,
+};
+
+use crate::{ComponentError, SampleRecord};
+
+/// Samples to perturb together.
+#[derive(Debug, Clone)]
+pub struct SampleBatch {
+    /// Originals `[n, c, h, w]` in [0, 1].
+    pub images: Array4<f32>,
+    /// True classes.
+    pub labels: Vec<usize>,
+    /// Positions in the evaluated subset.
+    pub indices: Vec<usize>,
+    /// Stable names.
+    pub keys: Vec<String>,
+    /// Seeds of what is random about each sample (restarts, the gradient-free estimator).
+    pub seeds: Vec<u64>,
+}
+
+impl SampleBatch {
+    /// Number of samples.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there is no sample.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Sample `i` alone.
+    pub fn single(&self, i: usize) -> Self {
+        Self {
+            images: self.images.select(ndarray::Axis(0), &[i]),
+            labels: vec![self.labels[i]],
+            indices: vec![self.indices[i]],
+            keys: vec![self.keys[i].clone()],
+            seeds: vec![self.seeds[i]],
+        }
+    }
+}
+
+/// Outcome of one sample.
+#[derive(Debug, Clone)]
+pub struct Perturbed {
+    /// What happened.
+    pub record: SampleRecord,
+    /// The original `[c, h, w]`.
+    pub original: Array3<f32>,
+    /// x̂0; the original where the sample failed before it was made.
+    pub reconstruction: Array3<f32>,
+    /// The final image: the original where x̂0 was refused.
+    pub final_image: Array3<f32>,
+    /// Target's logits on the final image; empty where the target never saw one.
+    pub final_logits: Array1<f32>,
+    /// Latent of the final image, or z0 where the original stands; empty where the sample failed before z0.
+    pub final_latent: Array1<f32>,
+}
+
+/// One attempted update, as an [`Observer`] sees it.
+#[derive(Debug)]
+pub struct StepView<'a> {
+    /// Position of the sample in the evaluated subset.
+    pub index: usize,
+    /// Number of the update, from 1.
+    pub t: usize,
+    /// Latent that the gradient was taken at.
+    pub latent_before: ArrayView1<'a, f32>,
+    /// Score there.
+    pub score: f32,
+    /// Unmasked gradient of the score there.
+    pub gradient: ArrayView1<'a, f32>,
+    /// What came of it; absent where score or gradient were not finite.
+    pub attempt: Option<Attempt<'a>>,
+}
+
+/// The update that was tried and the image it gave.
+#[derive(Debug)]
+pub struct Attempt<'a> {
+    /// Change of the latent.
+    pub update: ArrayView1<'a, f32>,
+    /// The new latent.
+    pub latent: ArrayView1<'a, f32>,
+    /// The new image.
+    pub image: ArrayView3<'a, f32>,
+    /// Oracle's probabilities of the new image.
+    pub oracle: ArrayView1<'a, f32>,
+    /// Target's logits on the new image.
+    pub logits: ArrayView1<'a, f32>,
+    /// Whether the oracle let it stand.
+    pub accepted: bool,
+}
+
+/// Looks on while samples are perturbed, and may end the run.
+pub trait Observer: Sync {
+    /// An update was attempted.
+    fn step(&self, _: &StepView<'_>) {}
+
+    /// Asked before every iteration; `false` ends the run with [`PerturbError::Cancelled`].
+    fn keep_going(&self) -> bool {
+        true
+    }
+}
+
+impl Observer for () {}
+
+/// A batch that could not be perturbed.
+#[derive(Debug, Clone, Error)]
+#[non_exhaustive]
+pub enum PerturbError {
+    /// A component failed on every sample, or before samples could be told apart.
+    #[error(transparent)]
+    Component(#[from] ComponentError),
+    /// The settings say that a number that is not finite ends the run.
+    #[error("sample {key}: {what} is not finite at update {t}, and search.on-nonfinite is \"abort-run\"")]
+    NonFinite {
+        /// Name of the sample.
+        key: String,
+        /// What is not finite.
+        what: String,
+        /// Number of the update.
+        t: usize,
+    },
+    /// The observer ended the run.
+    #[error("cancelled")]
+    Cancelled,
+    /// Images, labels, names and seeds are not equally many, or shapes do not fit the generator.
+    #[error("a batch of samples is inconsistent: {0}")]
+    Batch(String),
+}
