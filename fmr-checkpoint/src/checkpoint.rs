@@ -106,10 +106,7 @@ impl Checkpoint {
     }
 
     fn io(path: &Path, source: std::io::Error) -> CheckpointError {
-        CheckpointError::Io {
-            path: path.to_owned(),
-            source,
-        }
+        CheckpointError::Io { path: path.to_owned(), source }
     }
 
     fn list(path: PathBuf, source: Source) -> Result<Self, CheckpointError> {

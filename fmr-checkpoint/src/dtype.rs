@@ -138,15 +138,14 @@ impl Dtype {
     pub(crate) fn decode_i64(self, bytes: &[u8], out: &mut Vec<i64>) -> Result<(), Fault> {
         match self {
             Self::F64 | Self::F32 | Self::F16 | Self::BF16 => {
-                return Err(Fault::unsupported(format!(
-                    "integers are asked for where {self} is stored"
-                )));
+                return Err(Fault::unsupported(format!("integers are asked for where {self} is stored")));
             }
             Self::U64 => {
                 for value in each(bytes, u64::from_le_bytes) {
-                    out.push(i64::try_from(value).map_err(|_| {
-                        Fault::unsupported(format!("the integer {value} does not fit 64 bits"))
-                    })?);
+                    out.push(
+                        i64::try_from(value)
+                            .map_err(|_| Fault::unsupported(format!("the integer {value} does not fit 64 bits")))?,
+                    );
                 }
             }
             Self::I64 => out.extend(each(bytes, i64::from_le_bytes)),
@@ -199,16 +198,10 @@ mod tests {
             out
         };
         assert_eq!(decoded(Dtype::F64, &1.5f64.to_le_bytes()), [1.5]);
-        assert_eq!(
-            decoded(Dtype::F16, &[0x00, 0xc1, 0x01, 0x00]),
-            [-2.5, 5.960_464_5e-8]
-        );
+        assert_eq!(decoded(Dtype::F16, &[0x00, 0xc1, 0x01, 0x00]), [-2.5, 5.960_464_5e-8]);
         assert_eq!(decoded(Dtype::BF16, &[0x20, 0xc0]), [-2.5]);
         assert_eq!(decoded(Dtype::I64, &(-7i64).to_le_bytes()), [-7.0]);
-        assert_eq!(
-            decoded(Dtype::U64, &u64::MAX.to_le_bytes()),
-            [1.844_674_4e19]
-        );
+        assert_eq!(decoded(Dtype::U64, &u64::MAX.to_le_bytes()), [1.844_674_4e19]);
         assert_eq!(decoded(Dtype::I8, &[0xff]), [-1.0]);
         assert_eq!(decoded(Dtype::U8, &[0xff]), [255.0]);
         assert_eq!(decoded(Dtype::Bool, &[0, 1, 2]), [0.0, 1.0, 1.0]);
@@ -217,16 +210,10 @@ mod tests {
     #[test]
     fn integers_are_exact_or_refused() {
         let mut out = Vec::new();
-        Dtype::I64
-            .decode_i64(&i64::MIN.to_le_bytes(), &mut out)
-            .unwrap();
+        Dtype::I64.decode_i64(&i64::MIN.to_le_bytes(), &mut out).unwrap();
         Dtype::U16.decode_i64(&[0xff, 0xff], &mut out).unwrap();
         assert_eq!(out, [i64::MIN, 65535]);
-        assert!(
-            Dtype::U64
-                .decode_i64(&u64::MAX.to_le_bytes(), &mut out)
-                .is_err()
-        );
+        assert!(Dtype::U64.decode_i64(&u64::MAX.to_le_bytes(), &mut out).is_err());
         assert!(Dtype::F32.decode_i64(&[0; 4], &mut out).is_err());
     }
 }

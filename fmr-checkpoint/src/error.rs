@@ -102,29 +102,15 @@ pub struct Misshapen {
 
 impl fmt::Display for Misshapen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} is {:?} instead of {:?}",
-            self.key, self.found, self.expected
-        )
+        write!(f, "{} is {:?} instead of {:?}", self.key, self.found, self.expected)
     }
 }
 
 impl fmt::Display for Misfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.looks_like {
-            Some(found) => write!(
-                f,
-                "{} looks like {found}, but {} is asked for",
-                self.path.display(),
-                self.wanted
-            )?,
-            None => write!(
-                f,
-                "{} does not hold the weights of {}",
-                self.path.display(),
-                self.wanted
-            )?,
+            Some(found) => write!(f, "{} looks like {found}, but {} is asked for", self.path.display(), self.wanted)?,
+            None => write!(f, "{} does not hold the weights of {}", self.path.display(), self.wanted)?,
         }
         first_few(f, "missing", &self.missing)?;
         first_few(f, "misshapen", &self.misshapen)?;
@@ -167,16 +153,8 @@ impl Fault {
         let path = path.into();
         match self {
             Self::Io(source) => CheckpointError::Io { path, source },
-            Self::Corrupt(detail) => CheckpointError::Corrupt {
-                path,
-                container,
-                detail,
-            },
-            Self::Unsupported(detail) => CheckpointError::Unsupported {
-                path,
-                container,
-                detail,
-            },
+            Self::Corrupt(detail) => CheckpointError::Corrupt { path, container, detail },
+            Self::Unsupported(detail) => CheckpointError::Unsupported { path, container, detail },
         }
     }
 }

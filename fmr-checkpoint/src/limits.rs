@@ -33,17 +33,15 @@ pub(crate) struct Budget {
 
 impl Budget {
     pub(crate) fn new(bytes: usize, purpose: &'static str) -> Self {
-        Self {
-            left: bytes,
-            purpose,
-        }
+        Self { left: bytes, purpose }
     }
 
     /// Takes `bytes`, or says that the file asks for more than any real checkpoint.
     pub(crate) fn spend(&mut self, bytes: usize) -> Result<(), Fault> {
-        self.left = self.left.checked_sub(bytes).ok_or_else(|| {
-            Fault::corrupt(format!("{} needs more memory than allowed", self.purpose))
-        })?;
+        self.left = self
+            .left
+            .checked_sub(bytes)
+            .ok_or_else(|| Fault::corrupt(format!("{} needs more memory than allowed", self.purpose)))?;
         Ok(())
     }
 }

@@ -26,14 +26,11 @@ pub(crate) fn list(source: &Source) -> Result<Listing, Fault> {
         ))
     })?;
     let header = source.read(header_span, limits::INDEX_BYTES)?;
-    let header: Header = serde_json::from_slice(&header)
-        .map_err(|error| Fault::corrupt(format!("its header is malformed: {error}")))?;
+    let header: Header =
+        serde_json::from_slice(&header).map_err(|error| Fault::corrupt(format!("its header is malformed: {error}")))?;
 
     let data_start = header_span.offset + header_span.len;
-    let data = Span {
-        offset: data_start,
-        len: source.len() - data_start,
-    };
+    let data = Span { offset: data_start, len: source.len() - data_start };
     let mut budget = Budget::new(limits::LISTING_BYTES, "the list of tensors");
     let mut listing = Listing::default();
     let mut entries = header.tensors;
@@ -59,12 +56,8 @@ struct Entry {
 
 impl Entry {
     fn view(&self, key: &str, data: Span) -> Result<View, Fault> {
-        let dtype = Dtype::from_safetensors(&self.dtype).ok_or_else(|| {
-            Fault::unsupported(format!(
-                "its tensor {key:?} has the unknown type {:?}",
-                self.dtype
-            ))
-        })?;
+        let dtype = Dtype::from_safetensors(&self.dtype)
+            .ok_or_else(|| Fault::unsupported(format!("its tensor {key:?} has the unknown type {:?}", self.dtype)))?;
         let (start, end) = self.data_offsets;
         let bytes = end.checked_sub(start).and_then(|len| data.part(start, len));
         let bytes = bytes.ok_or_else(|| {
@@ -73,10 +66,7 @@ impl Entry {
                 data.len
             ))
         })?;
-        let numel = self
-            .shape
-            .iter()
-            .try_fold(1u64, |n, &size| n.checked_mul(size));
+        let numel = self.shape.iter().try_fold(1u64, |n, &size| n.checked_mul(size));
         if numel.and_then(|n| n.checked_mul(dtype.size() as u64)) != Some(bytes.len) {
             return Err(Fault::corrupt(format!(
                 "its tensor {key:?} of shape {:?} and type {dtype} has {} bytes",
@@ -109,10 +99,7 @@ impl<'de> Visitor<'de> for HeaderVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header, A::Error> {
-        let mut header = Header {
-            tensors: Vec::new(),
-            metadata: Vec::new(),
-        };
+        let mut header = Header { tensors: Vec::new(), metadata: Vec::new() };
         let mut seen = HashSet::new();
         while let Some(key) = map.next_key::<String>()? {
             if key.len() > limits::KEY_BYTES || !seen.insert(key.clone()) {

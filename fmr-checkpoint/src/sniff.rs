@@ -30,19 +30,13 @@ const KNOWN: &[(&[u8], &str)] = &[
     (b"\xff\xd8\xff", "a JPEG image"),
     (b"%PDF", "a PDF document"),
     (b"\x7fELF", "a program"),
-    (
-        b"version https://git-lfs",
-        "a Git LFS pointer, not the file itself; fetch it with `git lfs pull`",
-    ),
+    (b"version https://git-lfs", "a Git LFS pointer, not the file itself; fetch it with `git lfs pull`"),
 ];
 
 /// The format of the file, or what it is instead.
 pub(crate) fn sniff(source: &Source) -> Result<Format, String> {
     let mut start = vec![0; source.len().min(512) as usize];
-    let span = Span {
-        offset: 0,
-        len: start.len() as u64,
-    };
+    let span = Span { offset: 0, len: start.len() as u64 };
     match source.read(span, span.len) {
         Ok(bytes) => start = bytes,
         Err(_) => return Err("a file that cannot be read".into()),
@@ -56,18 +50,10 @@ pub(crate) fn sniff(source: &Source) -> Result<Format, String> {
     if start.starts_with(LEGACY_MAGIC_TEXT) {
         return Ok(Format::Legacy);
     }
-    if start[0] == 0x80
-        && start
-            .get(1)
-            .is_some_and(|&protocol| (1..=5).contains(&protocol))
-    {
+    if start[0] == 0x80 && start.get(1).is_some_and(|&protocol| (1..=5).contains(&protocol)) {
         let head = &start[..start.len().min(32)];
         let legacy = head.windows(LEGACY_MAGIC.len()).any(|w| w == LEGACY_MAGIC);
-        return Ok(if legacy {
-            Format::Legacy
-        } else {
-            Format::PlainPickle
-        });
+        return Ok(if legacy { Format::Legacy } else { Format::PlainPickle });
     }
     if let Some((length, rest)) = start.split_first_chunk()
         && rest.first() == Some(&b'{')
@@ -84,8 +70,7 @@ fn describe(start: &[u8]) -> String {
         return (*what).into();
     }
     if start.get(257..262) == Some(b"ustar") {
-        return "a tar archive (of files, or written by a PyTorch before 0.4); unpack it first"
-            .into();
+        return "a tar archive (of files, or written by a PyTorch before 0.4); unpack it first".into();
     }
     let text = start.trim_ascii_start();
     let lower = text[..text.len().min(64)].to_ascii_lowercase();

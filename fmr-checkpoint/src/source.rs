@@ -43,17 +43,11 @@ impl Source {
         if metadata.is_dir() {
             return Err(std::io::ErrorKind::IsADirectory.into());
         }
-        Ok(Self {
-            len: metadata.len(),
-            bytes: Bytes::File(Mutex::new(file)),
-        })
+        Ok(Self { len: metadata.len(), bytes: Bytes::File(Mutex::new(file)) })
     }
 
     pub(crate) fn memory(bytes: Vec<u8>) -> Self {
-        Self {
-            len: bytes.len() as u64,
-            bytes: Bytes::Memory(bytes),
-        }
+        Self { len: bytes.len() as u64, bytes: Bytes::Memory(bytes) }
     }
 
     pub(crate) fn len(&self) -> u64 {
@@ -61,18 +55,12 @@ impl Source {
     }
 
     pub(crate) fn span(&self) -> Span {
-        Span {
-            offset: 0,
-            len: self.len,
-        }
+        Span { offset: 0, len: self.len }
     }
 
     /// Fills `buffer` with the bytes at `offset`.
     pub(crate) fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Fault> {
-        let wanted = Span {
-            offset,
-            len: buffer.len() as u64,
-        };
+        let wanted = Span { offset, len: buffer.len() as u64 };
         if self.span().part(offset, wanted.len).is_none() {
             return Err(Fault::corrupt(format!(
                 "{} bytes at offset {offset} lie beyond the end of the file ({} bytes)",
@@ -132,13 +120,7 @@ impl<'s> Cursor<'s> {
     const BUFFER: u64 = 16 << 10;
 
     pub(crate) fn new(source: &'s Source, span: Span) -> Self {
-        Self {
-            source,
-            span,
-            position: 0,
-            buffer: Vec::new(),
-            buffer_start: 0,
-        }
+        Self { source, span, position: 0, buffer: Vec::new(), buffer_start: 0 }
     }
 
     /// Bytes already read or skipped.
@@ -180,8 +162,7 @@ impl<'s> Cursor<'s> {
         }
         self.buffer.resize(len as usize, 0);
         self.buffer_start = self.position;
-        self.source
-            .read_at(self.span.offset + self.position, &mut self.buffer)
+        self.source.read_at(self.span.offset + self.position, &mut self.buffer)
     }
 
     pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], Fault> {

@@ -72,13 +72,7 @@ pub(crate) struct View {
 
 impl View {
     /// A view of `storage` that starts `offset` elements into it.
-    pub(crate) fn new(
-        dtype: Dtype,
-        storage: Span,
-        offset: u64,
-        shape: &[u64],
-        strides: &[u64],
-    ) -> Result<Self, Fault> {
+    pub(crate) fn new(dtype: Dtype, storage: Span, offset: u64, shape: &[u64], strides: &[u64]) -> Result<Self, Fault> {
         let outside = || {
             Fault::corrupt(format!(
                 "a tensor of shape {shape:?}, strides {strides:?} and offset {offset} does not fit its storage of {} bytes",
@@ -97,21 +91,14 @@ impl View {
             let last = shape
                 .iter()
                 .zip(strides)
-                .try_fold(0u64, |last, (&size, &stride)| {
-                    last.checked_add((size - 1).checked_mul(stride)?)
-                });
-            last.and_then(|last| last.checked_add(1))
-                .ok_or_else(outside)?
+                .try_fold(0u64, |last, (&size, &stride)| last.checked_add((size - 1).checked_mul(stride)?));
+            last.and_then(|last| last.checked_add(1)).ok_or_else(outside)?
         };
         // Repeated elements (stride 0) would let a tiny file ask for any amount of memory.
         if numel > (storage.len / item).max(limits::REPEATED_ELEMENTS) {
             return Err(outside());
         }
-        let start = if extent == 0 {
-            Some(0)
-        } else {
-            offset.checked_mul(item)
-        };
+        let start = if extent == 0 { Some(0) } else { offset.checked_mul(item) };
         let bytes = start
             .zip(extent.checked_mul(item))
             .and_then(|(start, len)| storage.part(start, len))
@@ -119,16 +106,9 @@ impl View {
         let to_usize = |n: u64| usize::try_from(n).map_err(|_| outside());
         Ok(Self {
             dtype,
-            shape: shape
-                .iter()
-                .map(|&n| to_usize(n))
-                .collect::<Result<_, _>>()?,
+            shape: shape.iter().map(|&n| to_usize(n)).collect::<Result<_, _>>()?,
             // The stride of a dimension of one element is arbitrary; 0 keeps later sums small.
-            strides: shape
-                .iter()
-                .zip(strides)
-                .map(|(&size, &stride)| if size > 1 { stride } else { 0 })
-                .collect(),
+            strides: shape.iter().zip(strides).map(|(&size, &stride)| if size > 1 { stride } else { 0 }).collect(),
             numel: to_usize(numel)?,
             bytes,
         })
@@ -146,15 +126,11 @@ impl View {
     /// Whether the elements lie in row-major order without gaps.
     fn is_contiguous(&self) -> bool {
         let mut expected = 1u64;
-        self.shape
-            .iter()
-            .zip(&self.strides)
-            .rev()
-            .all(|(&size, &stride)| {
-                let fits = size == 1 || stride == expected;
-                expected = expected.saturating_mul(size as u64);
-                fits
-            })
+        self.shape.iter().zip(&self.strides).rev().all(|(&size, &stride)| {
+            let fits = size == 1 || stride == expected;
+            expected = expected.saturating_mul(size as u64);
+            fits
+        })
     }
 
     /// Reads the elements in row-major order.
@@ -173,10 +149,7 @@ impl View {
         let mut elements = Vec::with_capacity(stored);
         let mut done = 0;
         while done < self.bytes.len {
-            let piece = Span {
-                offset: self.bytes.offset + done,
-                len: PIECE.min(self.bytes.len - done),
-            };
+            let piece = Span { offset: self.bytes.offset + done, len: PIECE.min(self.bytes.len - done) };
             decode(self.dtype, &source.read(piece, PIECE)?, &mut elements)?;
             done += piece.len;
         }

@@ -37,11 +37,8 @@ pub fn write_safetensors<'t>(
 ) -> Result<(), CheckpointError> {
     let path = path.as_ref();
     let tensors: Vec<_> = tensors.into_iter().collect();
-    let header =
-        header(&tensors, metadata, float).map_err(|detail| CheckpointError::Unwritable {
-            path: path.to_owned(),
-            detail,
-        })?;
+    let header = header(&tensors, metadata, float)
+        .map_err(|detail| CheckpointError::Unwritable { path: path.to_owned(), detail })?;
     replace(path, |file| {
         file.write_all(&(header.len() as u64).to_le_bytes())?;
         file.write_all(&header)?;
@@ -50,10 +47,7 @@ pub fn write_safetensors<'t>(
         }
         Ok(())
     })
-    .map_err(|source| CheckpointError::Io {
-        path: path.to_owned(),
-        source,
-    })
+    .map_err(|source| CheckpointError::Io { path: path.to_owned(), source })
 }
 
 /// The JSON header, padded so that the values start at a multiple of eight.
@@ -72,14 +66,9 @@ fn header(
     }
     let mut offset = 0;
     for &(key, shape, values) in tensors {
-        let numel = shape
-            .iter()
-            .try_fold(1usize, |n, &size| n.checked_mul(size));
+        let numel = shape.iter().try_fold(1usize, |n, &size| n.checked_mul(size));
         if numel != Some(values.len()) {
-            return Err(format!(
-                "{key} has shape {shape:?} and {} values",
-                values.len()
-            ));
+            return Err(format!("{key} has shape {shape:?} and {} values", values.len()));
         }
         let end = offset + size * values.len();
         let entry = json!({"dtype": name, "shape": shape, "data_offsets": [offset, end]});
@@ -95,20 +84,13 @@ fn header(
 
 fn write_values(file: &mut impl Write, values: &[f32], float: FloatType) -> io::Result<()> {
     match float {
-        FloatType::F32 => values
-            .iter()
-            .try_for_each(|value| file.write_all(&value.to_le_bytes())),
-        FloatType::F16 => values
-            .iter()
-            .try_for_each(|value| file.write_all(&f16::from_f32(*value).to_le_bytes())),
+        FloatType::F32 => values.iter().try_for_each(|value| file.write_all(&value.to_le_bytes())),
+        FloatType::F16 => values.iter().try_for_each(|value| file.write_all(&f16::from_f32(*value).to_le_bytes())),
     }
 }
 
 /// Writes a file beside `path` and renames it, so that no reader ever sees half of it.
-fn replace(
-    path: &Path,
-    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
-) -> io::Result<()> {
+fn replace(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let number = COUNTER.fetch_add(1, Ordering::Relaxed);
     let mut name = path.file_name().unwrap_or_default().to_owned();
@@ -139,18 +121,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("weights.safetensors");
         let metadata = BTreeMap::from([("recipe".to_owned(), "adam\n\"lr\"".to_owned())]);
-        let tensors: [(&str, &[usize], &[f32]); 3] = [
-            ("z.weight", &[2, 2], &[1.0, -2.5, 1e-3, 70000.0]),
-            ("empty", &[0, 3], &[]),
-            ("a.scale", &[], &[0.5]),
-        ];
+        let tensors: [(&str, &[usize], &[f32]); 3] =
+            [("z.weight", &[2, 2], &[1.0, -2.5, 1e-3, 70000.0]), ("empty", &[0, 3], &[]), ("a.scale", &[], &[0.5])];
         for (float, dtype) in [(FloatType::F32, Dtype::F32), (FloatType::F16, Dtype::F16)] {
             write_safetensors(&path, tensors, &metadata, float).unwrap();
             let checkpoint = Checkpoint::open(&path).unwrap();
-            assert_eq!(
-                checkpoint.scalar("recipe"),
-                Some(&Scalar::Str("adam\n\"lr\"".into()))
-            );
+            assert_eq!(checkpoint.scalar("recipe"), Some(&Scalar::Str("adam\n\"lr\"".into())));
             assert_eq!(checkpoint.tensors().len(), 3);
             for (key, shape, values) in tensors {
                 let (found_shape, found) = checkpoint.tensor_f32(key).unwrap();

@@ -36,12 +36,10 @@ impl<'s> Archive<'s> {
         let mut entries = HashMap::new();
         let mut rest = bytes.as_slice();
         while !rest.is_empty() {
-            let (name, entry, next) = central_entry(rest)
-                .ok_or_else(|| Fault::corrupt("the zip directory is malformed"))?;
+            let (name, entry, next) =
+                central_entry(rest).ok_or_else(|| Fault::corrupt("the zip directory is malformed"))?;
             if entries.insert(name.clone(), entry).is_some() {
-                return Err(Fault::corrupt(format!(
-                    "the zip entry {name:?} occurs twice"
-                )));
+                return Err(Fault::corrupt(format!("the zip entry {name:?} occurs twice")));
             }
             rest = next;
         }
@@ -58,9 +56,7 @@ impl<'s> Archive<'s> {
             return Ok(None);
         };
         if entry.encrypted {
-            return Err(Fault::unsupported(format!(
-                "its entry {name:?} is encrypted"
-            )));
+            return Err(Fault::unsupported(format!("its entry {name:?} is encrypted")));
         }
         if entry.method != 0 || entry.size != entry.stored_size {
             return Err(Fault::unsupported(format!(
@@ -71,40 +67,25 @@ impl<'s> Archive<'s> {
         let mut header = [0; 30];
         self.source.read_at(entry.header, &mut header)?;
         if !header.starts_with(LOCAL) {
-            return Err(Fault::corrupt(format!(
-                "the zip entry {name:?} has no header"
-            )));
+            return Err(Fault::corrupt(format!("the zip entry {name:?} has no header")));
         }
         let names = u64::from(u16_at(&header, 26)) + u64::from(u16_at(&header, 28));
         // The header was read, so its offset is far from overflow.
         let start = entry.header + header.len() as u64 + names;
         let span = self.source.span().part(start, entry.size);
         span.map(Some).ok_or_else(|| {
-            Fault::corrupt(format!(
-                "the zip entry {name:?} of {} bytes lies beyond the end of the file",
-                entry.size
-            ))
+            Fault::corrupt(format!("the zip entry {name:?} of {} bytes lies beyond the end of the file", entry.size))
         })
     }
 }
 
 /// Finds the central directory through the end record, which a comment may follow.
 fn find_directory(source: &Source) -> Result<Span, Fault> {
-    let missing =
-        || Fault::corrupt("the zip directory at the end is missing, the file is cut short");
+    let missing = || Fault::corrupt("the zip directory at the end is missing, the file is cut short");
     let tail_len = source.len().min(END_LEN + u64::from(u16::MAX));
     let tail_start = source.len() - tail_len;
-    let tail = source.read(
-        Span {
-            offset: tail_start,
-            len: tail_len,
-        },
-        tail_len,
-    )?;
-    let last = tail
-        .len()
-        .checked_sub(END_LEN as usize)
-        .ok_or_else(missing)?;
+    let tail = source.read(Span { offset: tail_start, len: tail_len }, tail_len)?;
+    let last = tail.len().checked_sub(END_LEN as usize).ok_or_else(missing)?;
     let end = (0..=last).rev().find(|&at| tail[at..].starts_with(END));
     let end = end.ok_or_else(missing)?;
     let record = &tail[end..];
@@ -124,9 +105,10 @@ fn find_directory(source: &Source) -> Result<Span, Fault> {
             offset = u64_at(&record, 48);
         }
     }
-    source.span().part(offset, len).ok_or_else(|| {
-        Fault::corrupt("the zip directory lies beyond the end, the file is cut short or altered")
-    })
+    source
+        .span()
+        .part(offset, len)
+        .ok_or_else(|| Fault::corrupt("the zip directory lies beyond the end, the file is cut short or altered"))
 }
 
 /// One record of the directory: name, entry and the bytes after it.

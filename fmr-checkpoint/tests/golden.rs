@@ -52,9 +52,7 @@ impl Case {
     fn tensors(&self) -> Vec<&Table> {
         let tensors = self.table.get("tensor").and_then(Value::as_array);
         let tensors = tensors.into_iter().flatten().filter_map(Value::as_table);
-        tensors
-            .filter(|t| t.contains_key("name") && t.contains_key("shape"))
-            .collect()
+        tensors.filter(|t| t.contains_key("name") && t.contains_key("shape")).collect()
     }
 }
 
@@ -68,25 +66,15 @@ fn cases() -> Vec<(String, Vec<Case>)> {
         println!("no checkpoint fixtures in {}: skipped", root.display());
     }
     let cases = |folder: &Path| -> Vec<Case> {
-        let mut entries: Vec<_> = folder
-            .read_dir()
-            .unwrap()
-            .map(|e| e.unwrap().path())
-            .collect();
+        let mut entries: Vec<_> = folder.read_dir().unwrap().map(|e| e.unwrap().path()).collect();
         entries.sort();
         let cases = entries.into_iter().filter_map(|folder| {
             let text = std::fs::read_to_string(folder.join("case.toml")).ok()?;
-            Some(Case {
-                folder,
-                table: text.parse().unwrap(),
-            })
+            Some(Case { folder, table: text.parse().unwrap() })
         });
         cases.collect()
     };
-    folders
-        .iter()
-        .map(|(name, folder)| ((*name).to_owned(), cases(folder)))
-        .collect()
+    folders.iter().map(|(name, folder)| ((*name).to_owned(), cases(folder))).collect()
 }
 
 /// Opens the file of a checkpoint's table; `None` if the case says that it is not stored.
@@ -141,27 +129,18 @@ fn check_facts(case: &str, table: &Table, checkpoint: &Checkpoint) -> usize {
     let zip = matches!(container, Container::TorchZip | Container::TorchScript);
     match table.get("format").and_then(Value::as_str) {
         Some("zip") => fact(zip, format!("{container} is no zip archive")),
-        Some("legacy") => fact(
-            container == Container::TorchLegacy,
-            format!("{container} is not legacy"),
-        ),
+        Some("legacy") => fact(container == Container::TorchLegacy, format!("{container} is not legacy")),
         _ => {}
     }
     match table.get("container").and_then(Value::as_str) {
-        Some("jit") => fact(
-            container == Container::TorchScript,
-            format!("{container} is no TorchScript"),
-        ),
+        Some("jit") => fact(container == Container::TorchScript, format!("{container} is no TorchScript")),
         Some("safetensors") => fact(container == Container::Safetensors, format!("{container}")),
         _ => {}
     }
     if let Some(prefix) = table.get("prefix").and_then(Value::as_str) {
         let found = checkpoint.state_dict(&Selection::default()).unwrap();
         let found = found.prefix();
-        fact(
-            found.ends_with(prefix),
-            format!("prefix {found:?} instead of {prefix:?}"),
-        );
+        fact(found.ends_with(prefix), format!("prefix {found:?} instead of {prefix:?}"));
     }
     if let Some(Value::Array(levels)) = table.get("top_level") {
         let keys = checkpoint.tensors().iter().map(|tensor| tensor.key());
@@ -169,27 +148,18 @@ fn check_facts(case: &str, table: &Table, checkpoint: &Checkpoint) -> usize {
         let found: BTreeSet<&str> = keys.filter_map(|key| key.split('.').next()).collect();
         // A level that holds nothing but empty containers has no entries to list.
         let stated: BTreeSet<&str> = levels.iter().filter_map(Value::as_str).collect();
-        fact(
-            found.is_subset(&stated),
-            format!("levels {found:?} instead of {stated:?}"),
-        );
+        fact(found.is_subset(&stated), format!("levels {found:?} instead of {stated:?}"));
     }
     let top_level = |key: &str| checkpoint.state_dict(&Selection::default().under(key));
     for (name, stated) in table {
         match stated {
             Value::Integer(n) if checkpoint.scalar(name).is_some() => {
                 let found = checkpoint.scalar(name);
-                fact(
-                    found == Some(&Scalar::Int(*n)),
-                    format!("{name} = {found:?}"),
-                );
+                fact(found == Some(&Scalar::Int(*n)), format!("{name} = {found:?}"));
             }
             Value::Integer(n) if name == "tensors_per_state_dict" => {
                 let levels = table["top_level"].as_array().unwrap().iter();
-                for level in levels
-                    .filter_map(Value::as_str)
-                    .filter(|l| l.ends_with("model_state_dict"))
-                {
+                for level in levels.filter_map(Value::as_str).filter(|l| l.ends_with("model_state_dict")) {
                     let found = top_level(level).unwrap().keys().count();
                     fact(found as i64 == *n, format!("{level} holds {found} tensors"));
                 }
@@ -201,8 +171,7 @@ fn check_facts(case: &str, table: &Table, checkpoint: &Checkpoint) -> usize {
         for key in keys.iter().filter_map(Value::as_str) {
             let (key, note) = key.split_once(' ').unwrap_or((key, ""));
             let tensor = checkpoint.get(key);
-            let typed =
-                tensor.is_some_and(|t| !note.contains("int64") || t.dtype().to_string() == "i64");
+            let typed = tensor.is_some_and(|t| !note.contains("int64") || t.dtype().to_string() == "i64");
             fact(typed, format!("{key} {note}"));
         }
     }
@@ -211,24 +180,16 @@ fn check_facts(case: &str, table: &Table, checkpoint: &Checkpoint) -> usize {
 
 /// Checkpoints of one case with the same parameter names hold the same weights; returns the number of values.
 fn check_equal(case: &str, checkpoints: &[Checkpoint]) -> usize {
-    let opened: Vec<_> = checkpoints
-        .iter()
-        .map(|checkpoint| checkpoint.state_dict(&Selection::default()).unwrap())
-        .collect();
-    let names =
-        |weights: &StateDict<'_>| weights.keys().map(str::to_owned).collect::<BTreeSet<_>>();
+    let opened: Vec<_> =
+        checkpoints.iter().map(|checkpoint| checkpoint.state_dict(&Selection::default()).unwrap()).collect();
+    let names = |weights: &StateDict<'_>| weights.keys().map(str::to_owned).collect::<BTreeSet<_>>();
     let mut compared = 0;
     for (index, weights) in opened.iter().enumerate() {
-        let alike = opened[..index]
-            .iter()
-            .find(|other| names(other) == names(weights));
+        let alike = opened[..index].iter().find(|other| names(other) == names(weights));
         let Some(other) = alike else { continue };
         for (name, tensor) in weights.iter() {
             let here = weights.checkpoint().tensor_f32(tensor.key()).unwrap();
-            let there = other
-                .checkpoint()
-                .tensor_f32(other.get(name).unwrap().key())
-                .unwrap();
+            let there = other.checkpoint().tensor_f32(other.get(name).unwrap().key()).unwrap();
             assert_eq!(here, there, "{case}: {name}");
             compared += here.1.len();
         }
@@ -242,25 +203,16 @@ fn golden_converted_generators_equal_their_pickles() {
     for (_, cases) in cases() {
         for case in &cases {
             let entry = |key: &str| case.table.get(key).and_then(Value::as_str);
-            let (Some(converted), Some(original), Some(key)) = (
-                entry("converted"),
-                entry("checkpoint"),
-                entry("checkpoint_key"),
-            ) else {
+            let (Some(converted), Some(original), Some(key)) =
+                (entry("converted"), entry("checkpoint"), entry("checkpoint_key"))
+            else {
                 continue;
             };
             let converted = Checkpoint::open(case.folder.join(converted)).unwrap();
             let original = Checkpoint::open(case.folder.join(original)).unwrap();
-            let weights = original
-                .state_dict(&Selection::default().under(key))
-                .unwrap();
+            let weights = original.state_dict(&Selection::default().under(key)).unwrap();
             assert_eq!(weights.prefix(), format!("{key}."));
-            assert_eq!(
-                weights.keys().count(),
-                converted.tensors().len(),
-                "{}",
-                case.name()
-            );
+            assert_eq!(weights.keys().count(), converted.tensors().len(), "{}", case.name());
             for tensor in converted.tensors() {
                 let full = format!("{key}.{}", tensor.key());
                 let found = original.tensor_f32(&full).unwrap();
@@ -289,8 +241,7 @@ fn golden_checkpoints_cut_short_or_altered_never_panic() {
                     continue;
                 }
                 for n in 0..CHANGES {
-                    let cut =
-                        Checkpoint::from_bytes(&path, bytes[..bytes.len() * n / CHANGES].to_vec());
+                    let cut = Checkpoint::from_bytes(&path, bytes[..bytes.len() * n / CHANGES].to_vec());
                     assert!(cut.is_err(), "{}: cut at {n}/{CHANGES}", case.name());
                     cuts += 1;
                     // An even spread over the file, which starts with the structure or ends with it.
@@ -327,11 +278,7 @@ fn golden_tensors_match_their_descriptions() {
                 let Some(tensor) = io.get(name) else { continue };
                 assert_eq!(tensor.shape(), shape, "{context}");
                 if let Some(dtype) = stated.get("dtype").and_then(Value::as_str) {
-                    let dtype = dtype
-                        .to_lowercase()
-                        .replace("float", "f")
-                        .replace("uint", "u")
-                        .replace("int", "i");
+                    let dtype = dtype.to_lowercase().replace("float", "f").replace("uint", "u").replace("int", "i");
                     assert_eq!(tensor.dtype().to_string(), dtype, "{context}");
                 }
                 let (_, read) = io.tensor_f32(name).unwrap();
@@ -350,45 +297,25 @@ fn golden_tensors_match_their_descriptions() {
 
 /// Compares the statistics that a description states, which are rounded to about three digits.
 fn check_values(context: &str, stated: &Table, values: &[f32]) {
-    let number = |value: &Value| {
-        value
-            .as_float()
-            .or_else(|| value.as_integer().map(|n| n as f64))
-    };
+    let number = |value: &Value| value.as_float().or_else(|| value.as_integer().map(|n| n as f64));
     let close = |found: f64, stated: f64, scale: f64| (found - stated).abs() <= 6e-3 * scale + 1e-4;
     if values.is_empty() {
         return;
     }
     let low = values.iter().copied().fold(f32::INFINITY, f32::min).into();
-    let high = values
-        .iter()
-        .copied()
-        .fold(f32::NEG_INFINITY, f32::max)
-        .into();
+    let high = values.iter().copied().fold(f32::NEG_INFINITY, f32::max).into();
     let scale = f64::max(f64::abs(low), f64::abs(high));
-    if let Some([from, to]) = stated
-        .get("range")
-        .and_then(Value::as_array)
-        .map(Vec::as_slice)
+    if let Some([from, to]) = stated.get("range").and_then(Value::as_array).map(Vec::as_slice)
         && let (Some(from), Some(to)) = (number(from), number(to))
     {
         let inside = low >= from - 6e-3 * scale - 1e-4 && high <= to + 6e-3 * scale + 1e-4;
-        assert!(
-            inside,
-            "{context}: {low} to {high} instead of {from} to {to}"
-        );
+        assert!(inside, "{context}: {low} to {high} instead of {from} to {to}");
     }
-    let squares = values
-        .iter()
-        .map(|&x| f64::from(x) * f64::from(x))
-        .sum::<f64>();
+    let squares = values.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>();
     let rms = (squares / values.len() as f64).sqrt();
     for (name, found) in [("min", low), ("max", high), ("rms", rms)] {
         if let Some(expected) = stated.get(name).and_then(number) {
-            assert!(
-                close(found, expected, scale),
-                "{context}: {name} {found} instead of {expected}"
-            );
+            assert!(close(found, expected, scale), "{context}: {name} {found} instead of {expected}");
         }
     }
 }

@@ -60,11 +60,9 @@ fn hollow(folder: &Path, parameters: &[Parameter]) -> PathBuf {
     let header = Value::Object(entries).to_string();
     let path = folder.join("hollow.safetensors");
     let mut file = File::create(&path).unwrap();
-    file.write_all(&(header.len() as u64).to_le_bytes())
-        .unwrap();
+    file.write_all(&(header.len() as u64).to_le_bytes()).unwrap();
     file.write_all(header.as_bytes()).unwrap();
-    file.set_len(8 + header.len() as u64 + offset as u64)
-        .unwrap();
+    file.set_len(8 + header.len() as u64 + offset as u64).unwrap();
     path
 }
 
@@ -88,20 +86,12 @@ fn golden_key_lists_are_recognised() {
             };
             let checkpoint = Checkpoint::open(hollow(temporary.path(), &parameters)).unwrap();
             let looks_like = checkpoint.looks_like();
-            println!(
-                "{component}/{name}: {}",
-                looks_like.as_deref().unwrap_or("not recognised")
-            );
-            let recognised =
-                looks_like.is_some_and(|found| found.to_lowercase().contains(&word.to_lowercase()));
+            println!("{component}/{name}: {}", looks_like.as_deref().unwrap_or("not recognised"));
+            let recognised = looks_like.is_some_and(|found| found.to_lowercase().contains(&word.to_lowercase()));
             assert!(recognised || word.is_empty(), "{component}/{name}");
 
             // The list is its own model: everything is there, under no prefix, in these shapes.
-            let expected = || {
-                parameters
-                    .iter()
-                    .map(|(key, shape, _)| (key.as_str(), shape.as_slice()))
-            };
+            let expected = || parameters.iter().map(|(key, shape, _)| (key.as_str(), shape.as_slice()));
             let selection = Selection::by_keys(expected().map(|(key, _)| key));
             let weights = checkpoint.state_dict(&selection).unwrap();
             assert_eq!(weights.prefix(), "");
@@ -121,34 +111,16 @@ fn a_misfit_says_what_the_file_is() {
         let mut parameters = vec![
             ("visual.class_embedding".to_owned(), vec![768]),
             ("visual.conv1.weight".to_owned(), vec![768, 3, patch, patch]),
-            (
-                "visual.positional_embedding".to_owned(),
-                vec![positions, 768],
-            ),
+            ("visual.positional_embedding".to_owned(), vec![positions, 768]),
         ];
-        parameters.extend((0..12).map(|block| {
-            (
-                format!("visual.transformer.resblocks.{block}.ln_1.bias"),
-                vec![768],
-            )
-        }));
-        parameters
-            .into_iter()
-            .map(|(key, shape)| (key, shape, "F32".to_owned()))
-            .collect()
+        parameters.extend((0..12).map(|block| (format!("visual.transformer.resblocks.{block}.ln_1.bias"), vec![768])));
+        parameters.into_iter().map(|(key, shape)| (key, shape, "F32".to_owned())).collect()
     };
     let checkpoint = Checkpoint::open(hollow(temporary.path(), &clip(16))).unwrap();
     let wanted = clip(32);
-    let expected = wanted
-        .iter()
-        .map(|(key, shape, _)| (key.as_str(), shape.as_slice()));
-    let weights = checkpoint
-        .state_dict(&Selection::by_keys(["visual.class_embedding"]))
-        .unwrap();
-    let error = weights
-        .check("a CLIP ViT-B/32", expected)
-        .unwrap_err()
-        .to_string();
+    let expected = wanted.iter().map(|(key, shape, _)| (key.as_str(), shape.as_slice()));
+    let weights = checkpoint.state_dict(&Selection::by_keys(["visual.class_embedding"])).unwrap();
+    let error = weights.check("a CLIP ViT-B/32", expected).unwrap_err().to_string();
     let error = error.replace(&temporary.path().display().to_string(), "weights");
     insta::assert_snapshot!(error, @"weights/hollow.safetensors looks like an open_clip ViT-B/16, but a CLIP ViT-B/32 is asked for; 2 misshapen: visual.conv1.weight is [768, 3, 16, 16] instead of [768, 3, 32, 32], visual.positional_embedding is [197, 768] instead of [50, 768]");
 }

@@ -36,13 +36,7 @@ fn refused(bytes: Vec<u8>) -> String {
 fn assert_memory_stays_bounded() {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let peak = peak.and_then(|rest| {
-        rest.trim()
-            .trim_end_matches("kB")
-            .trim()
-            .parse::<u64>()
-            .ok()
-    });
+    let peak = peak.and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
     if let Some(kilobytes) = peak {
         println!("peak memory {} MiB", kilobytes >> 10);
         assert!(kilobytes < 900 << 10, "{kilobytes} KiB");
@@ -115,19 +109,10 @@ fn flipped_bits_and_absurd_numbers_never_panic() {
 fn random_changes_never_panic() {
     let sound = support::sound();
     // Seeded: the same changes on every machine and in every run.
-    let config = Config {
-        cases: 3000,
-        failure_persistence: None,
-        ..Config::default()
-    };
+    let config = Config { cases: 3000, failure_persistence: None, ..Config::default() };
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let mut runner = TestRunner::new_with_rng(config, rng);
-    let change = (
-        0..sound.len(),
-        0..4096usize,
-        0..4096usize,
-        proptest::collection::vec(0u8.., 0..12),
-    );
+    let change = (0..sound.len(), 0..4096usize, 0..4096usize, proptest::collection::vec(0u8.., 0..12));
     let run = runner.run(&change, |(file, at, removed, inserted)| {
         let mut bytes = sound[file].1.clone();
         let at = at % bytes.len();
@@ -138,15 +123,12 @@ fn random_changes_never_panic() {
     });
     run.unwrap();
     let noise = proptest::collection::vec(0u8.., 0..200);
-    let run = runner.run(
-        &(0..sound.len(), 1..16usize, noise),
-        |(file, kept, noise)| {
-            let mut bytes = sound[file].1[..kept].to_vec();
-            bytes.extend(noise);
-            let _ = exercise(bytes);
-            Ok(())
-        },
-    );
+    let run = runner.run(&(0..sound.len(), 1..16usize, noise), |(file, kept, noise)| {
+        let mut bytes = sound[file].1[..kept].to_vec();
+        bytes.extend(noise);
+        let _ = exercise(bytes);
+        Ok(())
+    });
     run.unwrap();
 }
 
@@ -167,62 +149,27 @@ fn lying_lengths_in_pickles_are_refused() {
         assert!(error.contains("are left"), "{error}");
     }
     let memo = Pickle::new().raw(b"}r\xff\xff\xff\xff").end();
-    assert!(
-        exercise(support::torch_zip(&memo))
-            .unwrap()
-            .tensors()
-            .is_empty()
-    );
+    assert!(exercise(support::torch_zip(&memo)).unwrap().tensors().is_empty());
     assert_memory_stays_bounded();
 }
 
 #[test]
 fn huge_and_deep_pickles_are_refused() {
     const MANY: usize = 200_000;
-    let flood = |opcodes: &[u8], times: usize| {
-        refused(support::torch_zip(
-            &Pickle::new().raw(&opcodes.repeat(times)).end(),
-        ))
-    };
-    for opcodes in [
-        b"}".as_slice(),
-        b"](",
-        b"N)R",
-        b"K\x01\x85",
-        b"(",
-        b"K\x012",
-        b"}q\0",
-    ] {
+    let flood =
+        |opcodes: &[u8], times: usize| refused(support::torch_zip(&Pickle::new().raw(&opcodes.repeat(times)).end()));
+    for opcodes in [b"}".as_slice(), b"](", b"N)R", b"K\x01\x85", b"(", b"K\x012", b"}q\0"] {
         let error = flood(opcodes, 24 << 20 >> opcodes.len());
         assert!(error.contains("damaged"), "{error}");
     }
     // A list in a list in a list, and a state that is a pair of pairs.
-    let nested = Pickle::new()
-        .raw(&b"]".repeat(MANY))
-        .raw(&b"a".repeat(MANY - 1))
-        .end();
+    let nested = Pickle::new().raw(&b"]".repeat(MANY)).raw(&b"a".repeat(MANY - 1)).end();
     assert!(refused(support::torch_zip(&nested)).contains("nested deeper"));
-    let pairs = b"}}\x86"
-        .iter()
-        .chain(b"}\x86".repeat(MANY).iter())
-        .copied()
-        .collect::<Vec<_>>();
-    let state = Pickle::new()
-        .raw(b"ca\nB\n)\x81")
-        .raw(&pairs)
-        .raw(b"b")
-        .end();
+    let pairs = b"}}\x86".iter().chain(b"}\x86".repeat(MANY).iter()).copied().collect::<Vec<_>>();
+    let state = Pickle::new().raw(b"ca\nB\n)\x81").raw(&pairs).raw(b"b").end();
     assert!(refused(support::torch_zip(&state)).contains("nested deeper"));
-    let parameters = Pickle::new()
-        .raw(b"}")
-        .raw(&b"\x85ctorch._utils\n_rebuild_parameter\n".repeat(10))
-        .end();
-    assert!(
-        exercise(support::torch_zip(&parameters))
-            .unwrap()
-            .tensors()
-            .is_empty()
-    );
+    let parameters = Pickle::new().raw(b"}").raw(&b"\x85ctorch._utils\n_rebuild_parameter\n".repeat(10)).end();
+    assert!(exercise(support::torch_zip(&parameters)).unwrap().tensors().is_empty());
     assert_memory_stays_bounded();
 }
 
@@ -231,27 +178,14 @@ fn references_that_multiply_are_refused() {
     // Each list holds the previous one twelve times: twelve to the thirtieth leaves.
     let mut laughs = Pickle::new().raw(b"]q\0");
     for level in 1..30u8 {
-        laughs = laughs
-            .raw(b"](")
-            .raw(&[b'h', level - 1].repeat(12))
-            .raw(b"eq")
-            .raw(&[level]);
+        laughs = laughs.raw(b"](").raw(&[b'h', level - 1].repeat(12)).raw(b"eq").raw(&[level]);
     }
     assert!(refused(support::torch_zip(&laughs.clone().end())).contains("too many times"));
     let long = "x".repeat(1 << 20);
-    let strings = Pickle::new()
-        .str(&long)
-        .raw(b"q\0](")
-        .raw(&b"h\0".repeat(4000))
-        .raw(b"e")
-        .end();
+    let strings = Pickle::new().str(&long).raw(b"q\0](").raw(&b"h\0".repeat(4000)).raw(b"e").end();
     assert!(refused(support::torch_zip(&strings)).contains("memory"));
     let tensor = Pickle::new().tensor("0", 8, 0, &[2, 3], &[1, 2]);
-    let tensors = tensor
-        .raw(b"q\0](")
-        .raw(&b"h\0".repeat(2_000_000))
-        .raw(b"e")
-        .end();
+    let tensors = tensor.raw(b"q\0](").raw(&b"h\0".repeat(2_000_000)).raw(b"e").end();
     assert!(refused(support::torch_zip(&tensors)).contains("memory"));
     assert_memory_stays_bounded();
 }
@@ -267,10 +201,7 @@ fn values_inside_themselves_are_walked_once() {
         b"}q\0h\0Rq\x01",
     ] {
         let checkpoint = exercise(support::torch_zip(&Pickle::new().raw(pickle).end()));
-        assert!(
-            checkpoint.map_or(true, |c| c.tensors().is_empty()),
-            "{pickle:?}"
-        );
+        assert!(checkpoint.map_or(true, |c| c.tensors().is_empty()), "{pickle:?}");
     }
 }
 
@@ -278,13 +209,7 @@ fn values_inside_themselves_are_walked_once() {
 fn nothing_is_executed() {
     let marker = std::env::temp_dir().join("fmr-checkpoint-was-executed");
     let command = format!("touch {}", marker.display());
-    let call = Pickle::new()
-        .raw(b"}")
-        .str("a")
-        .raw(b"cos\nsystem\n")
-        .str(&command)
-        .raw(b"\x85Rs")
-        .end();
+    let call = Pickle::new().raw(b"}").str("a").raw(b"cos\nsystem\n").str(&command).raw(b"\x85Rs").end();
     let checkpoint = exercise(support::torch_zip(&call)).unwrap();
     assert!(checkpoint.tensors().is_empty());
     assert!(!Path::new(&marker).exists());
@@ -293,12 +218,7 @@ fn nothing_is_executed() {
 #[test]
 fn tensors_that_do_not_fit_their_storage_are_refused() {
     let with = |count, offset, size: &[i32], stride: &[i32]| {
-        let pickle = Pickle::new()
-            .raw(b"}")
-            .str("a")
-            .tensor("0", count, offset, size, stride)
-            .raw(b"s")
-            .end();
+        let pickle = Pickle::new().raw(b"}").str("a").tensor("0", count, offset, size, stride).raw(b"s").end();
         [support::torch_zip(&pickle), support::legacy(&pickle)]
     };
     for file in [
@@ -326,14 +246,7 @@ fn tensors_that_do_not_fit_their_storage_are_refused() {
 
 #[test]
 fn lying_legacy_streams_are_refused() {
-    for counts in [
-        [u64::MAX, 1],
-        [1 << 62, 1],
-        [9, 1],
-        [8, 1 << 40],
-        [0, 0],
-        [7, 1],
-    ] {
+    for counts in [[u64::MAX, 1], [1 << 62, 1], [9, 1], [8, 1 << 40], [0, 0], [7, 1]] {
         refused(support::legacy_with(&support::state_dict(), counts));
     }
     refused(support::legacy(&Pickle::new().raw(b"}").end()));
@@ -347,20 +260,12 @@ fn lying_archives_are_refused() {
     assert!(refused(support::zip_of(&entry, 0, 1)).contains("encrypted"));
     assert!(refused(support::zip_of(&entry, 0, 0)).contains("is missing"));
     assert!(refused(support::zip_of(&[entry[0], entry[0]], 0, 0)).contains("occurs twice"));
-    assert!(
-        refused(support::zip_of(&[("readme.txt", b"hello")], 0, 0)).contains("without data.pkl")
-    );
+    assert!(refused(support::zip_of(&[("readme.txt", b"hello")], 0, 0)).contains("without data.pkl"));
     let big = [entry[0], ("archive/byteorder", b"big".as_slice())];
     assert!(refused(support::zip_of(&big, 0, 0)).contains("big-endian"));
     // The directory's length and place, and a zip64 record that does not exist.
     let sound = support::torch_zip(&pickle);
-    for (from_end, value) in [
-        (10, u32::MAX),
-        (6, u32::MAX),
-        (10, 1 << 30),
-        (6, 1),
-        (10, 45),
-    ] {
+    for (from_end, value) in [(10, u32::MAX), (6, u32::MAX), (10, 1 << 30), (6, 1), (10, 45)] {
         let mut lying = sound.clone();
         let at = lying.len() - from_end;
         lying[at..at + 4].copy_from_slice(&value.to_le_bytes());
@@ -404,12 +309,7 @@ fn lying_safetensors_headers_are_refused() {
         file.extend(b"{\"a\":1}");
         refused(file);
     }
-    assert!(
-        exercise(support::safetensors("{}", &[]))
-            .unwrap()
-            .tensors()
-            .is_empty()
-    );
+    assert!(exercise(support::safetensors("{}", &[])).unwrap().tensors().is_empty());
     assert_memory_stays_bounded();
 }
 

@@ -16,16 +16,8 @@ pub struct ComponentError {
 
 impl ComponentError {
     /// An error of `component` that was asked for `asked` and met `problem`.
-    pub fn new(
-        component: impl Into<String>,
-        asked: impl Into<String>,
-        problem: impl Into<String>,
-    ) -> Self {
-        Self {
-            component: component.into(),
-            asked: asked.into(),
-            problem: problem.into(),
-        }
+    pub fn new(component: impl Into<String>, asked: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { component: component.into(), asked: asked.into(), problem: problem.into() }
     }
 }
 
@@ -42,23 +34,11 @@ pub struct SettingError {
 impl SettingError {
     /// An error of the setting `key`.
     pub fn new(key: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self {
-            key: key.into(),
-            problem: problem.into(),
-        }
+        Self { key: key.into(), problem: problem.into() }
     }
 
     /// `Ok` where `holds`, else the error that `key = value` is not `wanted`.
-    pub(crate) fn require(
-        holds: bool,
-        key: &str,
-        value: impl std::fmt::Display,
-        wanted: &str,
-    ) -> Result<(), Self> {
-        if holds {
-            Ok(())
-        } else {
-            Err(Self::new(key, format!("is {value}, must be {wanted}")))
-        }
+    pub(crate) fn require(holds: bool, key: &str, value: impl std::fmt::Display, wanted: &str) -> Result<(), Self> {
+        if holds { Ok(()) } else { Err(Self::new(key, format!("is {value}, must be {wanted}"))) }
     }
 }

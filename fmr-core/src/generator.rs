@@ -5,8 +5,7 @@ use crate::ComponentError;
 /// Vector-Jacobian product of a decode: takes d score / d images `[n, c, h, w]`, gives d score / d latents `[n, d]`.
 ///
 /// Row i of the result depends on image i alone. Used at most once; dropping it unused frees what it holds.
-pub type LatentPullBack<'a> =
-    Box<dyn FnOnce(ArrayView4<'_, f32>) -> Result<Array2<f32>, ComponentError> + Send + 'a>;
+pub type LatentPullBack<'a> = Box<dyn FnOnce(ArrayView4<'_, f32>) -> Result<Array2<f32>, ComponentError> + Send + 'a>;
 
 /// A named part of a latent row.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -33,10 +32,7 @@ pub struct GeneratorSpec {
 impl GeneratorSpec {
     /// Number of values of one latent row.
     pub fn latent_len(&self) -> usize {
-        self.latent
-            .iter()
-            .map(|b| b.shape.iter().product::<usize>())
-            .sum()
+        self.latent.iter().map(|b| b.shape.iter().product::<usize>()).sum()
     }
 }
 
@@ -50,18 +46,10 @@ pub trait Generator: Send + Sync {
     fn spec(&self) -> &GeneratorSpec;
 
     /// Latents `[n, d]` of the images.
-    fn encode(
-        &self,
-        images: ArrayView4<'_, f32>,
-        labels: &[usize],
-    ) -> Result<Array2<f32>, ComponentError>;
+    fn encode(&self, images: ArrayView4<'_, f32>, labels: &[usize]) -> Result<Array2<f32>, ComponentError>;
 
     /// Images of the latents. Values may leave `[0, 1]`; the engine clamps.
-    fn decode(
-        &self,
-        latents: ArrayView2<'_, f32>,
-        labels: &[usize],
-    ) -> Result<Array4<f32>, ComponentError>;
+    fn decode(&self, latents: ArrayView2<'_, f32>, labels: &[usize]) -> Result<Array4<f32>, ComponentError>;
 
     /// Images of the latents, equal to [`Generator::decode`]'s, and the pull-back of that decode.
     fn decode_with_pullback<'a>(

@@ -29,17 +29,9 @@ pub fn argmax_except(row: ArrayView1<'_, f32>, except: usize) -> Option<usize> {
 
 /// Natural logarithms of the softmax, in `f64`, computed without overflow.
 pub fn log_softmax(row: ArrayView1<'_, f32>) -> Vec<f64> {
-    let largest = row
-        .iter()
-        .fold(f64::NEG_INFINITY, |m, &v| m.max(f64::from(v)));
-    let log_sum = row
-        .iter()
-        .map(|&v| (f64::from(v) - largest).exp())
-        .sum::<f64>()
-        .ln();
-    row.iter()
-        .map(|&v| f64::from(v) - largest - log_sum)
-        .collect()
+    let largest = row.iter().fold(f64::NEG_INFINITY, |m, &v| m.max(f64::from(v)));
+    let log_sum = row.iter().map(|&v| (f64::from(v) - largest).exp()).sum::<f64>().ln();
+    row.iter().map(|&v| f64::from(v) - largest - log_sum).collect()
 }
 
 /// Whether every value is a finite number.

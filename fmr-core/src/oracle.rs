@@ -11,8 +11,7 @@ pub trait Oracle: Send + Sync {
     ///
     /// Called once before any [`Oracle::judge`]. An oracle that has no text tower ignores the templates, and refuses
     /// a class name that it does not know.
-    fn set_classes(&mut self, names: &[String], templates: &[String])
-    -> Result<(), ComponentError>;
+    fn set_classes(&mut self, names: &[String], templates: &[String]) -> Result<(), ComponentError>;
 
     /// Class probabilities `[n, k]` of images `[n, c, h, w]` in `[0, 1]`, columns in the order of `set_classes`.
     ///

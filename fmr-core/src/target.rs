@@ -5,8 +5,7 @@ use crate::ComponentError;
 /// Vector-Jacobian product of a forward: takes d score / d logits `[n, k]`, gives d score / d images `[n, c, h, w]`.
 ///
 /// Used at most once; dropping it unused frees what it holds.
-pub type ImagePullBack<'a> =
-    Box<dyn FnOnce(ArrayView2<'_, f32>) -> Result<Array4<f32>, ComponentError> + Send + 'a>;
+pub type ImagePullBack<'a> = Box<dyn FnOnce(ArrayView2<'_, f32>) -> Result<Array4<f32>, ComponentError> + Send + 'a>;
 
 /// What a target takes and gives.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -60,7 +60,8 @@ impl VerdictSettings {
     /// The first value outside its range.
     pub fn check(&self) -> Result<(), SettingError> {
         SettingError::require(self.k > 0, "verdict.k", self.k, "at least 1")?;
-        for (key, value) in [("verdict.tau", self.tau), ("verdict.margin", self.margin), ("verdict.share", self.share)] {
+        for (key, value) in [("verdict.tau", self.tau), ("verdict.margin", self.margin), ("verdict.share", self.share)]
+        {
             SettingError::require((0.0..=1.0).contains(&value), key, value, "from 0 to 1")?;
         }
         Ok(())

@@ -21,14 +21,7 @@ fn main() {
         (32, 64, 32, 2, 64),
         (128, 128, 224, 1, 1),
     ] {
-        let s = ConvShape {
-            cin,
-            cout,
-            input: [side, side],
-            kernel: [3, 3],
-            stride,
-            pad: [1; 4],
-        };
+        let s = ConvShape { cin, cout, input: [side, side], kernel: [3, 3], stride, pad: [1; 4] };
         let [oh, ow] = s.output();
         let x = vec![0.5; n * cin * side * side];
         let w = vec![0.1; cout * cin * 9];
@@ -36,11 +29,7 @@ fn main() {
         let mut y = dy.clone();
         let mut dx = x.clone();
         let mut dw = w.clone();
-        let flipped = if stride == 1 {
-            flip_weight(&s, &w)
-        } else {
-            w.clone()
-        };
+        let flipped = if stride == 1 { flip_weight(&s, &w) } else { w.clone() };
         let flops = 2.0 * (n * cout * cin * 9 * oh * ow) as f64;
         let time = |f: &mut dyn FnMut()| {
             f();

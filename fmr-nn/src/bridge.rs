@@ -17,7 +17,10 @@ pub fn to_tensor<Dim: Dimension, const D: usize>(array: ArrayView<'_, f32, Dim>,
 ///
 /// # Panics
 /// If the tensor has another number of dimensions than the array type, which is a mistake of the caller's.
-pub fn to_array<Dim: Dimension, const D: usize>(tensor: Tensor<D>, shape: impl IntoDimension<Dim = Dim>) -> Array<f32, Dim> {
+pub fn to_array<Dim: Dimension, const D: usize>(
+    tensor: Tensor<D>,
+    shape: impl IntoDimension<Dim = Dim>,
+) -> Array<f32, Dim> {
     let values = tensor.into_data().try_into_vec::<f32>().unwrap_or_default();
     match Array::from_shape_vec(shape.into_dimension(), values) {
         Ok(array) => array,

@@ -12,7 +12,11 @@ use fmr_core::preprocess::{Pipeline, Stage};
 ///
 /// # Errors
 /// What `f` returns, or the panic's message.
-pub fn guarded<T>(component: &str, asked: &str, f: impl FnOnce() -> Result<T, ComponentError>) -> Result<T, ComponentError> {
+pub fn guarded<T>(
+    component: &str,
+    asked: &str,
+    f: impl FnOnce() -> Result<T, ComponentError>,
+) -> Result<T, ComponentError> {
     catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|panic| {
         let text = panic
             .downcast_ref::<String>()

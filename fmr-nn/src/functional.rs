@@ -25,10 +25,7 @@ pub struct Window {
 impl Window {
     /// The same padding on all sides.
     pub fn same(stride: usize, pad: usize) -> Self {
-        Self {
-            stride,
-            pad: [pad; 4],
-        }
+        Self { stride, pad: [pad; 4] }
     }
 }
 
@@ -45,10 +42,7 @@ struct Conv2d {
 
 impl Conv2d {
     fn shape(&self, x: &[usize], w: &[usize]) -> ConvShape {
-        assert!(
-            x.len() == 4 && w.len() == 4 && x[1] == w[1],
-            "convolution of {x:?} with weights {w:?}"
-        );
+        assert!(x.len() == 4 && w.len() == 4 && x[1] == w[1], "convolution of {x:?} with weights {w:?}");
         ConvShape {
             cin: x[1],
             cout: w[0],
@@ -65,43 +59,21 @@ impl HostOp for Conv2d {
         let s = self.shape(x.shape, w.shape);
         let [h, wd] = s.output();
         let mut y = vec![0.0; x.shape[0] * s.cout * h * wd];
-        conv::forward(
-            &s,
-            x.shape[0],
-            x.data,
-            w.data,
-            self.bias.then_some(b.data),
-            self.relu,
-            &mut y,
-        );
+        conv::forward(&s, x.shape[0], x.data, w.data, self.bias.then_some(b.data), self.relu, &mut y);
         (y, vec![x.shape[0], s.cout, h, wd])
     }
 
     fn saves(&self, needs: [bool; 3]) -> Saved {
         // The input's shape is needed even where its values are not; a clone of a tensor is a reference.
-        Saved {
-            inputs: [true, true, false],
-            output: self.relu && needs.contains(&true),
-        }
+        Saved { inputs: [true, true, false], output: self.relu && needs.contains(&true) }
     }
 
-    fn backward(
-        &self,
-        [x, w, _]: [Host<'_>; 3],
-        y: Host<'_>,
-        dy: Host<'_>,
-        needs: [bool; 3],
-    ) -> [Option<Vec<f32>>; 3] {
+    fn backward(&self, [x, w, _]: [Host<'_>; 3], y: Host<'_>, dy: Host<'_>, needs: [bool; 3]) -> [Option<Vec<f32>>; 3] {
         let s = self.shape(x.shape, w.shape);
         let n = x.shape[0];
         let cut: Vec<f32>;
         let dy = if self.relu {
-            cut = y
-                .data
-                .iter()
-                .zip(dy.data)
-                .map(|(y, d)| if *y > 0.0 { *d } else { 0.0 })
-                .collect();
+            cut = y.data.iter().zip(dy.data).map(|(y, d)| if *y > 0.0 { *d } else { 0.0 }).collect();
             &cut[..]
         } else {
             dy.data
@@ -144,12 +116,7 @@ pub fn conv2d(
     relu: bool,
     flipped: Option<FlippedWeight>,
 ) -> Tensor<4> {
-    let op = Conv2d {
-        window,
-        relu,
-        bias: bias.is_some(),
-        flipped,
-    };
+    let op = Conv2d { window, relu, bias: bias.is_some(), flipped };
     apply(x, Some(weight), bias, Arc::new(op))
 }
 
@@ -164,26 +131,11 @@ impl HostOp for Linear {
         let rows = x.data.len() / k;
         let mut y = vec![0.0; rows * o];
         if self.bias {
-            y.chunks_exact_mut(o)
-                .for_each(|row| row.copy_from_slice(b.data));
+            y.chunks_exact_mut(o).for_each(|row| row.copy_from_slice(b.data));
         }
-        let start = if self.bias {
-            Start::Accumulate
-        } else {
-            Start::Zero
-        };
+        let start = if self.bias { Start::Accumulate } else { Start::Zero };
         by_rows(rows, o, &mut y, |first, count, y| {
-            gemm(
-                count,
-                o,
-                k,
-                View::rows(&x.data[first * k..], k),
-                w.data,
-                o,
-                y,
-                o,
-                start,
-            );
+            gemm(count, o, k, View::rows(&x.data[first * k..], k), w.data, o, y, o, start);
         });
         let mut shape = x.shape.to_vec();
         if let Some(last) = shape.last_mut() {
@@ -193,19 +145,10 @@ impl HostOp for Linear {
     }
 
     fn saves(&self, needs: [bool; 3]) -> Saved {
-        Saved {
-            inputs: [needs[1], true, false],
-            output: false,
-        }
+        Saved { inputs: [needs[1], true, false], output: false }
     }
 
-    fn backward(
-        &self,
-        [x, w, _]: [Host<'_>; 3],
-        _: Host<'_>,
-        dy: Host<'_>,
-        needs: [bool; 3],
-    ) -> [Option<Vec<f32>>; 3] {
+    fn backward(&self, [x, w, _]: [Host<'_>; 3], _: Host<'_>, dy: Host<'_>, needs: [bool; 3]) -> [Option<Vec<f32>>; 3] {
         let (k, o) = (w.shape[0], w.shape[1]);
         let rows = dy.data.len() / o;
         let dx = needs[0].then(|| {
@@ -217,28 +160,14 @@ impl HostOp for Linear {
             }
             let mut dx = vec![0.0; rows * k];
             by_rows(rows, k, &mut dx, |first, count, dx| {
-                gemm(
-                    count,
-                    k,
-                    o,
-                    View::rows(&dy.data[first * o..], o),
-                    &transposed,
-                    k,
-                    dx,
-                    k,
-                    Start::Zero,
-                );
+                gemm(count, k, o, View::rows(&dy.data[first * o..], o), &transposed, k, dx, k, Start::Zero);
             });
             dx
         });
         let dw = needs[1].then(|| {
             let mut dw = vec![0.0; w.data.len()];
             by_rows(k, o, &mut dw, |first, count, dw| {
-                let a = View {
-                    data: &x.data[first..],
-                    row: 1,
-                    col: k,
-                };
+                let a = View { data: &x.data[first..], row: 1, col: k };
                 gemm(count, o, rows, a, dy.data, o, dw, o, Start::Zero);
             });
             dw
@@ -255,33 +184,20 @@ impl HostOp for Linear {
 }
 
 /// Shares the rows of a matrix among the threads.
-fn by_rows(
-    rows: usize,
-    width: usize,
-    out: &mut [f32],
-    f: impl Fn(usize, usize, &mut [f32]) + Sync + Send,
-) {
+fn by_rows(rows: usize, width: usize, out: &mut [f32], f: impl Fn(usize, usize, &mut [f32]) + Sync + Send) {
     let share = rows.div_ceil(threads()).max(8);
     let shared = Shared::new(out);
     for_each(rows.div_ceil(share), |i| {
         let first = i * share;
         let count = share.min(rows - first);
         // SAFETY: each task has its own rows.
-        f(first, count, unsafe {
-            shared.slice(first * width, count * width)
-        });
+        f(first, count, unsafe { shared.slice(first * width, count * width) });
     });
 }
 
 /// `x [.., k] · weight [k, o] + bias [o]`.
-pub fn linear<const D: usize>(
-    x: Tensor<D>,
-    weight: Tensor<2>,
-    bias: Option<Tensor<1>>,
-) -> Tensor<D> {
-    let op = Linear {
-        bias: bias.is_some(),
-    };
+pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
+    let op = Linear { bias: bias.is_some() };
     apply(x, Some(weight), bias, Arc::new(op))
 }
 
@@ -294,43 +210,22 @@ struct GroupNorm {
 
 impl GroupNorm {
     fn shape(&self, x: &[usize]) -> GroupShape {
-        GroupShape {
-            channels: x[1],
-            positions: x[2..].iter().product(),
-            groups: self.groups,
-            eps: self.eps,
-        }
+        GroupShape { channels: x[1], positions: x[2..].iter().product(), groups: self.groups, eps: self.eps }
     }
 }
 
 impl HostOp for GroupNorm {
     fn forward(&self, [x, g, b]: [Host<'_>; 3]) -> (Vec<f32>, Vec<usize>) {
         let mut y = vec![0.0; x.data.len()];
-        norm::group_norm(
-            &self.shape(x.shape),
-            x.data,
-            g.data,
-            b.data,
-            self.activation,
-            &mut y,
-        );
+        norm::group_norm(&self.shape(x.shape), x.data, g.data, b.data, self.activation, &mut y);
         (y, x.shape.to_vec())
     }
 
     fn saves(&self, _: [bool; 3]) -> Saved {
-        Saved {
-            inputs: [true; 3],
-            output: false,
-        }
+        Saved { inputs: [true; 3], output: false }
     }
 
-    fn backward(
-        &self,
-        [x, g, b]: [Host<'_>; 3],
-        _: Host<'_>,
-        dy: Host<'_>,
-        needs: [bool; 3],
-    ) -> [Option<Vec<f32>>; 3] {
+    fn backward(&self, [x, g, b]: [Host<'_>; 3], _: Host<'_>, dy: Host<'_>, needs: [bool; 3]) -> [Option<Vec<f32>>; 3] {
         let s = self.shape(x.shape);
         let parameters = needs[1] || needs[2];
         let (dx, rest) = norm::group_norm_gradients(&s, x.data, g.data, b.data, self.activation, dy.data, parameters);
@@ -348,16 +243,7 @@ pub fn group_norm(
     eps: f32,
     activation: Activation,
 ) -> Tensor<4> {
-    apply(
-        x,
-        Some(gamma),
-        Some(beta),
-        Arc::new(GroupNorm {
-            groups,
-            eps,
-            activation,
-        }),
-    )
+    apply(x, Some(gamma), Some(beta), Arc::new(GroupNorm { groups, eps, activation }))
 }
 
 #[derive(Debug)]
@@ -375,31 +261,17 @@ impl HostOp for LayerNorm {
     }
 
     fn saves(&self, _: [bool; 3]) -> Saved {
-        Saved {
-            inputs: [true, true, false],
-            output: false,
-        }
+        Saved { inputs: [true, true, false], output: false }
     }
 
-    fn backward(
-        &self,
-        [x, g, _]: [Host<'_>; 3],
-        _: Host<'_>,
-        dy: Host<'_>,
-        _: [bool; 3],
-    ) -> [Option<Vec<f32>>; 3] {
+    fn backward(&self, [x, g, _]: [Host<'_>; 3], _: Host<'_>, dy: Host<'_>, _: [bool; 3]) -> [Option<Vec<f32>>; 3] {
         let (dx, dg, db) = norm::layer_norm_gradients(self.eps, x.data, g.data, dy.data);
         [Some(dx), Some(dg), Some(db)]
     }
 }
 
 /// Normalisation over the last dimension with scale and shift of its size.
-pub fn layer_norm<const D: usize>(
-    x: Tensor<D>,
-    gamma: Tensor<1>,
-    beta: Tensor<1>,
-    eps: f32,
-) -> Tensor<D> {
+pub fn layer_norm<const D: usize>(x: Tensor<D>, gamma: Tensor<1>, beta: Tensor<1>, eps: f32) -> Tensor<D> {
     apply(x, Some(gamma), Some(beta), Arc::new(LayerNorm { eps }))
 }
 
@@ -413,33 +285,15 @@ impl HostOp for BatchNorm {
     fn forward(&self, [x, g, b]: [Host<'_>; 3]) -> (Vec<f32>, Vec<usize>) {
         let mut y = vec![0.0; x.data.len()];
         let positions = x.shape[2..].iter().product();
-        norm::batch_norm(
-            x.shape[1],
-            positions,
-            self.eps,
-            x.data,
-            g.data,
-            b.data,
-            self.activation,
-            &mut y,
-        );
+        norm::batch_norm(x.shape[1], positions, self.eps, x.data, g.data, b.data, self.activation, &mut y);
         (y, x.shape.to_vec())
     }
 
     fn saves(&self, _: [bool; 3]) -> Saved {
-        Saved {
-            inputs: [true; 3],
-            output: false,
-        }
+        Saved { inputs: [true; 3], output: false }
     }
 
-    fn backward(
-        &self,
-        [x, g, b]: [Host<'_>; 3],
-        _: Host<'_>,
-        dy: Host<'_>,
-        _: [bool; 3],
-    ) -> [Option<Vec<f32>>; 3] {
+    fn backward(&self, [x, g, b]: [Host<'_>; 3], _: Host<'_>, dy: Host<'_>, _: [bool; 3]) -> [Option<Vec<f32>>; 3] {
         let positions = x.shape[2..].iter().product();
         let (dx, dg, db) = norm::batch_norm_gradients(
             x.shape[1],
@@ -456,19 +310,8 @@ impl HostOp for BatchNorm {
 }
 
 /// Batch normalisation of `x [n, c, h, w]` with the batch's own statistics (training only), followed by an activation.
-pub fn batch_norm(
-    x: Tensor<4>,
-    gamma: Tensor<1>,
-    beta: Tensor<1>,
-    eps: f32,
-    activation: Activation,
-) -> Tensor<4> {
-    apply(
-        x,
-        Some(gamma),
-        Some(beta),
-        Arc::new(BatchNorm { eps, activation }),
-    )
+pub fn batch_norm(x: Tensor<4>, gamma: Tensor<1>, beta: Tensor<1>, eps: f32, activation: Activation) -> Tensor<4> {
+    apply(x, Some(gamma), Some(beta), Arc::new(BatchNorm { eps, activation }))
 }
 
 #[derive(Debug)]
@@ -479,63 +322,29 @@ struct Attention {
 
 impl Attention {
     fn shape(&self, q: &[usize], k: &[usize]) -> AttentionShape {
-        AttentionShape {
-            n: q[0],
-            queries: q[1],
-            keys: k[1],
-            width: q[2],
-            heads: self.heads,
-            causal: self.causal,
-        }
+        AttentionShape { n: q[0], queries: q[1], keys: k[1], width: q[2], heads: self.heads, causal: self.causal }
     }
 }
 
 impl HostOp for Attention {
     fn forward(&self, [q, k, v]: [Host<'_>; 3]) -> (Vec<f32>, Vec<usize>) {
         let mut y = vec![0.0; q.data.len()];
-        attend(
-            &self.shape(q.shape, k.shape),
-            q.data,
-            k.data,
-            v.data,
-            &mut y,
-        );
+        attend(&self.shape(q.shape, k.shape), q.data, k.data, v.data, &mut y);
         (y, q.shape.to_vec())
     }
 
     fn saves(&self, _: [bool; 3]) -> Saved {
-        Saved {
-            inputs: [true; 3],
-            output: false,
-        }
+        Saved { inputs: [true; 3], output: false }
     }
 
-    fn backward(
-        &self,
-        [q, k, v]: [Host<'_>; 3],
-        _: Host<'_>,
-        dy: Host<'_>,
-        _: [bool; 3],
-    ) -> [Option<Vec<f32>>; 3] {
-        let (dq, dk, dv) = attention_gradients(
-            &self.shape(q.shape, k.shape),
-            q.data,
-            k.data,
-            v.data,
-            dy.data,
-        );
+    fn backward(&self, [q, k, v]: [Host<'_>; 3], _: Host<'_>, dy: Host<'_>, _: [bool; 3]) -> [Option<Vec<f32>>; 3] {
+        let (dq, dk, dv) = attention_gradients(&self.shape(q.shape, k.shape), q.data, k.data, v.data, dy.data);
         [Some(dq), Some(dk), Some(dv)]
     }
 }
 
 /// Multi-head attention of `q [n, l, w]` over `k`, `v` `[n, s, w]`; heads are contiguous slices of w, scale 1/√(w/heads).
-pub fn attention(
-    q: Tensor<3>,
-    k: Tensor<3>,
-    v: Tensor<3>,
-    heads: usize,
-    causal: bool,
-) -> Tensor<3> {
+pub fn attention(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, heads: usize, causal: bool) -> Tensor<3> {
     apply(q, Some(k), Some(v), Arc::new(Attention { heads, causal }))
 }
 
@@ -610,14 +419,9 @@ fn normal_cdf(x: f32) -> f32 {
                 + t * (0.096_784_18
                     + t * (-0.186_288_06
                         + t * (0.278_868_07
-                            + t * (-1.135_203_98
-                                + t * (1.488_515_87 + t * (-0.822_152_23 + t * 0.170_872_77))))))));
+                            + t * (-1.135_203_98 + t * (1.488_515_87 + t * (-0.822_152_23 + t * 0.170_872_77))))))));
     let erfc = t * poly.exp();
-    let cdf = if z >= 0.0 {
-        1.0 - 0.5 * erfc
-    } else {
-        0.5 * erfc
-    };
+    let cdf = if z >= 0.0 { 1.0 - 0.5 * erfc } else { 0.5 * erfc };
     cdf as f32
 }
 
@@ -633,19 +437,10 @@ impl HostOp for Pointwise {
     }
 
     fn saves(&self, _: [bool; 3]) -> Saved {
-        Saved {
-            inputs: [true, false, false],
-            output: false,
-        }
+        Saved { inputs: [true, false, false], output: false }
     }
 
-    fn backward(
-        &self,
-        [x, ..]: [Host<'_>; 3],
-        _: Host<'_>,
-        dy: Host<'_>,
-        _: [bool; 3],
-    ) -> [Option<Vec<f32>>; 3] {
+    fn backward(&self, [x, ..]: [Host<'_>; 3], _: Host<'_>, dy: Host<'_>, _: [bool; 3]) -> [Option<Vec<f32>>; 3] {
         let kind = *self;
         let mut dx = vec![0.0; x.data.len()];
         for_parts(&mut dx, 1, |at, dx| {
@@ -674,10 +469,7 @@ impl HostOp for Upsample2 {
         let (h, w) = (x.shape[2], x.shape[3]);
         let mut y = vec![0.0; x.data.len() * 4];
         for_parts(&mut y, 4 * h * w, |at, y| {
-            for (i, row) in x.data[at / 4..(at + y.len()) / 4]
-                .chunks_exact(w)
-                .enumerate()
-            {
+            for (i, row) in x.data[at / 4..(at + y.len()) / 4].chunks_exact(w).enumerate() {
                 let (first, second) = y[i * 4 * w..(i + 1) * 4 * w].split_at_mut(2 * w);
                 for (pair, v) in first.chunks_exact_mut(2).zip(row) {
                     pair.fill(*v);
@@ -689,30 +481,17 @@ impl HostOp for Upsample2 {
     }
 
     fn saves(&self, _: [bool; 3]) -> Saved {
-        Saved {
-            inputs: [false; 3],
-            output: false,
-        }
+        Saved { inputs: [false; 3], output: false }
     }
 
-    fn backward(
-        &self,
-        _: [Host<'_>; 3],
-        _: Host<'_>,
-        dy: Host<'_>,
-        _: [bool; 3],
-    ) -> [Option<Vec<f32>>; 3] {
+    fn backward(&self, _: [Host<'_>; 3], _: Host<'_>, dy: Host<'_>, _: [bool; 3]) -> [Option<Vec<f32>>; 3] {
         let w = dy.shape[3] / 2;
         let mut dx = vec![0.0; dy.data.len() / 4];
         for_parts(&mut dx, w, |at, dx| {
             for (i, row) in dx.chunks_exact_mut(w).enumerate() {
                 let rows = &dy.data[4 * at + i * 4 * w..][..4 * w];
                 let (first, second) = rows.split_at(2 * w);
-                for ((d, a), b) in row
-                    .iter_mut()
-                    .zip(first.chunks_exact(2))
-                    .zip(second.chunks_exact(2))
-                {
+                for ((d, a), b) in row.iter_mut().zip(first.chunks_exact(2)).zip(second.chunks_exact(2)) {
                     *d = (a[0] + a[1]) + (b[0] + b[1]);
                 }
             }
@@ -737,16 +516,10 @@ impl HostOp for AveragePool {
         let (h, w) = (x.shape[2] / k, x.shape[3] / k);
         let scale = 1.0 / (k * k) as f32;
         let mut y = vec![0.0; x.shape[0] * x.shape[1] * h * w];
-        for (plane, source) in y
-            .chunks_exact_mut((h * w).max(1))
-            .zip(x.data.chunks_exact(x.shape[2] * x.shape[3]))
-        {
+        for (plane, source) in y.chunks_exact_mut((h * w).max(1)).zip(x.data.chunks_exact(x.shape[2] * x.shape[3])) {
             for (i, v) in plane.iter_mut().enumerate() {
                 let at = i / w * k * x.shape[3] + i % w * k;
-                *v = (0..k)
-                    .map(|r| source[at + r * x.shape[3]..][..k].iter().sum::<f32>())
-                    .sum::<f32>()
-                    * scale;
+                *v = (0..k).map(|r| source[at + r * x.shape[3]..][..k].iter().sum::<f32>()).sum::<f32>() * scale;
             }
         }
         (y, vec![x.shape[0], x.shape[1], h, w])
@@ -754,27 +527,15 @@ impl HostOp for AveragePool {
 
     fn saves(&self, _: [bool; 3]) -> Saved {
         // For its shape only.
-        Saved {
-            inputs: [true, false, false],
-            output: false,
-        }
+        Saved { inputs: [true, false, false], output: false }
     }
 
-    fn backward(
-        &self,
-        [x, ..]: [Host<'_>; 3],
-        _: Host<'_>,
-        dy: Host<'_>,
-        _: [bool; 3],
-    ) -> [Option<Vec<f32>>; 3] {
+    fn backward(&self, [x, ..]: [Host<'_>; 3], _: Host<'_>, dy: Host<'_>, _: [bool; 3]) -> [Option<Vec<f32>>; 3] {
         let k = self.size;
         let (h, w) = (dy.shape[2], dy.shape[3]);
         let scale = 1.0 / (k * k) as f32;
         let mut dx = vec![0.0; x.shape.iter().product()];
-        for (target, plane) in dx
-            .chunks_exact_mut(x.shape[2] * x.shape[3])
-            .zip(dy.data.chunks_exact((h * w).max(1)))
-        {
+        for (target, plane) in dx.chunks_exact_mut(x.shape[2] * x.shape[3]).zip(dy.data.chunks_exact((h * w).max(1))) {
             for (i, v) in plane.iter().enumerate() {
                 let at = i / w * k * x.shape[3] + i % w * k;
                 for r in 0..k {

@@ -213,7 +213,15 @@ pub struct ConvNorm {
 
 impl ConvNorm {
     /// Convolution under `conv`, normalisation under `norm`.
-    pub fn new(b: &mut Builder, conv: &str, norm: &str, channels: [usize; 2], size: usize, window: Window, eps: f32) -> Self {
+    pub fn new(
+        b: &mut Builder,
+        conv: &str,
+        norm: &str,
+        channels: [usize; 2],
+        size: usize,
+        window: Window,
+        eps: f32,
+    ) -> Self {
         Self {
             conv: Conv2d::new(b, conv, channels, size, window, false),
             norm: Some(BatchNorm::new(b, norm, channels[1], eps)),

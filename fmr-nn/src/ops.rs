@@ -58,12 +58,7 @@ pub type OpRef = Arc<dyn HostOp>;
 #[backend_extension(Flex: cfg(true), Autodiff: cfg(true))]
 pub trait FmrOps: Backend {
     /// Output of the operation.
-    fn host_op(
-        x: FloatTensor<Self>,
-        a: FloatTensor<Self>,
-        b: FloatTensor<Self>,
-        op: OpRef,
-    ) -> FloatTensor<Self>;
+    fn host_op(x: FloatTensor<Self>, a: FloatTensor<Self>, b: FloatTensor<Self>, op: OpRef) -> FloatTensor<Self>;
 
     /// Gradients of the three inputs; placeholders where not needed.
     #[allow(clippy::too_many_arguments, reason = "all that a backward may read")]
@@ -81,11 +76,7 @@ pub trait FmrOps: Backend {
 type FlexTensor = FloatTensor<Flex>;
 
 fn contiguous(t: FlexTensor) -> FlexTensor {
-    assert_eq!(
-        t.dtype(),
-        DType::F32,
-        "host operations work on 32-bit floats"
-    );
+    assert_eq!(t.dtype(), DType::F32, "host operations work on 32-bit floats");
     t.to_contiguous()
 }
 
@@ -93,10 +84,7 @@ fn with_host<R>(t: &FlexTensor, f: impl FnOnce(Host<'_>) -> R) -> R {
     let shape: Vec<usize> = t.shape().iter().copied().collect();
     // A contiguous tensor is a slice by definition; `contiguous` made it one.
     let data: &[f32] = t.as_slice().unwrap_or(&[]);
-    f(Host {
-        data,
-        shape: &shape,
-    })
+    f(Host { data, shape: &shape })
 }
 
 fn tensor(values: Vec<f32>, shape: Vec<usize>) -> FlexTensor {
@@ -106,9 +94,7 @@ fn tensor(values: Vec<f32>, shape: Vec<usize>) -> FlexTensor {
 impl FmrOps for Flex {
     fn host_op(x: FlexTensor, a: FlexTensor, b: FlexTensor, op: OpRef) -> FlexTensor {
         let [x, a, b] = [x, a, b].map(contiguous);
-        let (values, shape) = with_host(&x, |x| {
-            with_host(&a, |a| with_host(&b, |b| op.forward([x, a, b])))
-        });
+        let (values, shape) = with_host(&x, |x| with_host(&a, |a| with_host(&b, |b| op.forward([x, a, b]))));
         tensor(values, shape)
     }
 
@@ -171,9 +157,7 @@ impl<B: Backend + FmrOps> Backward<B, 3> for HostOpBackward {
         let needs = [0, 1, 2].map(|i| ops.parents[i].is_some());
         let state = ops.state;
         let placeholder = |t: Option<FloatTensor<B>>| {
-            t.unwrap_or_else(|| {
-                B::float_zeros(Shape::new([1]), &gradient.device(), DType::F32.into())
-            })
+            t.unwrap_or_else(|| B::float_zeros(Shape::new([1]), &gradient.device(), DType::F32.into()))
         };
         let [x, a, b] = state.inputs.map(placeholder);
         let output = placeholder(state.output);
@@ -187,12 +171,7 @@ impl<B: Backend + FmrOps> Backward<B, 3> for HostOpBackward {
 }
 
 impl<B: Backend + FmrOps, C: CheckpointStrategy> FmrOps for Autodiff<B, C> {
-    fn host_op(
-        x: FloatTensor<Self>,
-        a: FloatTensor<Self>,
-        b: FloatTensor<Self>,
-        op: OpRef,
-    ) -> FloatTensor<Self> {
+    fn host_op(x: FloatTensor<Self>, a: FloatTensor<Self>, b: FloatTensor<Self>, op: OpRef) -> FloatTensor<Self> {
         let needs = [x.is_tracked(), a.is_tracked(), b.is_tracked()];
         let nodes = [x.node(), a.node(), b.node()];
         let inputs = [x, a, b].map(|t| t.into_primitive());
@@ -201,18 +180,9 @@ impl<B: Backend + FmrOps, C: CheckpointStrategy> FmrOps for Autodiff<B, C> {
         let kept = [0, 1, 2].map(|i| saved.inputs[i].then(|| inputs[i].clone()));
         let [x, a, b] = inputs;
         let output = B::host_op(x, a, b, op.clone());
-        match HostOpBackward
-            .prepare::<C>(nodes)
-            .compute_bound()
-            .stateful()
-        {
+        match HostOpBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prep) => {
-                let state = State {
-                    inputs: kept,
-                    shapes,
-                    output: saved.output.then(|| output.clone()),
-                    op,
-                };
+                let state = State { inputs: kept, shapes, output: saved.output.then(|| output.clone()), op };
                 prep.finish(state, output)
             }
             OpsKind::UnTracked(prep) => prep.finish(output),

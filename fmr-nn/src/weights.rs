@@ -52,11 +52,8 @@ impl WeightsError {
             0 => String::new(),
             n => format!("\n  {n} {what}: {}{}", keys[..n.min(4)].join(", "), if n > 4 { ", …" } else { "" }),
         };
-        let shapes = self
-            .misshapen
-            .iter()
-            .map(|(k, want, got)| format!("{k} is {got:?} instead of {want:?}"))
-            .collect();
+        let shapes =
+            self.misshapen.iter().map(|(k, want, got)| format!("{k} is {got:?} instead of {want:?}")).collect();
         first("missing", self.missing.clone())
             + &first("misshapen", shapes)
             + &first("unexpected", self.unexpected.clone())
@@ -225,8 +222,7 @@ impl Builder {
 
 /// 64-bit FNV-1a: the identity of a parameter must be the same in every process, for optimiser states to fit.
 fn fnv1a(name: &str) -> u64 {
-    name.bytes()
-        .fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
 }
 
 fn draw(rng: &mut impl Rng, len: usize, init: Init) -> Vec<f32> {
@@ -277,11 +273,7 @@ pub fn state_dict<M: Module>(module: &M, keys: &[Key]) -> StateDict {
     keys.iter()
         .filter_map(|key| {
             let (_, values) = collected.0.get(&key.id.val())?;
-            let values = if key.transposed {
-                flip(values, key.shape[1], key.shape[0])
-            } else {
-                values.clone()
-            };
+            let values = if key.transposed { flip(values, key.shape[1], key.shape[0]) } else { values.clone() };
             Some((key.name.clone(), Stored { shape: key.shape.clone(), values }))
         })
         .collect()
@@ -298,7 +290,12 @@ pub struct FileError {
 }
 
 /// Writes parameters as safetensors, through a temporary file; matrices and kernels as half precision where `half`.
-pub fn write(path: &std::path::Path, tensors: &StateDict, half: bool, metadata: &[(String, String)]) -> Result<(), FileError> {
+pub fn write(
+    path: &std::path::Path,
+    tensors: &StateDict,
+    half: bool,
+    metadata: &[(String, String)],
+) -> Result<(), FileError> {
     use safetensors::tensor::{Dtype, TensorView};
     let error = |problem: String| FileError { path: path.to_owned(), problem };
     let encoded: Vec<(&String, Dtype, &Stored, Vec<u8>)> = tensors

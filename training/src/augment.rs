@@ -138,8 +138,7 @@ fn blur(image: &mut [f32], [_, h, w]: [usize; 3]) {
         };
         for y in 0..h {
             for x in 0..w {
-                plane[y * w + x] =
-                    (at(y.saturating_sub(1), x) + 2.0 * at(y, x) + at((y + 1).min(h - 1), x)) / 4.0;
+                plane[y * w + x] = (at(y.saturating_sub(1), x) + 2.0 * at(y, x) + at((y + 1).min(h - 1), x)) / 4.0;
             }
         }
     }

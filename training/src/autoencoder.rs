@@ -69,8 +69,13 @@ pub(crate) struct Reconstruction {
     device: Device,
 }
 
-fn judge(base: &std::path::Path, judge: &crate::recipe::NetworkRecipe, device: &Device) -> Result<(&'static Entry, Network), TrainError> {
-    let entry = entry(&judge.model).ok_or_else(|| TrainError::Other(format!("model {:?} is not registered", judge.model)))?;
+fn judge(
+    base: &std::path::Path,
+    judge: &crate::recipe::NetworkRecipe,
+    device: &Device,
+) -> Result<(&'static Entry, Network), TrainError> {
+    let entry =
+        entry(&judge.model).ok_or_else(|| TrainError::Other(format!("model {:?} is not registered", judge.model)))?;
     let other = |e: &dyn std::fmt::Display| TrainError::Other(e.to_string());
     let tensors = fmr_nn::weights::read(&base.join(&judge.weights)).map_err(|e| other(&e))?;
     let mut b = Builder::stored(tensors.tensors, device);
@@ -91,8 +96,10 @@ impl Reconstruction {
     pub(crate) fn new(run: &Recipe, recipe: &AutoencoderRecipe, device: &Device) -> Result<Self, TrainError> {
         let adam = || AdamConfig::new().with_beta_1(0.5).with_beta_2(0.95).with_epsilon(1e-8).init();
         let config = recipe.model.clone();
-        let autoencoder = Trainee::new(serde_json::Value::Null, run.seed, device, adam(), move |b, _| Autoencoder::new(b, &config))?;
-        let discriminator = Trainee::new(serde_json::Value::Null, run.seed + 1, device, adam(), |b, _| Discriminator::new(b))?;
+        let autoencoder =
+            Trainee::new(serde_json::Value::Null, run.seed, device, adam(), move |b, _| Autoencoder::new(b, &config))?;
+        let discriminator =
+            Trainee::new(serde_json::Value::Null, run.seed + 1, device, adam(), |b, _| Discriminator::new(b))?;
         let sources = recipe
             .sources
             .iter()
@@ -191,7 +198,17 @@ impl Task for Reconstruction {
         // Images of one step have one size, so sources take turns by their shares.
         let round: usize = self.sources.iter().map(|s| s.share).sum();
         let mut turn = at.global % round;
-        let k = self.sources.iter().position(|s| { let hit = turn < s.share; if !hit { turn -= s.share; } hit }).unwrap_or(0);
+        let k = self
+            .sources
+            .iter()
+            .position(|s| {
+                let hit = turn < s.share;
+                if !hit {
+                    turn -= s.share;
+                }
+                hit
+            })
+            .unwrap_or(0);
         let source = &self.sources[k];
         let n = source.train.len();
         let nth = at.global / round * source.share + turn;
@@ -219,7 +236,8 @@ impl Task for Reconstruction {
         let pixels = difference.clone().abs().mean() + square(difference);
         let perceptual = self.perceptual(x.clone(), y.clone());
         let adversarial_on = at.global * 2 > at.total;
-        let mut loss = pixels.clone() + perceptual.clone() * self.recipe.perceptual + commitment.clone() * self.recipe.commitment;
+        let mut loss =
+            pixels.clone() + perceptual.clone() * self.recipe.perceptual + commitment.clone() * self.recipe.commitment;
         if adversarial_on {
             loss = loss - self.discriminator.module.forward(y.clone()).mean() * self.recipe.adversarial;
         }
@@ -259,7 +277,8 @@ impl Task for Reconstruction {
                 let (images, labels) = batch(&source.test, &Augment::default(), 0, 0, items);
                 let x = coloured(images, source.test.shape);
                 let z = net.codebook.quantize(net.encode(self.tensor(x.clone(), h, w) * 2.0 - 1.0));
-                let y = ((net.decode(z) + 1.0) / 2.0).clamp(0.0, 1.0).into_data().try_into_vec::<f32>().unwrap_or_default();
+                let y =
+                    ((net.decode(z) + 1.0) / 2.0).clamp(0.0, 1.0).into_data().try_into_vec::<f32>().unwrap_or_default();
                 for (a, b) in x.chunks_exact(3 * h * w).zip(y.chunks_exact(3 * h * w)) {
                     let e: f64 = a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>() / a.len() as f64;
                     error += e;
@@ -270,13 +289,23 @@ impl Task for Reconstruction {
                     let mut prepared = Vec::new();
                     for image in images.chunks_exact(3 * h * w) {
                         if c == 1 {
-                            prepared.extend((0..h * w).map(|i| ((image[i] + image[h * w + i] + image[2 * h * w + i]) / 3.0 - entry.mean[0]) / entry.std[0]));
+                            prepared.extend((0..h * w).map(|i| {
+                                ((image[i] + image[h * w + i] + image[2 * h * w + i]) / 3.0 - entry.mean[0])
+                                    / entry.std[0]
+                            }));
                         } else {
-                            prepared.extend(image.iter().enumerate().map(|(i, v)| (v - entry.mean[i / (h * w)]) / entry.std[i / (h * w)]));
+                            prepared.extend(
+                                image
+                                    .iter()
+                                    .enumerate()
+                                    .map(|(i, v)| (v - entry.mean[i / (h * w)]) / entry.std[i / (h * w)]),
+                            );
                         }
                     }
                     let n = prepared.len() / (c * h * w);
-                    predictions(network.forward(Tensor::from_data(TensorData::new(prepared, [n, c, h, w]), &self.device)))
+                    predictions(
+                        network.forward(Tensor::from_data(TensorData::new(prepared, [n, c, h, w]), &self.device)),
+                    )
                 };
                 let count = |before: Vec<usize>, after: Vec<usize>, right: &mut usize, kept: &mut usize| {
                     for ((b, a), l) in before.iter().zip(&after).zip(&labels) {

@@ -1,8 +1,8 @@
 //! Seeded shuffling and batching. Everything a batch holds follows from (seed, epoch, position), so that a resumed run
 //! sees what an uninterrupted one would have seen.
 
-use rand::seq::SliceRandom;
 use rand::SeedableRng;
+use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use crate::augment::Augment;

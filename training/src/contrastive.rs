@@ -42,7 +42,8 @@ pub(crate) struct Contrastive {
 impl Contrastive {
     pub(crate) fn new(run: &Recipe, recipe: &ContrastiveRecipe, device: &Device) -> Result<Self, TrainError> {
         let spec = serde_json::to_value(&recipe.model).map_err(|e| TrainError::Other(e.to_string()))?;
-        let optimizer = AdamWConfig::new().with_weight_decay(recipe.weight_decay).with_beta_2(0.98).with_epsilon(1e-6).init();
+        let optimizer =
+            AdamWConfig::new().with_weight_decay(recipe.weight_decay).with_beta_2(0.98).with_epsilon(1e-6).init();
         let config = recipe.model.clone();
         let clip = Trainee::new(spec, run.seed, device, optimizer, move |b, _| Clip::new(b, &config))?;
         let mut sources = Vec::new();
@@ -115,7 +116,13 @@ impl Task for Contrastive {
             let per_pass = n / source.per_batch * source.per_batch;
             let (pass, from) = (first / per_pass, first % per_pass);
             let order = order(self.seed ^ k as u64, pass, n);
-            let (x, y) = batch(&source.train, &source.augment, self.seed ^ k as u64, pass, &order[from..from + source.per_batch]);
+            let (x, y) = batch(
+                &source.train,
+                &source.augment,
+                self.seed ^ k as u64,
+                pass,
+                &order[from..from + source.per_batch],
+            );
             images.extend(self.prepared(source, &x));
             labels.extend(y.iter().map(|l| l + source.offset));
         }

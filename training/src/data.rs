@@ -15,7 +15,8 @@ pub(crate) fn load(base: &Path, settings: &DataSettings) -> Result<Pixels, Train
         *path = base.join(&*path);
     }
     let data = settings.load().map_err(|e| TrainError::Other(e.to_string()))?;
-    let shape = data.common_shape().ok_or_else(|| TrainError::Other("training images must all have one size".into()))?;
+    let shape =
+        data.common_shape().ok_or_else(|| TrainError::Other("training images must all have one size".into()))?;
     let bytes = (0..data.len()).flat_map(|i| data.bytes(i).iter().copied()).collect();
     Ok(Pixels { bytes, shape, labels: data.labels().to_vec() })
 }

@@ -199,7 +199,8 @@ impl Recipe {
     /// Reads a recipe; relative paths become relative to its folder.
     pub fn read(path: &Path) -> Result<Self, TrainError> {
         let text = std::fs::read_to_string(path).map_err(TrainError::io(path))?;
-        let mut recipe: Self = toml::from_str(&text).map_err(|e| TrainError::Recipe { path: path.to_owned(), message: e.to_string() })?;
+        let mut recipe: Self =
+            toml::from_str(&text).map_err(|e| TrainError::Recipe { path: path.to_owned(), message: e.to_string() })?;
         let base = path.parent().unwrap_or(Path::new("."));
         recipe.base = base.to_owned();
         recipe.work = base.join(&recipe.work);

@@ -30,7 +30,13 @@ pub(crate) struct Trainee<M> {
 pub(crate) type Spec = serde_json::Value;
 
 impl<M: Module> Trainee<M> {
-    pub(crate) fn new(spec: Spec, seed: u64, device: &Device, optimizer: ModuleOptimizer, make: impl Fn(&mut Builder, &Spec) -> M + 'static) -> Result<Self, TrainError> {
+    pub(crate) fn new(
+        spec: Spec,
+        seed: u64,
+        device: &Device,
+        optimizer: ModuleOptimizer,
+        make: impl Fn(&mut Builder, &Spec) -> M + 'static,
+    ) -> Result<Self, TrainError> {
         let mut b = Builder::random(seed, &device.clone().autodiff());
         let module = make(&mut b, &spec);
         let keys = b.finish(|_| false).map_err(|e| TrainError::Other(e.to_string()))?;
@@ -58,14 +64,16 @@ impl<M: Module> Trainee<M> {
     }
 
     fn save(&self, base: &Path) -> Result<(), TrainError> {
-        fmr_nn::weights::write(&base.with_extension("safetensors"), &self.weights(), false, &[]).map_err(|e| TrainError::Other(e.to_string()))?;
+        fmr_nn::weights::write(&base.with_extension("safetensors"), &self.weights(), false, &[])
+            .map_err(|e| TrainError::Other(e.to_string()))?;
         let bytes = self.optimizer.into_bytes().map_err(|e| TrainError::Other(format!("optimiser state: {e:?}")))?;
         let path = base.with_extension("optimizer");
         fs::write(&path, &bytes[..]).map_err(TrainError::io(&path))
     }
 
     fn restore(&mut self, base: &Path, device: &Device) -> Result<(), TrainError> {
-        let tensors = fmr_nn::weights::read(&base.with_extension("safetensors")).map_err(|e| TrainError::Other(e.to_string()))?;
+        let tensors =
+            fmr_nn::weights::read(&base.with_extension("safetensors")).map_err(|e| TrainError::Other(e.to_string()))?;
         let mut b = Builder::stored_trainable(tensors.tensors, &device.clone().autodiff());
         self.module = (self.make)(&mut b, &self.spec);
         self.keys = b.finish(|_| false).map_err(|e| TrainError::Other(e.to_string()))?;
@@ -151,7 +159,8 @@ impl Session {
         let mut progress = Progress::default();
         if state.exists() {
             let text = fs::read_to_string(&state).map_err(TrainError::io(&state))?;
-            progress = serde_json::from_str(&text).map_err(|e| TrainError::Other(format!("{}: {e}", state.display())))?;
+            progress =
+                serde_json::from_str(&text).map_err(|e| TrainError::Other(format!("{}: {e}", state.display())))?;
             for (name, network) in task.networks() {
                 network.restore(&recipe.work.join(format!("{name}-{}", progress.step)), &device)?;
             }
@@ -164,7 +173,8 @@ impl Session {
         let per_epoch = self.task.steps();
         let total = per_epoch * self.recipe.epochs;
         let bar = ProgressBar::new(total as u64).with_style(
-            ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} {msg} {eta}").unwrap_or_else(|_| ProgressStyle::default_bar()),
+            ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} {msg} {eta}")
+                .unwrap_or_else(|_| ProgressStyle::default_bar()),
         );
         bar.set_prefix(self.recipe.name.clone());
         bar.set_position(self.progress.step as u64);
@@ -180,7 +190,10 @@ impl Session {
             self.progress.seconds += started.elapsed().as_secs_f64();
             let loss = figures.first().map_or(0.0, |f| f.1);
             if !loss.is_finite() {
-                return Err(TrainError::Other(format!("{}: the loss is {loss} at step {global}; lower schedule.peak", self.recipe.name)));
+                return Err(TrainError::Other(format!(
+                    "{}: the loss is {loss} at step {global}; lower schedule.peak",
+                    self.recipe.name
+                )));
             }
             mean = if global == 0 || mean == 0.0 { loss } else { 0.98 * mean + 0.02 * loss };
             bar.set_message(format!("loss {mean:.4}"));
@@ -191,7 +204,9 @@ impl Session {
             let ends_epoch = at.step + 1 == per_epoch;
             if ends_epoch && self.progress.step < total {
                 let figures = self.task.evaluate(false)?;
-                bar.suspend(|| eprintln!("{} epoch {}: loss {mean:.4} {}", self.recipe.name, at.epoch + 1, show(&figures)));
+                bar.suspend(|| {
+                    eprintln!("{} epoch {}: loss {mean:.4} {}", self.recipe.name, at.epoch + 1, show(&figures))
+                });
                 self.curve(&at, rate, &figures)?;
             }
             if ends_epoch || saved.elapsed() > CHECKPOINT_EVERY {

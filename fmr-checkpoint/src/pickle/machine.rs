@@ -9,13 +9,7 @@ use crate::source::Cursor;
 
 /// Reads one pickle up to and including its STOP opcode, and returns the value it describes.
 pub(crate) fn load(cursor: &mut Cursor<'_>, heap: &mut Heap) -> Result<Id, Fault> {
-    let mut machine = Machine {
-        cursor,
-        heap,
-        stack: Vec::new(),
-        marks: Vec::new(),
-        memo: HashMap::new(),
-    };
+    let mut machine = Machine { cursor, heap, stack: Vec::new(), marks: Vec::new(), memo: HashMap::new() };
     loop {
         let position = machine.cursor.position();
         let opcode = machine.cursor.byte()?;
@@ -23,9 +17,9 @@ pub(crate) fn load(cursor: &mut Cursor<'_>, heap: &mut Heap) -> Result<Id, Fault
             return machine.pop();
         }
         machine.step(opcode).map_err(|fault| match fault {
-            Fault::Corrupt(detail) => Fault::Corrupt(format!(
-                "{detail} (pickle opcode {opcode:#04x} at byte {position})"
-            )),
+            Fault::Corrupt(detail) => {
+                Fault::Corrupt(format!("{detail} (pickle opcode {opcode:#04x} at byte {position})"))
+            }
             other => other,
         })?;
     }
@@ -99,11 +93,7 @@ impl Machine<'_, '_> {
             b'U' => self.byte_string(1),
             b'V' | b'S' => {
                 let line = self.text_line()?;
-                let text = if opcode == b'S' {
-                    unquote(&line)
-                } else {
-                    &line
-                };
+                let text = if opcode == b'S' { unquote(&line) } else { &line };
                 self.push_value(Value::Str(text.into()))
             }
             b'B' => self.bytes(4),
@@ -266,8 +256,7 @@ impl Machine<'_, '_> {
 
     fn top(&self) -> Result<Id, Fault> {
         let top = self.stack.last().filter(|_| self.available() > 0);
-        top.copied()
-            .ok_or_else(|| Fault::corrupt("the pickle's stack runs empty"))
+        top.copied().ok_or_else(|| Fault::corrupt("the pickle's stack runs empty"))
     }
 
     fn pop_mark(&mut self) -> Result<Vec<Id>, Fault> {
@@ -295,10 +284,7 @@ impl Machine<'_, '_> {
             _ => u64::from_le_bytes(self.cursor.array()?),
         };
         if len > self.cursor.remaining() {
-            return Err(Fault::corrupt(format!(
-                "a length of {len} bytes where {} are left",
-                self.cursor.remaining()
-            )));
+            return Err(Fault::corrupt(format!("a length of {len} bytes where {} are left", self.cursor.remaining())));
         }
         Ok(len)
     }
@@ -453,9 +439,7 @@ fn is_integer(digits: &str) -> bool {
 /// The text between the quotes of a protocol-0 string.
 fn unquote(line: &str) -> &str {
     let line = line.trim();
-    let inner = ['\'', '"']
-        .iter()
-        .find_map(|&quote| line.strip_prefix(quote)?.strip_suffix(quote));
+    let inner = ['\'', '"'].iter().find_map(|&quote| line.strip_prefix(quote)?.strip_suffix(quote));
     inner.unwrap_or(line)
 }
 

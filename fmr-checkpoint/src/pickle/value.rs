@@ -57,12 +57,7 @@ impl Heap {
     pub(crate) const EMPTY_TUPLE: Id = Id(3);
 
     pub(crate) fn new() -> Self {
-        let values = vec![
-            Value::None,
-            Value::Bool(true),
-            Value::Bool(false),
-            Value::Tuple(Box::default()),
-        ];
+        let values = vec![Value::None, Value::Bool(true), Value::Bool(false), Value::Tuple(Box::default())];
         let budget = Budget::new(limits::HEAP_BYTES, "the pickle");
         Self { values, budget }
     }
@@ -83,8 +78,7 @@ impl Heap {
             _ => 0,
         };
         self.spend(size_of::<Value>() + extra)?;
-        let id = u32::try_from(self.values.len())
-            .map_err(|_| Fault::corrupt("the pickle holds too many values"))?;
+        let id = u32::try_from(self.values.len()).map_err(|_| Fault::corrupt("the pickle holds too many values"))?;
         self.values.push(value);
         Ok(Id(id))
     }
@@ -155,8 +149,6 @@ impl Heap {
     /// The value of a dict's entry with this string key; the last one counts.
     pub(crate) fn entry(&self, dict: Id, key: &str) -> Option<Id> {
         let mut items = self.items(dict)?.iter().rev();
-        items
-            .find(|(k, _)| self.str(*k) == Some(key))
-            .map(|(_, v)| *v)
+        items.find(|(k, _)| self.str(*k) == Some(key)).map(|(_, v)| *v)
     }
 }

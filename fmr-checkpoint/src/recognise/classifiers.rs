@@ -30,11 +30,7 @@ pub(super) fn resnet(view: &View<'_>) -> Option<String> {
     let classes = classes(view, &["fc.weight", "linear.weight"]);
     if view.has("linear.weight") || stem.last() == Some(&3) {
         // Without a norm after the stem, the norms stand before the convolutions.
-        let order = if view.has("bn1.weight") {
-            ""
-        } else {
-            "pre-activation "
-        };
+        let order = if view.has("bn1.weight") { "" } else { "pre-activation " };
         return Some(format!("a CIFAR {order}{depth}{classes}"));
     }
     Some(format!("a torchvision {depth}{classes}"))
@@ -51,16 +47,8 @@ pub(super) fn efficientnet(view: &View<'_>) -> Option<String> {
         return None;
     }
     let lite = !view.any(|key| key.contains("se_reduce") || key.contains(".se."));
-    let family = if lite {
-        "EfficientNet-lite"
-    } else {
-        "EfficientNet"
-    };
-    let named = if stem == "conv_stem.weight" {
-        "a timm"
-    } else {
-        "a TensorFlow-named"
-    };
+    let family = if lite { "EfficientNet-lite" } else { "EfficientNet" };
+    let named = if stem == "conv_stem.weight" { "a timm" } else { "a TensorFlow-named" };
     let classes = classes(view, &["classifier.weight", "_fc.weight", "fc.weight"]);
     Some(format!("{named} {family}{classes}"))
 }
@@ -69,9 +57,8 @@ pub(super) fn efficientnet(view: &View<'_>) -> Option<String> {
 pub(super) fn swin(view: &View<'_>) -> Option<String> {
     let width = view.dim("patch_embed.proj.weight", 0)?;
     view.shape("layers.0.blocks.0.attn.relative_position_bias_table")?;
-    let depths: Vec<usize> = (0..view.count("layers."))
-        .map(|stage| view.count(&format!("layers.{stage}.blocks.")))
-        .collect();
+    let depths: Vec<usize> =
+        (0..view.count("layers.")).map(|stage| view.count(&format!("layers.{stage}.blocks."))).collect();
     let name = match (width, depths.as_slice()) {
         (96, [2, 2, 6, 2]) => "Swin-T".into(),
         (96, [2, 2, 18, 2]) => "Swin-S".into(),
@@ -79,28 +66,17 @@ pub(super) fn swin(view: &View<'_>) -> Option<String> {
         (192, [2, 2, 18, 2]) => "Swin-L".into(),
         _ => format!("Swin of width {width}, blocks {depths:?}"),
     };
-    Some(format!(
-        "a {name}{}",
-        classes(view, &["head.weight", "head.fc.weight"])
-    ))
+    Some(format!("a {name}{}", classes(view, &["head.weight", "head.fc.weight"])))
 }
 
 /// Twins, with pyramid or separable attention.
 pub(super) fn twins(view: &View<'_>) -> Option<String> {
     let width = view.dim("patch_embeds.0.proj.weight", 0)?;
-    let depths: Vec<usize> = (0..view.count("blocks."))
-        .map(|stage| view.count(&format!("blocks.{stage}.")))
-        .collect();
+    let depths: Vec<usize> = (0..view.count("blocks.")).map(|stage| view.count(&format!("blocks.{stage}."))).collect();
     // SVT alternates local attention, which has one fused projection, with global attention.
-    let kind = if view.has("blocks.0.0.attn.qkv.weight") {
-        "SVT"
-    } else {
-        "PCPVT"
-    };
+    let kind = if view.has("blocks.0.0.attn.qkv.weight") { "SVT" } else { "PCPVT" };
     let classes = classes(view, &["head.weight"]);
-    Some(format!(
-        "a Twins-{kind} of width {width}, blocks {depths:?}{classes}"
-    ))
+    Some(format!("a Twins-{kind} of width {width}, blocks {depths:?}{classes}"))
 }
 
 /// XCiT, official or timm.
@@ -111,16 +87,12 @@ pub(super) fn xcit(view: &View<'_>) -> Option<String> {
     let width = view.last_dim("cls_token")?;
     let blocks = view.count("blocks.");
     let classes = classes(view, &["head.weight"]);
-    Some(format!(
-        "an XCiT of width {width}, {blocks} blocks{classes}"
-    ))
+    Some(format!("an XCiT of width {width}, {blocks} blocks{classes}"))
 }
 
 /// ConvNeXt, official or timm.
 pub(super) fn convnext(view: &View<'_>) -> Option<String> {
-    let width = view
-        .dim("stages.0.0.gamma", 0)
-        .or_else(|| view.dim("stages.0.blocks.0.gamma", 0))?;
+    let width = view.dim("stages.0.0.gamma", 0).or_else(|| view.dim("stages.0.blocks.0.gamma", 0))?;
     let depths: Vec<usize> = (0..view.count("stages."))
         .map(|stage| {
             let timm = view.count(&format!("stages.{stage}.blocks."));
@@ -133,10 +105,7 @@ pub(super) fn convnext(view: &View<'_>) -> Option<String> {
         (128, [3, 3, 27, 3]) => "ConvNeXt-B".into(),
         _ => format!("ConvNeXt of width {width}, blocks {depths:?}"),
     };
-    Some(format!(
-        "a {name}{}",
-        classes(view, &["head.weight", "head.fc.weight"])
-    ))
+    Some(format!("a {name}{}", classes(view, &["head.weight", "head.fc.weight"])))
 }
 
 /// Visformer, official or timm.
@@ -146,10 +115,7 @@ pub(super) fn visformer(view: &View<'_>) -> Option<String> {
     if depths.contains(&0) {
         return None;
     }
-    Some(format!(
-        "a Visformer with blocks {depths:?}{}",
-        classes(view, &["head.weight"])
-    ))
+    Some(format!("a Visformer with blocks {depths:?}{}", classes(view, &["head.weight"])))
 }
 
 /// ViT and DeiT in the names that both share.

@@ -34,8 +34,7 @@ pub(super) fn open_ai_layout(view: &View<'_>) -> Option<String> {
     }
     // OpenAI's conversion halves the weights of convolutions and linear layers and nothing else.
     let dtype = |key: &str| view.weights.get(key).map(TensorInfo::dtype);
-    let mixed = dtype("visual.conv1.weight") == Some(Dtype::F16)
-        && dtype("logit_scale") == Some(Dtype::F32);
+    let mixed = dtype("visual.conv1.weight") == Some(Dtype::F16) && dtype("logit_scale") == Some(Dtype::F32);
     Some(if view.container == Container::TorchScript {
         format!("an OpenAI CLIP {name} (TorchScript)")
     } else if mixed || view.has("input_resolution") {
@@ -58,11 +57,7 @@ fn vit_name(width: usize, patch: usize, positions: usize, blocks: usize) -> Stri
         }
     };
     let resolution = (positions.saturating_sub(1)).isqrt() * patch;
-    if resolution == 224 {
-        format!("ViT-{size}/{patch}")
-    } else {
-        format!("ViT-{size}/{patch} at {resolution} px")
-    }
+    if resolution == 224 { format!("ViT-{size}/{patch}") } else { format!("ViT-{size}/{patch} at {resolution} px") }
 }
 
 fn resnet_name(view: &View<'_>) -> Option<String> {

@@ -38,11 +38,8 @@ pub(super) fn stylegan(view: &View<'_>) -> Option<String> {
     if !view.any(|key| key.starts_with(&layer)) && !view.any(|key| key.starts_with(&heads)) {
         return None;
     }
-    let kind = if view.any(|key| key.starts_with("D.")) {
-        "a StyleGAN3 training snapshot"
-    } else {
-        "a StyleGAN3 generator"
-    };
+    let kind =
+        if view.any(|key| key.starts_with("D.")) { "a StyleGAN3 training snapshot" } else { "a StyleGAN3 generator" };
     Some(format!("{kind} (w of {w_dim})"))
 }
 
@@ -63,16 +60,8 @@ pub(super) fn diffusion(view: &View<'_>) -> Option<String> {
     let channels = view.dim("time_embed.0.weight", 1)?;
     view.shape("input_blocks.0.0.weight")?;
     if !view.any(|key| key.starts_with("output_blocks.")) {
-        return Some(format!(
-            "a guided-diffusion classifier ({channels} channels)"
-        ));
+        return Some(format!("a guided-diffusion classifier ({channels} channels)"));
     }
-    let condition = if view.has("label_emb.weight") {
-        "class-conditional"
-    } else {
-        "unconditional"
-    };
-    Some(format!(
-        "a guided-diffusion or improved-diffusion UNet ({condition}, {channels} channels)"
-    ))
+    let condition = if view.has("label_emb.weight") { "class-conditional" } else { "unconditional" };
+    Some(format!("a guided-diffusion or improved-diffusion UNet ({condition}, {channels} channels)"))
 }

@@ -36,10 +36,7 @@ const RULES: &[Rule] = &[
 pub(crate) fn looks_like(checkpoint: &Checkpoint) -> Option<String> {
     let selection = Selection::default();
     let weights = checkpoint.state_dict(&selection).ok()?;
-    let view = View {
-        container: checkpoint.container(),
-        weights,
-    };
+    let view = View { container: checkpoint.container(), weights };
     RULES.iter().find_map(|rule| rule(&view))
 }
 

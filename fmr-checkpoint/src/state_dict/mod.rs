@@ -63,11 +63,7 @@ impl<'c> StateDict<'c> {
         self.index.clear();
         for (name, tensor) in named {
             self.index.insert(name.clone(), self.entries.len());
-            self.entries.push(Entry {
-                name,
-                tensor,
-                used: false,
-            });
+            self.entries.push(Entry { name, tensor, used: false });
         }
     }
 
@@ -102,9 +98,7 @@ impl<'c> StateDict<'c> {
     /// The tensor of this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&'c TensorInfo> {
-        self.index
-            .get(name)
-            .map(|&index| self.entries[index].tensor)
+        self.index.get(name).map(|&index| self.entries[index].tensor)
     }
 
     /// The shape of the tensor of this name.
@@ -162,12 +156,7 @@ impl<'c> StateDict<'c> {
     pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, CheckpointError> {
         let tensor = self.find(name, shape).map_err(|problem| {
             let (missing, misshapen) = problem.split();
-            self.misfit(
-                format!("a model with {name} of shape {shape:?}"),
-                missing,
-                misshapen,
-                false,
-            )
+            self.misfit(format!("a model with {name} of shape {shape:?}"), missing, misshapen, false)
         })?;
         self.checkpoint.read_f32(tensor)
     }

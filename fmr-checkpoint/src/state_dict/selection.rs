@@ -7,43 +7,19 @@ use crate::checkpoint::Checkpoint;
 use crate::error::CheckpointError;
 
 /// Top-level entries under which projects keep their weights, most telling first.
-const CONTAINERS: &[&str] = &[
-    "state_dict",
-    "model_state_dict",
-    "model",
-    "net",
-    "network",
-    "generator",
-    "params",
-    "weights",
-];
+const CONTAINERS: &[&str] =
+    &["state_dict", "model_state_dict", "model", "net", "network", "generator", "params", "weights"];
 
 /// Top-level entries under which projects keep a moving average of their weights.
-const EMA_CONTAINERS: &[&str] = &[
-    "state_dict_ema",
-    "ema_state_dict",
-    "ema_model_state_dict",
-    "model_ema",
-    "ema",
-    "params_ema",
-];
+const EMA_CONTAINERS: &[&str] =
+    &["state_dict_ema", "ema_state_dict", "ema_model_state_dict", "model_ema", "ema", "params_ema"];
 
 /// Levels that wrappers (parallel training, normalising layers, attackers) put before a model's own names.
 const WRAPPERS: &[&str] = &["module.", "model.", "1.", "_orig_mod.", "net."];
 
 /// First parts of keys that stand beside a wrapped model without being part of it.
-const BESIDE: &[&str] = &[
-    "mean",
-    "std",
-    "mu",
-    "sigma",
-    "0",
-    "normalize",
-    "normalizer",
-    "normalise",
-    "attacker",
-    "n_averaged",
-];
+const BESIDE: &[&str] =
+    &["mean", "std", "mu", "sigma", "0", "normalize", "normalizer", "normalise", "attacker", "n_averaged"];
 
 /// Most elements that a buffer of a normalising layer has: one per channel.
 pub(crate) const NORMALISER_ELEMENTS: usize = 4;
@@ -63,10 +39,7 @@ pub struct Selection {
 impl Selection {
     /// Looks for the place that holds these parameter names. A few characteristic ones suffice.
     pub fn by_keys(keys: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        Self {
-            keys: keys.into_iter().map(Into::into).collect(),
-            ..Self::default()
-        }
+        Self { keys: keys.into_iter().map(Into::into).collect(), ..Self::default() }
     }
 
     /// Looks only below this full key, such as `G_ema` or `model.teacher`.
@@ -83,14 +56,8 @@ impl Selection {
         self
     }
 
-    pub(crate) fn apply<'c>(
-        &self,
-        checkpoint: &'c Checkpoint,
-    ) -> Result<StateDict<'c>, CheckpointError> {
-        let root = self
-            .under
-            .as_ref()
-            .map_or(String::new(), |key| format!("{key}."));
+    pub(crate) fn apply<'c>(&self, checkpoint: &'c Checkpoint) -> Result<StateDict<'c>, CheckpointError> {
+        let root = self.under.as_ref().map_or(String::new(), |key| format!("{key}."));
         let mut tensors = checkpoint.tensors().iter();
         if !tensors.any(|tensor| tensor.key().starts_with(&root)) {
             let key = self.under.clone().unwrap_or_default();
@@ -140,11 +107,7 @@ impl Selection {
             .filter_map(|tensor| Some((tensor.key().strip_prefix(root)?, tensor.numel())))
             .collect();
         let holds = |prefix: &str| tensors.iter().any(|(key, _)| key.starts_with(prefix));
-        let orders = if self.ema {
-            [EMA_CONTAINERS, CONTAINERS]
-        } else {
-            [CONTAINERS, EMA_CONTAINERS]
-        };
+        let orders = if self.ema { [EMA_CONTAINERS, CONTAINERS] } else { [CONTAINERS, EMA_CONTAINERS] };
         let containers = orders.into_iter().flatten().map(|name| format!("{name}."));
         // A model's own first level may be called like a container ("model."): it is one only if something else of
         // the checkpoint stands beside it.
@@ -159,9 +122,8 @@ impl Selection {
             }
         }
         while let Some(wrapper) = WRAPPERS.iter().find(|wrapper| {
-            let mut below = tensors
-                .iter()
-                .filter_map(|(key, numel)| Some((key.strip_prefix(prefix.as_str())?, *numel)));
+            let mut below =
+                tensors.iter().filter_map(|(key, numel)| Some((key.strip_prefix(prefix.as_str())?, *numel)));
             holds(&format!("{prefix}{wrapper}"))
                 && below.all(|(key, numel)| key.starts_with(**wrapper) || is_beside(key, numel))
         }) {
@@ -200,9 +162,7 @@ impl Selection {
         ];
         let known = |level: &String| {
             let level = level.as_str();
-            COMPANIONS.contains(&level)
-                || CONTAINERS.contains(&level)
-                || EMA_CONTAINERS.contains(&level)
+            COMPANIONS.contains(&level) || CONTAINERS.contains(&level) || EMA_CONTAINERS.contains(&level)
         };
         container.contains("state_dict") || levels.iter().filter(|level| known(level)).count() > 1
     }
@@ -211,19 +171,14 @@ impl Selection {
 /// Whether a part of this prefix names a moving average.
 fn is_ema(prefix: &str) -> bool {
     let words = prefix.split(|c: char| !c.is_ascii_alphanumeric());
-    words
-        .into_iter()
-        .any(|word| word.eq_ignore_ascii_case("ema"))
+    words.into_iter().any(|word| word.eq_ignore_ascii_case("ema"))
 }
 
 /// Position of the prefix's first level among the usual containers.
 fn rank(prefix: &str) -> usize {
     let first = prefix.split('.').next().unwrap_or_default();
     let known = CONTAINERS.iter().chain(EMA_CONTAINERS);
-    known
-        .into_iter()
-        .position(|name| *name == first)
-        .unwrap_or(usize::MAX)
+    known.into_iter().position(|name| *name == first).unwrap_or(usize::MAX)
 }
 
 /// Whether a tensor belongs to what surrounds a wrapped model.

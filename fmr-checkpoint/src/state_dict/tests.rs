@@ -10,11 +10,8 @@ use std::collections::BTreeMap;
 fn checkpoint(tensors: &[(&str, &[usize])]) -> Checkpoint {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("weights.safetensors");
-    let values: Vec<Vec<f32>> = tensors
-        .iter()
-        .enumerate()
-        .map(|(n, (_, shape))| vec![n as f32; shape.iter().product()])
-        .collect();
+    let values: Vec<Vec<f32>> =
+        tensors.iter().enumerate().map(|(n, (_, shape))| vec![n as f32; shape.iter().product()]).collect();
     let entries = tensors.iter().zip(&values);
     let entries = entries.map(|(&(key, shape), values)| (key, shape, values.as_slice()));
     write_safetensors(&path, entries, &BTreeMap::new(), FloatType::F32).unwrap();
@@ -33,24 +30,9 @@ fn the_place_is_where_the_wanted_keys_are() {
     let keys = Selection::by_keys(["conv.weight", "fc.bias"]);
     let found = |tensors: &[&str]| prefix(tensors, &keys);
     assert_eq!(found(&["conv.weight", "fc.bias"]), "");
-    assert_eq!(
-        found(&[
-            "net.module.conv.weight",
-            "net.module.fc.bias",
-            "optimizer.conv.weight"
-        ]),
-        "net.module."
-    );
-    assert_eq!(
-        found(&["model.a.attacker.m.conv.weight", "model.a.m.conv.weight"]),
-        "model.a.m."
-    );
-    let both = [
-        "ema.conv.weight",
-        "model.conv.weight",
-        "model.fc.bias",
-        "ema.fc.bias",
-    ];
+    assert_eq!(found(&["net.module.conv.weight", "net.module.fc.bias", "optimizer.conv.weight"]), "net.module.");
+    assert_eq!(found(&["model.a.attacker.m.conv.weight", "model.a.m.conv.weight"]), "model.a.m.");
+    let both = ["ema.conv.weight", "model.conv.weight", "model.fc.bias", "ema.fc.bias"];
     assert_eq!(found(&both), "model.");
     assert_eq!(prefix(&both, &keys.clone().ema(true)), "ema.");
     assert_eq!(prefix(&both, &keys.clone().under("ema")), "ema.");
@@ -60,24 +42,16 @@ fn the_place_is_where_the_wanted_keys_are() {
 fn without_keys_the_usual_places_are_followed() {
     let found = |tensors: &[&str]| prefix(tensors, &Selection::default());
     assert_eq!(found(&["layer.weight", "fc.bias"]), "");
-    assert_eq!(
-        found(&["state_dict.module.a", "optimizer.state.0"]),
-        "state_dict.module."
-    );
+    assert_eq!(found(&["state_dict.module.a", "optimizer.state.0"]), "state_dict.module.");
     assert_eq!(found(&["state_dict_ema.a", "state_dict.a"]), "state_dict.");
     assert_eq!(found(&["model.embed.weight", "head.weight"]), "");
-    assert_eq!(
-        found(&["module.model.a", "module.attacker.model.a"]),
-        "module.model."
-    );
+    assert_eq!(found(&["module.model.a", "module.attacker.model.a"]), "module.model.");
 }
 
 #[test]
 fn a_place_without_tensors_is_an_error() {
     let checkpoint = checkpoint(&[("a.weight", &[1])]);
-    let error = checkpoint
-        .state_dict(&Selection::default().under("G_ema"))
-        .unwrap_err();
+    let error = checkpoint.state_dict(&Selection::default().under("G_ema")).unwrap_err();
     insta::assert_snapshot!(error, @r#"weights.safetensors holds no tensor "G_ema"; it holds for example "a.weight""#);
     let error = checkpoint.tensor_f32("b.weight").unwrap_err();
     insta::assert_snapshot!(error, @r#"weights.safetensors holds no tensor "b.weight"; it holds for example "a.weight""#);

@@ -22,9 +22,7 @@ pub(crate) fn read(source: &Source, span: Span) -> Result<Stream, Fault> {
     let magic = pickle::load(&mut cursor, &mut facts)?;
     let version = pickle::load(&mut cursor, &mut facts)?;
     if !matches!(facts.get(magic), Value::LargeInt) || facts.count(version) != Some(1001) {
-        return Err(Fault::corrupt(
-            "the stream does not start as torch.save writes it",
-        ));
+        return Err(Fault::corrupt("the stream does not start as torch.save writes it"));
     }
     let system = pickle::load(&mut cursor, &mut facts)?;
     let little_endian = facts.entry(system, "little_endian");
@@ -50,16 +48,11 @@ pub(crate) fn read(source: &Source, span: Span) -> Result<Stream, Fault> {
     for &key in keys {
         let key = facts.str(key).unwrap_or_default();
         let size = sizes.get(key).copied();
-        let size = size
-            .ok_or_else(|| Fault::corrupt(format!("the storage {key:?} belongs to no tensor")))?;
+        let size = size.ok_or_else(|| Fault::corrupt(format!("the storage {key:?} belongs to no tensor")))?;
         let count = u64::from_le_bytes(cursor.array()?);
         let len = count.checked_mul(size);
         let len = len.ok_or_else(|| Fault::corrupt("a storage of absurd size"))?;
         storages.insert(key.to_owned(), cursor.skip(len)?);
     }
-    Ok(Stream {
-        heap,
-        value,
-        storages,
-    })
+    Ok(Stream { heap, value, storages })
 }

@@ -26,18 +26,12 @@ pub(crate) fn zip(source: &Source) -> Result<(Listing, bool), Fault> {
     let name = format!("{root}data.pkl");
     let data = archive.find(&name)?;
     let data = data.ok_or_else(|| Fault::corrupt("data.pkl is missing"))?;
-    let scripted = archive.names().any(|n| {
-        n.strip_prefix(&root)
-            .is_some_and(|n| n.starts_with("code/") || n == "constants.pkl")
-    });
+    let scripted =
+        archive.names().any(|n| n.strip_prefix(&root).is_some_and(|n| n.starts_with("code/") || n == "constants.pkl"));
     let mut heap = Heap::new();
     let value = pickle::load(&mut Cursor::new(source, data), &mut heap)?;
-    let rebuilder = Rebuilder {
-        source,
-        heap: &heap,
-        storages: Storages::Archive { archive, root },
-        embedded: RefCell::default(),
-    };
+    let rebuilder =
+        Rebuilder { source, heap: &heap, storages: Storages::Archive { archive, root }, embedded: RefCell::default() };
     Ok((walk::list(&rebuilder, value)?, scripted))
 }
 
@@ -57,17 +51,12 @@ pub(crate) fn legacy(source: &Source) -> Result<Listing, Fault> {
 pub(crate) fn plain_pickle(source: &Source) -> Result<Listing, Fault> {
     let mut heap = Heap::new();
     let value = pickle::load(&mut Cursor::new(source, source.span()), &mut heap)?;
-    let rebuilder = Rebuilder {
-        source,
-        heap: &heap,
-        storages: Storages::Named(HashMap::new()),
-        embedded: RefCell::default(),
-    };
+    let rebuilder =
+        Rebuilder { source, heap: &heap, storages: Storages::Named(HashMap::new()), embedded: RefCell::default() };
     walk::list(&rebuilder, value)
 }
 
-const BIG_ENDIAN: &str =
-    "it was written on a big-endian machine; load and save it again on a little-endian one";
+const BIG_ENDIAN: &str = "it was written on a big-endian machine; load and save it again on a little-endian one";
 
 /// The folder, with its slash, that holds `data.pkl`; its name is arbitrary.
 fn root_folder(archive: &Archive<'_>) -> Result<String, Fault> {
@@ -94,9 +83,7 @@ struct Storage {
 fn embedded_storage(source: &Source, span: Span) -> Result<Storage, Fault> {
     let stream = legacy::read(source, span)?;
     if !matches!(stream.heap.get(stream.value), Value::Persistent(_)) {
-        return Err(Fault::unsupported(
-            "one of its byte strings holds a stream that is not a storage",
-        ));
+        return Err(Fault::unsupported("one of its byte strings holds a stream that is not a storage"));
     }
     let rebuilder = Rebuilder {
         source,

@@ -53,9 +53,8 @@ pub(crate) fn storage_reference(heap: &Heap, id: Id) -> Option<StorageReference<
         _ => None,
     });
     Some(StorageReference {
-        dtype: Dtype::from_torch(class).ok_or_else(|| {
-            Fault::unsupported(format!("it holds tensors of the unknown type {class}"))
-        }),
+        dtype: Dtype::from_torch(class)
+            .ok_or_else(|| Fault::unsupported(format!("it holds tensors of the unknown type {class}"))),
         key: heap.str(*key)?,
         count: heap.count(*count)?,
         view,
@@ -110,9 +109,8 @@ impl Rebuilder<'_> {
         if untyped {
             let dtype = rest.get(2).and_then(|id| self.heap.global(*id));
             let (_, dtype) = dtype.ok_or_else(malformed)?;
-            storage.dtype = Dtype::from_torch(dtype).ok_or_else(|| {
-                Fault::unsupported(format!("it holds tensors of the unknown type {dtype}"))
-            })?;
+            storage.dtype = Dtype::from_torch(dtype)
+                .ok_or_else(|| Fault::unsupported(format!("it holds tensors of the unknown type {dtype}")))?;
         }
         let offset = self.heap.count(*offset).ok_or_else(malformed)?;
         let size = self.counts(*size).ok_or_else(malformed)?;
@@ -160,8 +158,7 @@ impl Rebuilder<'_> {
             Storages::Archive { archive, root } => archive.find(&format!("{root}data/{key}"))?,
             Storages::Named(spans) => spans.get(key).copied(),
         };
-        let found =
-            found.ok_or_else(|| Fault::corrupt(format!("the storage {key:?} is missing")))?;
+        let found = found.ok_or_else(|| Fault::corrupt(format!("the storage {key:?} is missing")))?;
         let dtype = reference.dtype?;
         let item = dtype.size() as u64;
         let lying = || {
@@ -186,8 +183,7 @@ impl Rebuilder<'_> {
         let ("_reconstruct", Some([_, shape, dtype, order, bytes])) = (function, state) else {
             return Ok(None);
         };
-        let (Some(shape), Value::Bytes(bytes)) = (self.counts(*shape), self.heap.get(*bytes))
-        else {
+        let (Some(shape), Value::Bytes(bytes)) = (self.counts(*shape), self.heap.get(*bytes)) else {
             return Ok(None);
         };
         let Some((described, _, "dtype", [name, ..])) = self.heap.call(*dtype) else {

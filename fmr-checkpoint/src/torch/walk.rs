@@ -74,26 +74,18 @@ impl Walk<'_> {
     }
 
     fn scalar(&mut self, value: Scalar) -> Result<(), Fault> {
-        self.budget
-            .spend(self.path.len() + size_of::<(String, Scalar)>())?;
+        self.budget.spend(self.path.len() + size_of::<(String, Scalar)>())?;
         self.listing.metadata.push((self.path.clone(), value));
         Ok(())
     }
 
     /// Follows a container, unless it lies inside itself.
-    fn inside(
-        &mut self,
-        id: Id,
-        follow: impl FnOnce(&mut Self) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
+    fn inside(&mut self, id: Id, follow: impl FnOnce(&mut Self) -> Result<(), Fault>) -> Result<(), Fault> {
         if self.ancestors.contains(&id) {
             return Ok(());
         }
         if self.ancestors.len() == limits::DEPTH {
-            return Err(Fault::corrupt(format!(
-                "values are nested deeper than {} levels",
-                limits::DEPTH
-            )));
+            return Err(Fault::corrupt(format!("values are nested deeper than {} levels", limits::DEPTH)));
         }
         self.ancestors.push(id);
         follow(self)?;
@@ -212,9 +204,7 @@ impl Walk<'_> {
             }
         }
         let attributes = items.iter().filter(|(key, _)| {
-            heap.str(*key).is_some_and(|name| {
-                !name.starts_with('_') || matches!(name, "_init_args" | "_init_kwargs")
-            })
+            heap.str(*key).is_some_and(|name| !name.starts_with('_') || matches!(name, "_init_args" | "_init_kwargs"))
         });
         let attributes: Vec<_> = attributes.copied().collect();
         self.entries(&attributes)

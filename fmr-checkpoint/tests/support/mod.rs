@@ -30,14 +30,7 @@ impl Pickle {
     }
 
     /// A tensor over the storage `key`.
-    pub(crate) fn tensor(
-        self,
-        key: &str,
-        count: i32,
-        offset: i32,
-        size: &[i32],
-        stride: &[i32],
-    ) -> Self {
+    pub(crate) fn tensor(self, key: &str, count: i32, offset: i32, size: &[i32], stride: &[i32]) -> Self {
         let pickle = self
             .raw(b"ctorch._utils\n_rebuild_tensor_v2\n((")
             .str("storage")
@@ -46,11 +39,7 @@ impl Pickle {
             .str("cuda:0")
             .int(count)
             .raw(b"tQ");
-        pickle
-            .int(offset)
-            .ints(size)
-            .ints(stride)
-            .raw(b"\x89ccollections\nOrderedDict\n)RtR")
+        pickle.int(offset).ints(size).ints(stride).raw(b"\x89ccollections\nOrderedDict\n)RtR")
     }
 
     pub(crate) fn end(mut self) -> Vec<u8> {
@@ -80,10 +69,7 @@ pub(crate) fn state_dict() -> Vec<u8> {
 /// The storages of [`state_dict`].
 pub(crate) fn storages() -> Vec<(&'static str, Vec<u8>)> {
     let bytes = |values: &[f32]| values.iter().flat_map(|x| x.to_le_bytes()).collect();
-    vec![
-        ("0", bytes(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0])),
-        ("1", bytes(&[0.5])),
-    ]
+    vec![("0", bytes(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0])), ("1", bytes(&[0.5]))]
 }
 
 /// A zip archive of stored entries; `method` and `flags` go into every header.
@@ -131,17 +117,9 @@ pub(crate) fn zip_of(entries: &[(&str, &[u8])], method: u16, flags: u16) -> Vec<
 /// The archive that `torch.save` would write for this pickle.
 pub(crate) fn torch_zip(pickle: &[u8]) -> Vec<u8> {
     let storages = storages();
-    let names: Vec<String> = storages
-        .iter()
-        .map(|(key, _)| format!("archive/data/{key}"))
-        .collect();
+    let names: Vec<String> = storages.iter().map(|(key, _)| format!("archive/data/{key}")).collect();
     let mut entries: Vec<(&str, &[u8])> = vec![("archive/data.pkl", pickle)];
-    entries.extend(
-        names
-            .iter()
-            .map(String::as_str)
-            .zip(storages.iter().map(|(_, b)| b.as_slice())),
-    );
+    entries.extend(names.iter().map(String::as_str).zip(storages.iter().map(|(_, b)| b.as_slice())));
     entries.push(("archive/version", b"3\n"));
     zip_of(&entries, 0, 0x0808)
 }
@@ -149,13 +127,7 @@ pub(crate) fn torch_zip(pickle: &[u8]) -> Vec<u8> {
 /// The stream that PyTorch wrote before 1.6, with these counts of elements before the storages.
 pub(crate) fn legacy_with(pickle: &[u8], counts: [u64; 2]) -> Vec<u8> {
     let mut file = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.".to_vec();
-    file.extend(
-        Pickle::new()
-            .raw(b"}")
-            .str("little_endian")
-            .raw(b"\x88s")
-            .end(),
-    );
+    file.extend(Pickle::new().raw(b"}").str("little_endian").raw(b"\x88s").end());
     file.extend(pickle);
     file.extend(Pickle::new().raw(b"](").str("0").str("1").raw(b"e").end());
     for ((_, bytes), count) in storages().iter().zip(counts) {
@@ -171,13 +143,9 @@ pub(crate) fn legacy(pickle: &[u8]) -> Vec<u8> {
 
 /// A plain pickle of a StyleGAN-like object, whose storage is an embedded legacy stream.
 pub(crate) fn plain_pickle() -> Vec<u8> {
-    let storage = Pickle::new()
-        .raw(b"(")
-        .str("storage")
-        .raw(b"ctorch\nFloatStorage\n");
+    let storage = Pickle::new().raw(b"(").str("storage").raw(b"ctorch\nFloatStorage\n");
     let storage = storage.str("0").str("cpu").int(8).raw(b"NtQ").end();
-    let mut stream =
-        b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}.".to_vec();
+    let mut stream = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}.".to_vec();
     stream.extend(storage);
     stream.extend(Pickle::new().raw(b"](").str("0").raw(b"e").end());
     stream.extend(8u64.to_le_bytes());
@@ -228,9 +196,6 @@ pub(crate) fn sound() -> Vec<(&'static str, Vec<u8>)> {
         ("zip", torch_zip(&state_dict())),
         ("legacy", legacy(&state_dict())),
         ("pickle", plain_pickle()),
-        (
-            "safetensors",
-            safetensors(header, &[0, 0, 0x80, 0x3f, 0, 0, 0, 0x40, 0x40, 0x40]),
-        ),
+        ("safetensors", safetensors(header, &[0, 0, 0x80, 0x3f, 0, 0, 0, 0x40, 0x40, 0x40])),
     ]
 }

@@ -24,13 +24,19 @@ pub(super) fn read(path: &Path, classes: &[String]) -> Result<Dataset, DataError
         let bytes = std::fs::read(&file).map_err(DataError::io(&file))?;
         let records = bytes.chunks_exact(PIXELS + 1);
         if !records.remainder().is_empty() || bytes.is_empty() {
-            return Err(DataError::format(&file, format!("{} bytes are no whole number of records of {}", bytes.len(), PIXELS + 1)));
+            return Err(DataError::format(
+                &file,
+                format!("{} bytes are no whole number of records of {}", bytes.len(), PIXELS + 1),
+            ));
         }
         let stem = file.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
         for (i, record) in records.enumerate() {
             let label = usize::from(record[0]);
             if label >= data.classes.len() {
-                return Err(DataError::format(&file, format!("record {i} has label {label}, but there are {} classes", data.classes.len())));
+                return Err(DataError::format(
+                    &file,
+                    format!("record {i} has label {label}, but there are {} classes", data.classes.len()),
+                ));
             }
             data.pictures.push(Picture { shape: [3, 32, 32], bytes: record[1..].to_vec() });
             data.labels.push(label);

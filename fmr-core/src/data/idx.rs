@@ -26,9 +26,15 @@ fn parse<'b>(path: &Path, bytes: &'b [u8], dims: usize) -> Result<(Vec<usize>, &
     let header = 4 + 4 * dims;
     if bytes.len() < header || bytes[..4] != [0, 0, 8, dims as u8] {
         let found = bytes.get(..4).unwrap_or(bytes);
-        return Err(DataError::format(path, format!("not an idx file of bytes with {dims} dimensions: it starts with {found:02x?} instead of [00, 00, 08, {dims:02x}]")));
+        return Err(DataError::format(
+            path,
+            format!(
+                "not an idx file of bytes with {dims} dimensions: it starts with {found:02x?} instead of [00, 00, 08, {dims:02x}]"
+            ),
+        ));
     }
-    let sizes: Vec<usize> = bytes[4..header].chunks_exact(4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]) as usize).collect();
+    let sizes: Vec<usize> =
+        bytes[4..header].chunks_exact(4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]) as usize).collect();
     let expected = sizes.iter().try_fold(1_usize, |n, s| n.checked_mul(*s));
     let values = &bytes[header..];
     if expected != Some(values.len()) {
@@ -92,7 +98,9 @@ mod tests {
         let mut huge = IMAGES;
         huge[4..8].fill(255);
         assert!(written(&huge, &LABELS).unwrap_err().to_string().contains("bytes follow"));
-        assert!(written(&IMAGES, &[0, 0, 8, 1, 0, 0, 0, 1, 7]).unwrap_err().to_string().contains("1 labels for 2 images"));
+        assert!(
+            written(&IMAGES, &[0, 0, 8, 1, 0, 0, 0, 1, 7]).unwrap_err().to_string().contains("1 labels for 2 images")
+        );
         assert!(written(&IMAGES, &[0, 0, 8, 1, 0, 0, 0, 2, 7, 10]).unwrap_err().to_string().contains("label 10"));
     }
 }

@@ -19,7 +19,10 @@ pub(super) fn read(path: &Path, prefix: &str, classes: &[String]) -> Result<Data
     } else {
         if let Some(absent) = classes.iter().find(|c| !found.contains(c.as_str())) {
             let there = found.iter().take(12).copied().collect::<Vec<_>>().join(", ");
-            return Err(DataError::format(path, format!("no images of class {absent:?} below {prefix:?}; found: {there}")));
+            return Err(DataError::format(
+                path,
+                format!("no images of class {absent:?} below {prefix:?}; found: {there}"),
+            ));
         }
         classes.to_vec()
     };
@@ -71,11 +74,8 @@ fn from_tar(path: &Path, prefix: &str) -> Result<Files, DataError> {
         let entry = entry.map_err(DataError::io(path))?;
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         let below = name.trim_start_matches("./");
-        let below = if prefix.is_empty() {
-            Some(below)
-        } else {
-            below.strip_prefix(prefix).and_then(|n| n.strip_prefix('/'))
-        };
+        let below =
+            if prefix.is_empty() { Some(below) } else { below.strip_prefix(prefix).and_then(|n| n.strip_prefix('/')) };
         let Some((class, _)) = below.and_then(|n| n.split_once('/')) else { continue };
         if !is_image(&name) || entry.size() > MOST_BYTES {
             continue;
@@ -121,7 +121,10 @@ mod tests {
         let a = read(folder.path(), "d/test", &[]).unwrap();
         let b = read(&tar, "d/test", &[]).unwrap();
         assert_eq!(a, b);
-        assert_eq!((a.classes(), a.labels(), a.key(1)), (&["cat".to_owned(), "dog".to_owned()][..], &[0, 1][..], "dog/1.png"));
+        assert_eq!(
+            (a.classes(), a.labels(), a.key(1)),
+            (&["cat".to_owned(), "dog".to_owned()][..], &[0, 1][..], "dog/1.png")
+        );
         assert_eq!(a.shape(1), [3, 2, 3]);
         assert_eq!(a.image(1)[[2, 1, 2]], 0.2);
         let c = read(&tar, "d/test", &["dog".to_owned()]).unwrap();

@@ -71,7 +71,12 @@ impl DataSettings {
     /// A file is missing, is not what it should be, or the settings do not go together.
     pub fn load(&self) -> Result<Dataset, DataError> {
         let need = |path: &Option<PathBuf>, key: &str| {
-            path.clone().ok_or_else(|| DataError::format(std::path::Path::new(key), format!("data of kind {:?} need the key `{key}`", self.kind)))
+            path.clone().ok_or_else(|| {
+                DataError::format(
+                    std::path::Path::new(key),
+                    format!("data of kind {:?} need the key `{key}`", self.kind),
+                )
+            })
         };
         let mut data = match self.kind {
             DataKind::Idx => idx::read(&need(&self.images, "images")?, &need(&self.labels, "labels")?, &self.classes)?,

@@ -8,7 +8,14 @@ use rand_chacha::ChaCha8Rng;
 ///
 /// With `balance` classes take turns, so that their numbers differ by at most one where there are enough images. The
 /// same seed gives the same subset on every machine, and a smaller limit gives a part of it.
-pub fn subset(labels: &[usize], classes: usize, limit: usize, per_class: Option<usize>, balance: bool, seed: u64) -> Vec<usize> {
+pub fn subset(
+    labels: &[usize],
+    classes: usize,
+    limit: usize,
+    per_class: Option<usize>,
+    balance: bool,
+    seed: u64,
+) -> Vec<usize> {
     let mut order: Vec<usize> = (0..labels.len()).collect();
     let whole = limit >= labels.len() && per_class.is_none();
     if whole {

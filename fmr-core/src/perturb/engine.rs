@@ -103,11 +103,16 @@ impl<'a> Perturber<'a> {
             return Err(PerturbError::Batch("images, labels, indices, keys and seeds differ in number".into()));
         }
         if batch.images.shape()[1..] != self.generator.spec().image {
-            let problem = format!("images are {:?}, the generator takes {:?}", &batch.images.shape()[1..], self.generator.spec().image);
+            let problem = format!(
+                "images are {:?}, the generator takes {:?}",
+                &batch.images.shape()[1..],
+                self.generator.spec().image
+            );
             return Err(PerturbError::Batch(problem));
         }
         if let Some(mask) = self.mask.filter(|m| m.len() != self.generator.spec().latent_len()) {
-            let problem = format!("the mask has {} values, a latent {}", mask.len(), self.generator.spec().latent_len());
+            let problem =
+                format!("the mask has {} values, a latent {}", mask.len(), self.generator.spec().latent_len());
             return Err(PerturbError::Batch(problem));
         }
         match self.attempt(batch) {
@@ -167,7 +172,13 @@ impl<'a> Perturber<'a> {
     }
 
     /// One search of every sample from the given latents.
-    fn search_from(&self, batch: &SampleBatch, before: &Before, z0: &Array2<f32>, restart: usize) -> Result<Vec<Perturbed>, PerturbError> {
+    fn search_from(
+        &self,
+        batch: &SampleBatch,
+        before: &Before,
+        z0: &Array2<f32>,
+        restart: usize,
+    ) -> Result<Vec<Perturbed>, PerturbError> {
         let parts = self.parts();
         let n = batch.len();
         let allowed = self.search.updates_allowed();
@@ -208,14 +219,17 @@ impl<'a> Perturber<'a> {
             ];
             if let Some((what, _)) = unsound.into_iter().find(|(_, sound)| !sound) {
                 let error = Some(self.nonfinite(batch, i, what, 0)?);
-                ends[i] = Some(End { kept: original(), outcome: Outcome::Failed, ended_at: 0, error, steps: Vec::new() });
+                ends[i] =
+                    Some(End { kept: original(), outcome: Outcome::Failed, ended_at: 0, error, steps: Vec::new() });
                 continue;
             }
             accepted0[i] = self.verdict.accepts(scores, batch.labels[i], before.clean_oracle.row(i), scores);
             let end = |kept, outcome| End { kept, outcome, ended_at: 0, error: None, steps: Vec::new() };
             if !accepted0[i] {
                 ends[i] = Some(end(original(), Outcome::ReconstructionRejected));
-            } else if self.search.early_exit == EarlyExit::MisclassifiedFromStart && argmax(kept.logits.view()) != batch.labels[i] {
+            } else if self.search.early_exit == EarlyExit::MisclassifiedFromStart
+                && argmax(kept.logits.view()) != batch.labels[i]
+            {
                 ends[i] = Some(end(kept, Outcome::EarlyExit));
             } else if allowed == 0 {
                 ends[i] = Some(end(kept, Outcome::BudgetReached));
@@ -285,7 +299,8 @@ impl<'a> Perturber<'a> {
 
     /// Latents of the last accepted images, encoded anew.
     fn re_encode(&self, batch: &SampleBatch, before: &Before, active: &mut [Active<'_>]) -> Result<(), PerturbError> {
-        let mut images = Array4::zeros((active.len(), batch.images.dim().1, batch.images.dim().2, batch.images.dim().3));
+        let mut images =
+            Array4::zeros((active.len(), batch.images.dim().1, batch.images.dim().2, batch.images.dim().3));
         for (mut row, a) in images.outer_iter_mut().zip(active.iter()) {
             row.assign(&a.image);
         }
@@ -360,7 +375,8 @@ impl<'a> Perturber<'a> {
                             attempt: None,
                         });
                         a.steps.push(unfinished(t, a.score, norm(gradient.view())));
-                        ends[a.at] = Some(End { kept: a.kept, outcome: Outcome::Failed, ended_at: t, error, steps: a.steps });
+                        ends[a.at] =
+                            Some(End { kept: a.kept, outcome: Outcome::Failed, ended_at: t, error, steps: a.steps });
                         continue;
                     }
                     let mut update = a.stepper.update(gradient.view(), self.mask);
@@ -396,7 +412,8 @@ impl<'a> Perturber<'a> {
         let mut still = Vec::new();
         for (row, (mut a, attempt)) in active.drain(..).zip(tried).enumerate() {
             let label = batch.labels[a.at];
-            let (image, oracle, logits) = (seen.images.index_axis(Axis(0), row), seen.oracle.row(row), seen.logits.row(row));
+            let (image, oracle, logits) =
+                (seen.images.index_axis(Axis(0), row), seen.oracle.row(row), seen.logits.row(row));
             let gradient_norm = norm(attempt.gradient.view());
             let unsound = [
                 ("the latent", all_finite(&attempt.latent)),
@@ -461,7 +478,8 @@ impl<'a> Perturber<'a> {
                     rows.push(row);
                     still.push(a);
                 }
-            } else if self.search.on_violation == OnViolation::Halve && a.halvings < self.search.halvings && t < allowed {
+            } else if self.search.on_violation == OnViolation::Halve && a.halvings < self.search.halvings && t < allowed
+            {
                 a.halvings += 1;
                 a.retry = Some(attempt.update * 0.5);
                 rows.push(row);
@@ -482,8 +500,17 @@ impl<'a> Perturber<'a> {
         Ok(format!("{what} is not finite"))
     }
 
-    fn outcome(&self, batch: &SampleBatch, before: &Before, i: usize, accepted0: bool, start: Kept, end: End) -> Perturbed {
-        let moved = end.kept.latent.iter().zip(&start.latent).map(|(a, b)| f64::from((a - b).abs())).fold(0.0, f64::max);
+    fn outcome(
+        &self,
+        batch: &SampleBatch,
+        before: &Before,
+        i: usize,
+        accepted0: bool,
+        start: Kept,
+        end: End,
+    ) -> Perturbed {
+        let moved =
+            end.kept.latent.iter().zip(&start.latent).map(|(a, b)| f64::from((a - b).abs())).fold(0.0, f64::max);
         let score = |kept: &Kept| f64::from(if kept.score.is_nan() { start.score } else { kept.score });
         let record = SampleRecord {
             index: batch.indices[i],
@@ -525,7 +552,15 @@ struct Try {
 }
 
 fn unfinished(t: usize, score: f32, gradient_norm: f64) -> StepRecord {
-    StepRecord { t, score: f64::from(score), gradient_norm, oracle_true: None, oracle_class: None, prediction: None, accepted: false }
+    StepRecord {
+        t,
+        score: f64::from(score),
+        gradient_norm,
+        oracle_true: None,
+        oracle_class: None,
+        prediction: None,
+        accepted: false,
+    }
 }
 
 fn stack(active: &[Active<'_>]) -> Array2<f32> {

@@ -33,7 +33,12 @@ struct WayBack<'a> {
 }
 
 /// Shapes and counts that a component may get wrong.
-pub(super) fn expect_shape(component: &str, asked: &str, found: &[usize], wanted: &[usize]) -> Result<(), ComponentError> {
+pub(super) fn expect_shape(
+    component: &str,
+    asked: &str,
+    found: &[usize],
+    wanted: &[usize],
+) -> Result<(), ComponentError> {
     if found == wanted {
         return Ok(());
     }
@@ -65,7 +70,15 @@ impl<'a> Parts<'a> {
         let open = (hard && track).then(|| images.mapv(|v| f32::from(u8::from((0.0..=1.0).contains(&v)))));
         if self.search.clamp != Clamp::None {
             // Not `clamp`: what is not a number must stay so, to be found out.
-            images.mapv_inplace(|v| if v < 0.0 { 0.0 } else if v > 1.0 { 1.0 } else { v });
+            images.mapv_inplace(|v| {
+                if v < 0.0 {
+                    0.0
+                } else if v > 1.0 {
+                    1.0
+                } else {
+                    v
+                }
+            });
         }
         if self.search.image_domain == ImageDomain::Uint8 {
             images.mapv_inplace(|v| (v * 255.0).round() / 255.0);

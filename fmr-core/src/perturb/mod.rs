@@ -18,8 +18,8 @@ use thiserror::Error;
 pub use engine::Perturber;
 pub use lanes::Lanes;
 pub use search::{
-    BudgetCounts, Clamp, EarlyExit, Estimator, ImageDomain, OnNonfinite, OnViolation, Rule, Search,
-    Select, Start, StartKind, StartSaOn, StartUnits, State,
+    BudgetCounts, Clamp, EarlyExit, Estimator, ImageDomain, OnNonfinite, OnViolation, Rule, Search, Select, Start,
+    StartKind, StartSaOn, StartUnits, State,
 };
 
 use crate::{ComponentError, SampleRecord};

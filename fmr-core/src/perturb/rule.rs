@@ -26,24 +26,13 @@ struct Moments {
 impl Stepper {
     /// A stepper for latents of `len` values.
     pub(super) fn new(rule: Rule, step_size: f64, len: usize) -> Self {
-        let adam = (rule == Rule::Adam).then(|| Moments {
-            first: Array1::zeros(len),
-            second: Array1::zeros(len),
-            steps: 0,
-        });
-        Self {
-            rule,
-            step_size,
-            adam,
-        }
+        let adam =
+            (rule == Rule::Adam).then(|| Moments { first: Array1::zeros(len), second: Array1::zeros(len), steps: 0 });
+        Self { rule, step_size, adam }
     }
 
     /// Δ = mask ⊙ rule(mask ⊙ γ), `mask` holding one weight a latent value.
-    pub(super) fn update(
-        &mut self,
-        gradient: ArrayView1<'_, f32>,
-        mask: Option<&[f32]>,
-    ) -> Array1<f32> {
+    pub(super) fn update(&mut self, gradient: ArrayView1<'_, f32>, mask: Option<&[f32]>) -> Array1<f32> {
         let weigh = |mut values: Array1<f32>| {
             if let Some(mask) = mask {
                 values.iter_mut().zip(mask).for_each(|(v, &m)| *v *= m);
@@ -80,18 +69,16 @@ impl Moments {
         self.steps = self.steps.saturating_add(1);
         let correction1 = 1.0 - BETA1.powi(self.steps);
         let correction2 = 1.0 - BETA2.powi(self.steps);
-        ndarray::Zip::from(&mut gradient)
-            .and(&mut self.first)
-            .and(&mut self.second)
-            .for_each(|value, first, second| {
+        ndarray::Zip::from(&mut gradient).and(&mut self.first).and(&mut self.second).for_each(
+            |value, first, second| {
                 let g = f64::from(*value);
                 let m = BETA1 * f64::from(*first) + (1.0 - BETA1) * g;
                 let v = BETA2 * f64::from(*second) + (1.0 - BETA2) * g * g;
                 *first = m as f32;
                 *second = v as f32;
-                *value =
-                    (step * (m / correction1) / ((v / correction2).sqrt() + EPSILON)) as f32;
-            });
+                *value = (step * (m / correction1) / ((v / correction2).sqrt() + EPSILON)) as f32;
+            },
+        );
         gradient
     }
 }
@@ -109,11 +96,7 @@ pub(super) fn sign(value: f32) -> f32 {
 
 /// Euclidean norm, summed in `f64` in order.
 pub(super) fn norm(values: ArrayView1<'_, f32>) -> f64 {
-    values
-        .iter()
-        .map(|&v| f64::from(v) * f64::from(v))
-        .sum::<f64>()
-        .sqrt()
+    values.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>().sqrt()
 }
 
 #[cfg(test)]

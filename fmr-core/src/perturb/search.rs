@@ -185,10 +185,7 @@ pub struct Estimator {
 
 impl Default for Estimator {
     fn default() -> Self {
-        Self {
-            samples: 32,
-            sigma: 0.01,
-        }
+        Self { samples: 32, sigma: 0.01 }
     }
 }
 
@@ -265,12 +262,7 @@ impl Search {
     /// Checks that every value lies in its range. The first that does not is the error.
     pub fn check(&self) -> Result<(), SettingError> {
         let positive = |v: f64| v.is_finite() && v > 0.0;
-        SettingError::require(
-            positive(self.step_size),
-            "search.step-size",
-            self.step_size,
-            "a positive number",
-        )?;
+        SettingError::require(positive(self.step_size), "search.step-size", self.step_size, "a positive number")?;
         SettingError::require(
             self.on_violation == OnViolation::Stop || (1..=64).contains(&self.halvings),
             "search.halvings",
@@ -283,12 +275,7 @@ impl Search {
             "\"none\"",
             "\"hard\" or \"straight-through\" where search.image-domain is \"uint8\": eight bits hold nothing outside [0, 1]",
         )?;
-        SettingError::require(
-            self.restarts <= 1000,
-            "search.restarts",
-            self.restarts,
-            "at most 1000",
-        )?;
+        SettingError::require(self.restarts <= 1000, "search.restarts", self.restarts, "at most 1000")?;
         SettingError::require(
             self.restarts == 0 || positive(self.restart_noise),
             "search.restart-noise",
@@ -368,13 +355,7 @@ mod tests {
     fn unknown_keys_and_bad_values_are_refused() {
         assert!(toml::from_str::<Search>("step_size = 1").is_err());
         assert!(toml::from_str::<Search>("[start]\nkind = \"fgsm\"\neps = 1").is_err());
-        let error = |text: &str| {
-            toml::from_str::<Search>(text)
-                .unwrap()
-                .check()
-                .unwrap_err()
-                .to_string()
-        };
+        let error = |text: &str| toml::from_str::<Search>(text).unwrap().check().unwrap_err().to_string();
         insta::assert_snapshot!(error("step-size = -1.0"), @"search.step-size: is -1, must be a positive number");
         insta::assert_snapshot!(error("restarts = 2\nrestart-noise = 0.0"), @"search.restart-noise: is 0, must be a positive number where search.restarts is not 0: without noise every restart repeats the first search");
         insta::assert_snapshot!(error("estimator.samples = 0"), @"search.estimator.samples: is 0, must be from 1 to 100000");

@@ -9,7 +9,11 @@ use crate::scorer::CrossEntropy;
 use crate::{ComponentError, Scorer};
 
 /// Images to encode; absent where they are the originals.
-pub(super) fn images(parts: &Parts<'_>, originals: &Array4<f32>, labels: &[usize]) -> Result<Option<Array4<f32>>, ComponentError> {
+pub(super) fn images(
+    parts: &Parts<'_>,
+    originals: &Array4<f32>,
+    labels: &[usize],
+) -> Result<Option<Array4<f32>>, ComponentError> {
     let start = &parts.search.start;
     if start.kind == StartKind::None {
         return Ok(None);

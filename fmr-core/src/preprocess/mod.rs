@@ -90,12 +90,21 @@ pub struct PipelineError {
 
 #[derive(Debug, Clone, PartialEq)]
 enum Step {
-    Resample { rows: Taps, columns: Taps },
+    Resample {
+        rows: Taps,
+        columns: Taps,
+    },
     /// Output pixel (y, x) is input pixel (y + top, x + left), zero where outside.
-    Window { top: isize, left: isize },
+    Window {
+        top: isize,
+        left: isize,
+    },
     Repeat,
     Mix(Vec<f32>),
-    Scale { mean: Vec<f32>, std: Vec<f32> },
+    Scale {
+        mean: Vec<f32>,
+        std: Vec<f32>,
+    },
 }
 
 /// Stages fixed for one image shape.
@@ -170,10 +179,13 @@ fn fix(stage: &Stage, [c, h, w]: [usize; 3]) -> Result<(Step, [usize; 3]), Pipel
         if n == c { Ok(()) } else { Err(error(name, format!("it has {n} values for {c} channels"))) }
     };
     Ok(match stage {
-        Stage::Resize { size, filter, antialias } => resample([c, h, w], *size, *filter, *antialias).ok_or_else(|| error("resize", "a side is zero".into()))?,
+        Stage::Resize { size, filter, antialias } => {
+            resample([c, h, w], *size, *filter, *antialias).ok_or_else(|| error("resize", "a side is zero".into()))?
+        }
         Stage::ResizeShorter { size, filter, antialias } => {
             let to = shorter_side([h, w], *size);
-            resample([c, h, w], to, *filter, *antialias).ok_or_else(|| error("resize-shorter", "a side is zero".into()))?
+            resample([c, h, w], to, *filter, *antialias)
+                .ok_or_else(|| error("resize-shorter", "a side is zero".into()))?
         }
         Stage::CentreCrop { size: [ch, cw] } => {
             if *ch > h || *cw > w || *ch == 0 || *cw == 0 {
@@ -207,11 +219,17 @@ fn fix(stage: &Stage, [c, h, w]: [usize; 3]) -> Result<(Step, [usize; 3]), Pipel
     })
 }
 
-fn resample([c, h, w]: [usize; 3], [to_h, to_w]: [usize; 2], filter: Filter, antialias: bool) -> Option<(Step, [usize; 3])> {
+fn resample(
+    [c, h, w]: [usize; 3],
+    [to_h, to_w]: [usize; 2],
+    filter: Filter,
+    antialias: bool,
+) -> Option<(Step, [usize; 3])> {
     if [h, w, to_h, to_w].contains(&0) {
         return None;
     }
-    let step = Step::Resample { rows: Taps::new(filter, antialias, h, to_h), columns: Taps::new(filter, antialias, w, to_w) };
+    let step =
+        Step::Resample { rows: Taps::new(filter, antialias, h, to_h), columns: Taps::new(filter, antialias, w, to_w) };
     Some((step, [c, to_h, to_w]))
 }
 
@@ -256,7 +274,10 @@ impl Step {
                 }
             }
             Self::Repeat => {
-                for (out, plane) in target.chunks_exact_mut(h * w).zip(source.chunks_exact(h * w).flat_map(|p| std::iter::repeat_n(p, to_c / c))) {
+                for (out, plane) in target
+                    .chunks_exact_mut(h * w)
+                    .zip(source.chunks_exact(h * w).flat_map(|p| std::iter::repeat_n(p, to_c / c)))
+                {
                     out.copy_from_slice(plane);
                 }
             }
@@ -269,7 +290,9 @@ impl Step {
             }
             Self::Scale { mean, std } => {
                 let per_channel = mean.iter().zip(std).cycle();
-                for ((out, plane), (mean, std)) in target.chunks_exact_mut(h * w).zip(source.chunks_exact(h * w)).zip(per_channel) {
+                for ((out, plane), (mean, std)) in
+                    target.chunks_exact_mut(h * w).zip(source.chunks_exact(h * w)).zip(per_channel)
+                {
                     out.iter_mut().zip(plane).for_each(|(o, v)| *o = (v - mean) / std);
                 }
             }
@@ -318,7 +341,9 @@ impl Step {
                 }
             }
             Self::Scale { std, .. } => {
-                for ((out, plane), std) in target.chunks_exact_mut(h * w).zip(source.chunks_exact(h * w)).zip(std.iter().cycle()) {
+                for ((out, plane), std) in
+                    target.chunks_exact_mut(h * w).zip(source.chunks_exact(h * w)).zip(std.iter().cycle())
+                {
                     out.iter_mut().zip(plane).for_each(|(o, v)| *o = v / std);
                 }
             }
@@ -355,8 +380,16 @@ mod tests {
     /// A stage that fits `[c, h, w]` images.
     fn stage([c, h, w]: [usize; 3]) -> impl Strategy<Value = Stage> {
         prop_oneof![
-            (1usize..12, 1usize..12, filter(), any::<bool>()).prop_map(|(a, b, filter, antialias)| Stage::Resize { size: [a, b], filter, antialias }),
-            (1usize..12, filter(), any::<bool>()).prop_map(|(size, filter, antialias)| Stage::ResizeShorter { size, filter, antialias }),
+            (1usize..12, 1usize..12, filter(), any::<bool>()).prop_map(|(a, b, filter, antialias)| Stage::Resize {
+                size: [a, b],
+                filter,
+                antialias
+            }),
+            (1usize..12, filter(), any::<bool>()).prop_map(|(size, filter, antialias)| Stage::ResizeShorter {
+                size,
+                filter,
+                antialias
+            }),
             (1..=h, 1..=w).prop_map(|(a, b)| Stage::CentreCrop { size: [a, b] }),
             prop::array::uniform4(0usize..4).prop_map(|by| Stage::Pad { by }),
             Just(if c == 1 { Stage::RepeatChannel { channels: 3 } } else { Stage::luma() }),

@@ -30,31 +30,14 @@ impl AttentionShape {
     /// Where sample and head of a task start in the queries and in the keys.
     fn starts(&self, task: usize) -> (usize, usize) {
         let (n, h) = (task / self.heads, task % self.heads);
-        (
-            n * self.queries * self.width + h * self.head(),
-            n * self.keys * self.width + h * self.head(),
-        )
+        (n * self.queries * self.width + h * self.head(), n * self.keys * self.width + h * self.head())
     }
 
     /// softmax(q·kᵀ/√d) of one head, `[queries, keys]`.
     fn weights(&self, q: &[f32], k: &[f32], transposed: &mut [f32], p: &mut [f32]) {
         let (d, keys) = (self.head(), self.keys);
         transpose(k, self.width, keys, d, transposed);
-        gemm(
-            self.queries,
-            keys,
-            d,
-            View {
-                data: q,
-                row: self.width,
-                col: 1,
-            },
-            transposed,
-            keys,
-            p,
-            keys,
-            Start::Zero,
-        );
+        gemm(self.queries, keys, d, View { data: q, row: self.width, col: 1 }, transposed, keys, p, keys, Start::Zero);
         let scale = 1.0 / (d as f32).sqrt();
         vectorized(|| {
             for (i, row) in p.chunks_exact_mut(keys).enumerate() {
@@ -92,17 +75,7 @@ pub fn attention(s: &AttentionShape, q: &[f32], k: &[f32], v: &[f32], out: &mut 
             with_scratch(s.keys * d + s.queries * s.keys, |scratch| {
                 let (transposed, p) = scratch.split_at_mut(s.keys * d);
                 s.weights(&q[qs..], &k[ks..], transposed, p);
-                gemm(
-                    s.queries,
-                    d,
-                    s.keys,
-                    View::rows(p, s.keys),
-                    &v[ks..],
-                    w,
-                    &mut out[h * d..],
-                    w,
-                    Start::Zero,
-                );
+                gemm(s.queries, d, s.keys, View::rows(p, s.keys), &v[ks..], w, &mut out[h * d..], w, Start::Zero);
             });
         }
     });
@@ -118,11 +91,7 @@ pub fn attention_gradients(
 ) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
     let (d, w) = (s.head(), s.width);
     let (mut dq, mut dk, mut dv) = (vec![0.0; q.len()], vec![0.0; k.len()], vec![0.0; v.len()]);
-    let (out_q, out_k, out_v) = (
-        Shared::new(&mut dq),
-        Shared::new(&mut dk),
-        Shared::new(&mut dv),
-    );
+    let (out_q, out_k, out_v) = (Shared::new(&mut dq), Shared::new(&mut dk), Shared::new(&mut dv));
     let scale = 1.0 / (d as f32).sqrt();
     let area = s.queries * s.keys;
     for_each(s.n, |n| {
@@ -156,11 +125,7 @@ pub fn attention_gradients(
                     s.queries,
                     s.keys,
                     d,
-                    View {
-                        data: &dout[qs..],
-                        row: w,
-                        col: 1,
-                    },
+                    View { data: &dout[qs..], row: w, col: 1 },
                     transposed,
                     s.keys,
                     dp,
@@ -175,28 +140,8 @@ pub fn attention_gradients(
                         }
                     }
                 });
-                gemm(
-                    s.queries,
-                    d,
-                    s.keys,
-                    View::rows(dp, s.keys),
-                    &k[ks..],
-                    w,
-                    &mut dq[h * d..],
-                    w,
-                    Start::Zero,
-                );
-                gemm(
-                    s.keys,
-                    d,
-                    s.queries,
-                    View::transposed(dp, s.keys),
-                    &q[qs..],
-                    w,
-                    &mut dk[h * d..],
-                    w,
-                    Start::Zero,
-                );
+                gemm(s.queries, d, s.keys, View::rows(dp, s.keys), &k[ks..], w, &mut dq[h * d..], w, Start::Zero);
+                gemm(s.keys, d, s.queries, View::transposed(dp, s.keys), &q[qs..], w, &mut dk[h * d..], w, Start::Zero);
             });
         }
     });

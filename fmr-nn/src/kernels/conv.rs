@@ -33,9 +33,7 @@ impl ConvShape {
     /// Output height and width.
     pub fn output(&self) -> [usize; 2] {
         let size = |n: usize, before: usize, after: usize, k: usize| {
-            (n + before + after + 1)
-                .saturating_sub(k)
-                .div_ceil(self.stride)
+            (n + before + after + 1).saturating_sub(k).div_ceil(self.stride)
         };
         [
             size(self.input[0], self.pad[0], self.pad[2], self.kernel[0]),
@@ -65,12 +63,7 @@ impl ConvShape {
             input: self.output(),
             kernel: self.kernel,
             stride: 1,
-            pad: [
-                kh - 1 - self.pad[0],
-                kw - 1 - self.pad[1],
-                kh - 1 - self.pad[2],
-                kw - 1 - self.pad[3],
-            ],
+            pad: [kh - 1 - self.pad[0], kw - 1 - self.pad[1], kh - 1 - self.pad[2], kw - 1 - self.pad[3]],
         }
     }
 
@@ -78,11 +71,7 @@ impl ConvShape {
         let height = self.input[0] + self.pad[0] + self.pad[2];
         let width = self.input[1] + self.pad[1] + self.pad[3];
         let phase = width.div_ceil(self.stride);
-        Padded {
-            phase,
-            row: phase * self.stride,
-            plane: phase * self.stride * height,
-        }
+        Padded { phase, row: phase * self.stride, plane: phase * self.stride * height }
     }
 
     /// Offset of each im2col row (channel, tap) in the padded image.
@@ -92,9 +81,7 @@ impl ConvShape {
         for c in 0..self.cin {
             for ky in 0..self.kernel[0] {
                 for kx in 0..self.kernel[1] {
-                    offsets.push(
-                        c * p.plane + ky * p.row + (kx % self.stride) * p.phase + kx / self.stride,
-                    );
+                    offsets.push(c * p.plane + ky * p.row + (kx % self.stride) * p.phase + kx / self.stride);
                 }
             }
         }
@@ -128,11 +115,7 @@ fn runs(shape: &ConvShape, first: usize, count: usize, into: &mut Vec<Run>) {
         let position = first + at;
         let (n, i, j) = (position / (oh * ow), position / ow % oh, position % ow);
         let len = (ow - j).min(count - at);
-        into.push(Run {
-            source: n * image + i * shape.stride * p.row + j,
-            at,
-            len,
-        });
+        into.push(Run { source: n * image + i * shape.stride * p.row + j, at, len });
         at += len;
     }
 }
@@ -180,9 +163,7 @@ fn unpad_from(shape: &ConvShape, padded: &[f32], dx: &mut [f32]) {
 
 /// Images that one task works on together: enough columns to fill tiles, few enough to share the work.
 fn group(images: usize, positions: usize) -> usize {
-    (4 * TILE)
-        .div_ceil(positions.max(1))
-        .clamp(1, images.div_ceil(threads()).max(1))
+    (4 * TILE).div_ceil(positions.max(1)).clamp(1, images.div_ceil(threads()).max(1))
 }
 
 /// `out[n, cout, oh, ow] = x[n, cin, h, w] ⋆ weight[cout, cin, kh, kw] + bias`, negative values cut off where `relu`.
@@ -197,10 +178,7 @@ pub fn forward(
 ) {
     let [oh, ow] = shape.output();
     let positions = oh * ow;
-    let (input_len, output_len) = (
-        shape.cin * shape.input[0] * shape.input[1],
-        shape.cout * positions,
-    );
+    let (input_len, output_len) = (shape.cin * shape.input[0] * shape.input[1], shape.cout * positions);
     if images == 0 || output_len == 0 {
         return;
     }
@@ -211,11 +189,7 @@ pub fn forward(
     let groups = images.div_ceil(group);
     let offsets = shape.offsets();
     // With fewer groups than threads the tiles of a group are shared out instead.
-    let split = if groups < threads() {
-        (group * positions).div_ceil(TILE).div_ceil(4).max(1)
-    } else {
-        1
-    };
+    let split = if groups < threads() { (group * positions).div_ceil(TILE).div_ceil(4).max(1) } else { 1 };
     let work = |first_image: usize, count: usize, padded: &[f32], tiles: std::ops::Range<usize>| {
         let columns = count * positions;
         with_scratch((depth + shape.cout) * TILE + SLACK, |scratch| {
@@ -227,17 +201,7 @@ pub fn forward(
                 runs(shape, start, width, &mut tile_runs);
                 gather(&offsets, &tile_runs, padded, panel);
                 let whole = width.next_multiple_of(16);
-                gemm(
-                    shape.cout,
-                    whole,
-                    depth,
-                    View::rows(weight, depth),
-                    panel,
-                    TILE,
-                    result,
-                    TILE,
-                    Start::Zero,
-                );
+                gemm(shape.cout, whole, depth, View::rows(weight, depth), panel, TILE, result, TILE, Start::Zero);
                 for c in 0..shape.cout {
                     let row = &mut result[c * TILE..c * TILE + width];
                     finish(row, bias.map_or(0.0, |b| b[c]), relu);
@@ -281,21 +245,12 @@ pub fn forward(
         }
         with_scratch(count * shape.cin * p.plane + SLACK, |padded| {
             let len = count * shape.cin * p.plane;
-            pad_into(
-                shape,
-                &x[first * input_len..][..count * input_len],
-                &mut padded[..len],
-            );
+            pad_into(shape, &x[first * input_len..][..count * input_len], &mut padded[..len]);
             let tiles = (count * positions).div_ceil(TILE);
             let padded = &*padded;
             let share = tiles.div_ceil(split);
             for_each(split, |part| {
-                work(
-                    first,
-                    count,
-                    padded,
-                    (part * share).min(tiles)..((part + 1) * share).min(tiles),
-                );
+                work(first, count, padded, (part * share).min(tiles)..((part + 1) * share).min(tiles));
             });
         });
     });
@@ -351,23 +306,14 @@ pub fn uses_flipped_weight(shape: &ConvShape) -> bool {
 }
 
 /// Input gradient. `flipped` are the weights of [`flip_weight`] where [`uses_flipped_weight`], else the plain ones.
-pub fn input_gradient(
-    shape: &ConvShape,
-    images: usize,
-    dy: &[f32],
-    weight: &[f32],
-    dx: &mut [f32],
-) {
+pub fn input_gradient(shape: &ConvShape, images: usize, dy: &[f32], weight: &[f32], dx: &mut [f32]) {
     if uses_flipped_weight(shape) {
         forward(&shape.transposed(), images, dy, weight, None, false, dx);
         return;
     }
     let [oh, ow] = shape.output();
     let positions = oh * ow;
-    let (input_len, output_len) = (
-        shape.cin * shape.input[0] * shape.input[1],
-        shape.cout * positions,
-    );
+    let (input_len, output_len) = (shape.cin * shape.input[0] * shape.input[1], shape.cout * positions);
     let p = shape.padded();
     let depth = shape.depth();
     let offsets = shape.offsets();
@@ -384,8 +330,7 @@ pub fn input_gradient(
                     runs(shape, start, width, &mut tile_runs);
                     for c in 0..shape.cout {
                         let from = n * output_len + c * positions + start;
-                        gradient[c * TILE..c * TILE + width]
-                            .copy_from_slice(&dy[from..from + width]);
+                        gradient[c * TILE..c * TILE + width].copy_from_slice(&dy[from..from + width]);
                     }
                     let whole = width.next_multiple_of(16);
                     gemm(
@@ -506,9 +451,7 @@ mod tests {
     fn naive(s: &ConvShape, n: usize, x: &[f32], w: &[f32]) -> Vec<f64> {
         let [oh, ow] = s.output();
         let mut out = vec![0.0; n * s.cout * oh * ow];
-        each(s, n, |xi, wi, oi| {
-            out[oi] += f64::from(x[xi]) * f64::from(w[wi])
-        });
+        each(s, n, |xi, wi, oi| out[oi] += f64::from(x[xi]) * f64::from(w[wi]));
         out
     }
 
@@ -516,12 +459,9 @@ mod tests {
     fn each(s: &ConvShape, n: usize, mut f: impl FnMut(usize, usize, usize)) {
         let [oh, ow] = s.output();
         let [h, w] = s.input;
-        for (b, o, c) in
-            (0..n).flat_map(|b| (0..s.cout).flat_map(move |o| (0..s.cin).map(move |c| (b, o, c))))
-        {
+        for (b, o, c) in (0..n).flat_map(|b| (0..s.cout).flat_map(move |o| (0..s.cin).map(move |c| (b, o, c)))) {
             for (i, j) in (0..oh).flat_map(|i| (0..ow).map(move |j| (i, j))) {
-                for (ky, kx) in (0..s.kernel[0]).flat_map(|y| (0..s.kernel[1]).map(move |x| (y, x)))
-                {
+                for (ky, kx) in (0..s.kernel[0]).flat_map(|y| (0..s.kernel[1]).map(move |x| (y, x))) {
                     let (y, x) = (i * s.stride + ky, j * s.stride + kx);
                     if y < s.pad[0] || x < s.pad[1] || y - s.pad[0] >= h || x - s.pad[1] >= w {
                         continue;
@@ -538,10 +478,7 @@ mod tests {
 
     fn values(len: usize, seed: u32) -> Vec<f32> {
         (0..len as u32)
-            .map(|i| {
-                ((i.wrapping_add(seed).wrapping_mul(2_654_435_761)) >> 8) as f32 / (1 << 23) as f32
-                    - 1.0
-            })
+            .map(|i| ((i.wrapping_add(seed).wrapping_mul(2_654_435_761)) >> 8) as f32 / (1 << 23) as f32 - 1.0)
             .collect()
     }
 
@@ -558,29 +495,15 @@ mod tests {
             1usize..5,
         )
             .prop_map(|(cin, cout, h, w, kh, kw, stride, pad, n)| {
-                (
-                    ConvShape {
-                        cin,
-                        cout,
-                        input: [h, w],
-                        kernel: [kh, kw],
-                        stride,
-                        pad,
-                    },
-                    n,
-                )
+                (ConvShape { cin, cout, input: [h, w], kernel: [kh, kw], stride, pad }, n)
             })
             .prop_filter("kernel fits", |(s, _)| {
-                s.input[0] + s.pad[0] + s.pad[2] >= s.kernel[0]
-                    && s.input[1] + s.pad[1] + s.pad[3] >= s.kernel[1]
+                s.input[0] + s.pad[0] + s.pad[2] >= s.kernel[0] && s.input[1] + s.pad[1] + s.pad[3] >= s.kernel[1]
             })
     }
 
     fn close(a: &[f32], b: &[f64]) -> bool {
-        a.len() == b.len()
-            && a.iter()
-                .zip(b)
-                .all(|(a, b)| (f64::from(*a) - b).abs() < 1e-4)
+        a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (f64::from(*a) - b).abs() < 1e-4)
     }
 
     proptest! {

@@ -19,20 +19,12 @@ pub struct View<'a> {
 impl<'a> View<'a> {
     /// Row-major matrix with `cols` columns.
     pub fn rows(data: &'a [f32], cols: usize) -> Self {
-        Self {
-            data,
-            row: cols,
-            col: 1,
-        }
+        Self { data, row: cols, col: 1 }
     }
 
     /// Transpose of a row-major matrix that has `cols` columns.
     pub fn transposed(data: &'a [f32], cols: usize) -> Self {
-        Self {
-            data,
-            row: 1,
-            col: cols,
-        }
+        Self { data, row: 1, col: cols }
     }
 }
 
@@ -49,21 +41,8 @@ pub enum Start {
 ///
 /// # Panics
 /// If a slice is too short for the shape.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the operands of a matrix product"
-)]
-pub fn gemm(
-    m: usize,
-    n: usize,
-    k: usize,
-    a: View<'_>,
-    b: &[f32],
-    ldb: usize,
-    c: &mut [f32],
-    ldc: usize,
-    start: Start,
-) {
+#[expect(clippy::too_many_arguments, reason = "the operands of a matrix product")]
+pub fn gemm(m: usize, n: usize, k: usize, a: View<'_>, b: &[f32], ldb: usize, c: &mut [f32], ldc: usize, start: Start) {
     if m == 0 || n == 0 {
         return;
     }
@@ -76,10 +55,7 @@ pub fn gemm(
         }
         return;
     }
-    assert!(
-        a.data.len() > (m - 1) * a.row + (k - 1) * a.col,
-        "A too short"
-    );
+    assert!(a.data.len() > (m - 1) * a.row + (k - 1) * a.col, "A too short");
     assert!(n <= ldb && b.len() >= (k - 1) * ldb + n, "B too short");
     let job = Job {
         m,
@@ -184,12 +160,7 @@ impl Job {
     /// # Safety
     /// As `columns`, and `width` in `(NV - 1) * V::N + 1 ..= NV * V::N`.
     #[inline(always)]
-    unsafe fn tile<V: Lanes, const MR: usize, const NV: usize>(
-        &self,
-        i: usize,
-        j: usize,
-        width: usize,
-    ) {
+    unsafe fn tile<V: Lanes, const MR: usize, const NV: usize>(&self, i: usize, j: usize, width: usize) {
         let rest = width - (NV - 1) * V::N;
         // SAFETY: all addresses lie inside the operands by the contract; a partial last vector goes through a buffer.
         unsafe {
@@ -199,11 +170,7 @@ impl Job {
                 for (r, row) in acc.iter_mut().enumerate() {
                     for (v, lane) in row.iter_mut().enumerate() {
                         let p = c.add(r * self.ldc + v * V::N);
-                        *lane = if v + 1 == NV {
-                            load_part::<V>(p, rest)
-                        } else {
-                            V::load(p)
-                        };
+                        *lane = if v + 1 == NV { load_part::<V>(p, rest) } else { V::load(p) };
                     }
                 }
             }
@@ -224,11 +191,7 @@ impl Job {
                     let mut lanes = [V::splat(0.0); NV];
                     for (v, lane) in lanes.iter_mut().enumerate() {
                         let p = row.add(v * V::N);
-                        *lane = if v + 1 == NV {
-                            load_part::<V>(p, rest)
-                        } else {
-                            V::load(p)
-                        };
+                        *lane = if v + 1 == NV { load_part::<V>(p, rest) } else { V::load(p) };
                     }
                     step::<V, MR, NV>(&mut acc, &lanes, a.add(kk * self.a_col), self.a_row);
                 }

@@ -100,14 +100,7 @@ pub struct GroupShape {
 }
 
 /// `y = activation(normalised(x) · gamma + beta)`, statistics per sample and group.
-pub fn group_norm(
-    s: &GroupShape,
-    x: &[f32],
-    gamma: &[f32],
-    beta: &[f32],
-    activation: Activation,
-    y: &mut [f32],
-) {
+pub fn group_norm(s: &GroupShape, x: &[f32], gamma: &[f32], beta: &[f32], activation: Activation, y: &mut [f32]) {
     let per = s.channels / s.groups;
     let len = per * s.positions;
     let shared = Shared::new(y);
@@ -118,11 +111,7 @@ pub fn group_norm(
         let first = task % s.groups * per;
         vectorized(|| {
             let (mean, rstd) = moments(x, s.eps);
-            for (c, (out, x)) in out
-                .chunks_exact_mut(s.positions)
-                .zip(x.chunks_exact(s.positions))
-                .enumerate()
-            {
+            for (c, (out, x)) in out.chunks_exact_mut(s.positions).zip(x.chunks_exact(s.positions)).enumerate() {
                 let scale = gamma[first + c] * rstd;
                 let shift = beta[first + c] - mean * scale;
                 for (o, v) in out.iter_mut().zip(x) {
@@ -213,22 +202,13 @@ pub fn layer_norm(eps: f32, x: &[f32], gamma: &[f32], beta: &[f32], y: &mut [f32
 }
 
 /// Gradients of [`layer_norm`]: of the input, gamma and beta.
-pub fn layer_norm_gradients(
-    eps: f32,
-    x: &[f32],
-    gamma: &[f32],
-    dy: &[f32],
-) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
+pub fn layer_norm_gradients(eps: f32, x: &[f32], gamma: &[f32], dy: &[f32]) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
     let width = gamma.len();
     let n = width as f32;
     let mut dx = vec![0.0; x.len()];
     let (mut dgamma, mut dbeta) = (vec![0.0; width], vec![0.0; width]);
     vectorized(|| {
-        for ((dx, x), dy) in dx
-            .chunks_exact_mut(width)
-            .zip(x.chunks_exact(width))
-            .zip(dy.chunks_exact(width))
-        {
+        for ((dx, x), dy) in dx.chunks_exact_mut(width).zip(x.chunks_exact(width)).zip(dy.chunks_exact(width)) {
             let (mean, rstd) = moments(x, eps);
             let a = sum_by(width, |i| dy[i] * gamma[i]) / n;
             let b = sum_by(width, |i| dy[i] * gamma[i] * (x[i] - mean)) * rstd / n;
@@ -273,10 +253,7 @@ pub fn channel_moments(channels: usize, positions: usize, x: &[f32]) -> (Vec<f32
 }
 
 /// Batch normalisation with the batch's own statistics.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "statistics are computed once and passed to both directions"
-)]
+#[expect(clippy::too_many_arguments, reason = "statistics are computed once and passed to both directions")]
 pub fn batch_norm(
     channels: usize,
     positions: usize,
@@ -321,11 +298,7 @@ pub fn batch_norm_gradients(
     let images = x.len() / (channels * positions);
     let mut dx = vec![0.0; x.len()];
     let (mut dgamma, mut dbeta) = (vec![0.0; channels], vec![0.0; channels]);
-    let (out, out_gamma, out_beta) = (
-        Shared::new(&mut dx),
-        Shared::new(&mut dgamma),
-        Shared::new(&mut dbeta),
-    );
+    let (out, out_gamma, out_beta) = (Shared::new(&mut dx), Shared::new(&mut dgamma), Shared::new(&mut dbeta));
     for_each(channels, |c| {
         let rstd = 1.0 / (variance[c] + eps).sqrt();
         let (mean, g, b) = (mean[c], gamma[c], beta[c]);

@@ -65,9 +65,7 @@ pub fn for_parts(data: &mut [f32], unit: usize, f: impl Fn(usize, &mut [f32]) + 
         return;
     }
     let size = data.len().div_ceil(unit).div_ceil(parts) * unit;
-    data.par_chunks_mut(size)
-        .enumerate()
-        .for_each(|(i, part)| f(i * size, part));
+    data.par_chunks_mut(size).enumerate().for_each(|(i, part)| f(i * size, part));
 }
 
 /// Calls `f` with a thread's reusable scratch buffer of `len` floats, whose contents are arbitrary.
@@ -77,9 +75,7 @@ pub fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
     thread_local! {
         static FREE: std::cell::RefCell<Vec<Vec<f32>>> = const { std::cell::RefCell::new(Vec::new()) };
     }
-    let mut buffer = FREE
-        .with(|free| free.borrow_mut().pop())
-        .unwrap_or_default();
+    let mut buffer = FREE.with(|free| free.borrow_mut().pop()).unwrap_or_default();
     if buffer.len() < len {
         buffer.resize(len, 0.0);
     }

@@ -68,7 +68,14 @@ impl Decoder {
             .map(|i| {
                 let cin = c.width((i + 1).min(levels - 1));
                 let resample = if i > 0 { Resample::Up } else { Resample::None };
-                Level::new(b, &format!("decoder.up.{i}"), [cin, c.width(i)], c.num_res_blocks + 1, c.attends(i), resample)
+                Level::new(
+                    b,
+                    &format!("decoder.up.{i}"),
+                    [cin, c.width(i)],
+                    c.num_res_blocks + 1,
+                    c.attends(i),
+                    resample,
+                )
             })
             .collect();
         Self {
@@ -106,9 +113,25 @@ impl Autoencoder {
         Self {
             encoder: Encoder::new(b, &c.ddconfig),
             // Latents start small, so that the paper's step of 0.001 is a noticeable part of the distance between rows.
-            quant_conv: Conv2d::with_init(b, "quant_conv", [z, e], 1, window, true, Init::Normal(0.1 / (z as f32).sqrt())),
+            quant_conv: Conv2d::with_init(
+                b,
+                "quant_conv",
+                [z, e],
+                1,
+                window,
+                true,
+                Init::Normal(0.1 / (z as f32).sqrt()),
+            ),
             codebook: Codebook::new(b, "quantize.embedding.weight", [c.n_embed, e]),
-            post_quant_conv: Conv2d::with_init(b, "post_quant_conv", [e, z], 1, window, true, Init::Normal(10.0 / (e as f32).sqrt())),
+            post_quant_conv: Conv2d::with_init(
+                b,
+                "post_quant_conv",
+                [e, z],
+                1,
+                window,
+                true,
+                Init::Normal(10.0 / (e as f32).sqrt()),
+            ),
             decoder: Decoder::new(b, &c.ddconfig),
         }
     }

@@ -105,7 +105,14 @@ pub(crate) enum Resample {
 }
 
 impl Level {
-    pub(crate) fn new(b: &mut Builder, name: &str, [cin, cout]: [usize; 2], blocks: usize, attends: bool, resample: Resample) -> Self {
+    pub(crate) fn new(
+        b: &mut Builder,
+        name: &str,
+        [cin, cout]: [usize; 2],
+        blocks: usize,
+        attends: bool,
+        resample: Resample,
+    ) -> Self {
         let block = (0..blocks)
             .map(|j| ResnetBlock::new(b, &format!("{name}.block.{j}"), [if j == 0 { cin } else { cout }, cout]))
             .collect();

@@ -75,7 +75,8 @@ impl Vqgan {
         let file = weights::read(&settings.weights).map_err(|e| error("load weights", e.to_string()))?;
         let path = settings.weights.display();
         let text = match &settings.config {
-            Some(config) => std::fs::read_to_string(config).map_err(|e| error("read sizes", format!("{}: {e}", config.display())))?,
+            Some(config) => std::fs::read_to_string(config)
+                .map_err(|e| error("read sizes", format!("{}: {e}", config.display())))?,
             None => file.metadata.get("fmr-vqgan-config").cloned().ok_or_else(|| {
                 error("read sizes", format!("{path} does not carry them; name a file with them under `config`"))
             })?,
@@ -100,11 +101,21 @@ impl Vqgan {
         Self::new(net, config, image, Latent::Encoder, true, device)
     }
 
-    fn new(net: Autoencoder, config: &VqganConfig, image: [usize; 3], latent: Latent, quantize: bool, device: Device) -> Result<Self, ComponentError> {
+    fn new(
+        net: Autoencoder,
+        config: &VqganConfig,
+        image: [usize; 3],
+        latent: Latent,
+        quantize: bool,
+        device: Device,
+    ) -> Result<Self, ComponentError> {
         let f = config.ddconfig.factor();
         let [c, h, w] = image;
         if c != config.ddconfig.in_channels || h % f != 0 || w % f != 0 || h == 0 || w == 0 {
-            let problem = format!("it works on {} channels and sides that are multiples of {f}, not on {c}×{h}×{w}; resize or pad the data", config.ddconfig.in_channels);
+            let problem = format!(
+                "it works on {} channels and sides that are multiples of {f}, not on {c}×{h}×{w}; resize or pad the data",
+                config.ddconfig.in_channels
+            );
             return Err(ComponentError::new(COMPONENT, "fit the images", problem));
         }
         let block = LatentBlock { name: "z".to_owned(), shape: vec![config.embed_dim, h / f, w / f], offset: 0 };

@@ -57,7 +57,8 @@ impl ClipOracle {
         let file = weights::read(&settings.weights).map_err(|e| error("load weights", e.to_string()))?;
         let path = settings.weights.display();
         let text = match &settings.config {
-            Some(config) => std::fs::read_to_string(config).map_err(|e| error("read sizes", format!("{}: {e}", config.display())))?,
+            Some(config) => std::fs::read_to_string(config)
+                .map_err(|e| error("read sizes", format!("{}: {e}", config.display())))?,
             None => file.metadata.get("fmr-clip-config").cloned().ok_or_else(|| {
                 error("read sizes", format!("{path} does not carry them; name a file with them under `config`"))
             })?,
@@ -112,7 +113,8 @@ impl ClipOracle {
             let text = template.replace("{class}", class);
             let ids = self.tokenizer.encode(&text);
             if ids.len() > self.config.text.context {
-                let problem = format!("{text:?} has {} tokens, and the model reads {}", ids.len(), self.config.text.context);
+                let problem =
+                    format!("{text:?} has {} tokens, and the model reads {}", ids.len(), self.config.text.context);
                 return Err(ComponentError::new(self.component(), "embed a prompt", problem));
             }
             let end = ids.len() - 1;
@@ -124,7 +126,13 @@ impl ClipOracle {
                 None => embedding,
             });
         }
-        let sum = sum.ok_or_else(|| ComponentError::new(self.component(), "embed prompts", "there is no template; the paper's is \"an image of {class}\""))?;
+        let sum = sum.ok_or_else(|| {
+            ComponentError::new(
+                self.component(),
+                "embed prompts",
+                "there is no template; the paper's is \"an image of {class}\"",
+            )
+        })?;
         let norm = (sum.clone() * sum.clone()).sum_dim(1).sqrt();
         Ok(sum / norm)
     }
@@ -151,7 +159,10 @@ impl Oracle for ClipOracle {
 
     fn judge(&self, images: ArrayView4<'_, f32>) -> Result<Array2<f32>, ComponentError> {
         let component = self.component();
-        let texts = self.texts.as_ref().ok_or_else(|| ComponentError::new(&component, "judge images", "its classes were not set"))?;
+        let texts = self
+            .texts
+            .as_ref()
+            .ok_or_else(|| ComponentError::new(&component, "judge images", "its classes were not set"))?;
         guarded(&component, "judge images", || {
             let (n, c, h, w) = images.dim();
             let pipeline = self.preparation.pipeline(&component, [c, h, w])?;

@@ -43,7 +43,13 @@ impl Tokenizer {
         for word in text.to_lowercase().split_whitespace() {
             let mut class = 0;
             for c in word.chars() {
-                let kind = if c.is_alphabetic() { 1 } else if c.is_numeric() { 2 } else { 3 };
+                let kind = if c.is_alphabetic() {
+                    1
+                } else if c.is_numeric() {
+                    2
+                } else {
+                    3
+                };
                 if kind == class && kind != 2 {
                     if let Some(last) = words.last_mut() {
                         last.push(c);
@@ -64,7 +70,9 @@ impl Tokenizer {
             while parts.len() > 1 {
                 let best = parts
                     .windows(2)
-                    .filter_map(|w| self.ranks.get(&(w[0].clone(), w[1].clone())).map(|r| (*r, w[0].clone(), w[1].clone())))
+                    .filter_map(|w| {
+                        self.ranks.get(&(w[0].clone(), w[1].clone())).map(|r| (*r, w[0].clone(), w[1].clone()))
+                    })
                     .min();
                 let Some((_, a, b)) = best else { break };
                 let mut merged = Vec::new();

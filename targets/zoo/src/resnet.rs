@@ -67,11 +67,9 @@ impl Residual {
         };
         let convs = match c.block {
             Block::Basic => vec![unit(1, [cin, planes], 3, stride), unit(2, [planes, planes], 3, 1)],
-            Block::Bottleneck => vec![
-                unit(1, [cin, planes], 1, 1),
-                unit(2, [planes, planes], 3, stride),
-                unit(3, [planes, out], 1, 1),
-            ],
+            Block::Bottleneck => {
+                vec![unit(1, [cin, planes], 1, 1), unit(2, [planes, planes], 3, stride), unit(3, [planes, out], 1, 1)]
+            }
         };
         let shortcut = (stride != 1 || cin != out).then(|| {
             let name = match c.stem {
@@ -171,10 +169,6 @@ impl ResNet {
 
     /// The network in evaluation mode: every normalisation folded into its convolution.
     pub fn folded(self) -> Self {
-        Self {
-            stem: self.stem.folded(),
-            blocks: self.blocks.into_iter().map(Residual::folded).collect(),
-            ..self
-        }
+        Self { stem: self.stem.folded(), blocks: self.blocks.into_iter().map(Residual::folded).collect(), ..self }
     }
 }

@@ -9,8 +9,7 @@ use crate::source::Source;
 fn show(pickle: &[u8]) -> Result<String, String> {
     let source = Source::memory(pickle.to_vec());
     let mut heap = Heap::new();
-    let id = load(&mut Cursor::new(&source, source.span()), &mut heap)
-        .map_err(|fault| format!("{fault:?}"))?;
+    let id = load(&mut Cursor::new(&source, source.span()), &mut heap).map_err(|fault| format!("{fault:?}"))?;
     Ok(render(&heap, id))
 }
 
@@ -35,11 +34,7 @@ fn render(heap: &Heap, id: Id) -> String {
             format!("{{{}}}", list(&flat))
         }
         Value::Global(module, name) => format!("{module}:{name}"),
-        Value::Object(object) => format!(
-            "{}{}",
-            render(heap, object.callable),
-            render(heap, object.arguments)
-        ),
+        Value::Object(object) => format!("{}{}", render(heap, object.callable), render(heap, object.arguments)),
         Value::Persistent(id) => format!("@{}", render(heap, *id)),
     }
 }
@@ -47,10 +42,7 @@ fn render(heap: &Heap, id: Id) -> String {
 #[test]
 fn text_and_binary_protocols_give_the_same_values() {
     let text = b"(dp0\nS'a'\np1\n(lp2\nI1\naL-2L\naF2.5\naI01\naNasV\xc3\xa9\n(I1\nI2\nts.";
-    assert_eq!(
-        show(text).unwrap(),
-        "{\"a\" [1 -2 2.5 true None] \"é\" (1 2)}"
-    );
+    assert_eq!(show(text).unwrap(), "{\"a\" [1 -2 2.5 true None] \"é\" (1 2)}");
     let binary = b"\x80\x02}q\x00(X\x01\x00\x00\x00aq\x01](K\x01J\xfe\xff\xff\xffG\x40\x04\x00\x00\x00\x00\x00\x00\x88NeX\x02\x00\x00\x00\xc3\xa9K\x01K\x02\x86u.";
     assert_eq!(show(binary).unwrap(), show(text).unwrap());
 }

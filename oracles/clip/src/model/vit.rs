@@ -63,4 +63,3 @@ impl Vit {
         fmr_nn::functional::linear(self.ln_post.forward(class), self.proj.val(), None)
     }
 }
-
