@@ -17,6 +17,7 @@ mod oracle;
 pub mod perturb;
 pub mod preprocess;
 mod record;
+pub mod registry;
 pub mod report;
 pub mod scorer;
 pub mod store;
