@@ -1,4 +1,5 @@
 //! The sparse mask over latent dimensions.
+mod cholesky;
 mod columns;
 mod lasso;
 mod loss;

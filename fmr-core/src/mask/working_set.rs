@@ -1,5 +1,7 @@
 //! The problem on a few columns: proximal Newton steps find the support, Newton steps on it the last digits.
 
+use ndarray::Array2;
+
 use super::MaskError;
 use super::lasso::lasso;
 use super::loss::Model;
@@ -98,10 +100,9 @@ impl WorkingSet<'_> {
         let h = self.model.curvatures(&r);
         // Working response, less the intercept, which leaves the rows h-centred.
         let target: Vec<f64> = point.z.iter().zip(&r).zip(&h).map(|((z, r), h)| z + r / h).collect();
-        let root: Vec<f64> = h.iter().map(|h| h.sqrt()).collect();
-        let columns = self.x.chunks_exact(self.y.len()).flat_map(|x| self.weighted(x, &h, &root)).collect();
-        let target = self.weighted(&target, &h, &root).collect();
-        let goal = lasso(columns, target, self.penalty, tolerance, most_epochs)?;
+        let design = self.design(&self.x.chunks_exact(self.y.len()).collect::<Vec<_>>(), &h);
+        let target = self.design(&[&target], &h).into_raw_vec_and_offset().0;
+        let goal = lasso(design, target, self.penalty, tolerance, most_epochs)?;
         let mut share = 1.0;
         for _ in 0..40 {
             let towards = |(from, to): (&f64, &f64)| if share == 1.0 { *to } else { from + share * (to - from) };
@@ -114,13 +115,15 @@ impl WorkingSet<'_> {
         Ok(point)
     }
 
-    /// √h (x − x̄), with the h-weighted mean x̄ where there is an intercept to take it up.
-    pub(super) fn weighted<'b>(&self, x: &'b [f64], h: &[f64], root: &'b [f64]) -> impl Iterator<Item = f64> + 'b {
-        let mean = if self.intercept {
-            x.iter().zip(h).map(|(x, h)| x * h).sum::<f64>() / h.iter().sum::<f64>()
-        } else {
-            0.0
-        };
-        x.iter().zip(root).map(move |(x, root)| root * (x - mean))
+    /// One row √h (x − x̄) for each of the `columns`, with the h-weighted mean x̄ where there is an intercept to take it up.
+    pub(super) fn design(&self, columns: &[&[f64]], h: &[f64]) -> Array2<f64> {
+        let root: Vec<f64> = h.iter().map(|h| h.sqrt()).collect();
+        let total: f64 = h.iter().sum();
+        let mut design = Array2::zeros((columns.len(), h.len()));
+        for (mut row, x) in design.rows_mut().into_iter().zip(columns) {
+            let mean = if self.intercept { x.iter().zip(h).map(|(x, h)| x * h).sum::<f64>() / total } else { 0.0 };
+            row.iter_mut().zip(x.iter().zip(&root)).for_each(|(out, (x, root))| *out = root * (x - mean));
+        }
+        design
     }
 }
