@@ -112,7 +112,7 @@ fn main() {
                 Model::Lasso => vec![0.1 * max, 0.05 * max],
             };
             for penalty in penalties {
-                for gap in [1e-4, 1e-6, 1e-9] {
+                for gap in [1e-4, 1e-9] {
                     let limits = Limits { gap, ..Limits::default() };
                     let (seconds, fit) = timed(options.repeats, || problem.solve(penalty, limits, None).unwrap());
                     report(matrix.name, model, max, &fit, prepare, seconds);

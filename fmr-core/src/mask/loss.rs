@@ -83,7 +83,11 @@ impl Model {
                 sum += r;
                 slope += r.abs() * (1.0 - r.abs());
             }
-            if sum > 0.0 { low = b } else { high = b }
+            if sum > 0.0 {
+                low = b
+            } else {
+                high = b
+            }
             if sum == 0.0 || high - low <= f64::EPSILON * b.abs() {
                 break;
             }

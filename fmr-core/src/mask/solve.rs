@@ -13,7 +13,7 @@ use super::loss::Model;
 use super::working_set::WorkingSet;
 
 /// Fewest columns that a pass may add to the working set.
-const FEWEST_NEW: usize = 20;
+const FEWEST_NEW: usize = 100;
 
 /// A column enters from this share of the penalty on: columns at the border would otherwise cost a pass each.
 const NEARLY: f64 = 1.0 - 1e-3;

@@ -4,7 +4,7 @@ use super::cholesky::Cholesky;
 use super::working_set::{Point, WorkingSet};
 
 /// Newton steps before coordinate descent gets another look.
-const MOST_STEPS: usize = 30;
+const MOST_STEPS: usize = 100;
 
 /// Largest |x_jᵀ r − λ sign w_j| / λ on the support at which nothing is left to gain.
 const STATIONARY: f64 = 1e-12;
@@ -62,20 +62,25 @@ impl Support {
         Cholesky::of_gram(&set.design(&columns, &set.model.curvatures(r)))?.solve(slope)
     }
 
-    /// The first point along `direction`, the step halved each time, that is no worse.
+    /// A point along `direction` that is no worse. Whole and half steps past a change of sign are tried first, as they
+    /// drop many columns at once; the step to the first change is the one that cannot fail for a quadratic loss.
     fn advance(&self, set: &WorkingSet<'_>, point: &Point, direction: &[f64]) -> Option<Point> {
-        let mut share = 1.0;
-        for _ in 0..20 {
+        let moves = || self.columns.iter().zip(&self.signs).zip(direction).map(|((&k, sign), d)| (k, *sign, *d));
+        let crossing = |(k, sign, d): (usize, f64, f64)| if d * sign < 0.0 { -point.v[k] / d } else { f64::INFINITY };
+        let first = moves().map(crossing).fold(1.0, f64::min);
+        let bold = (first < 1.0).then_some([1.0, 0.5, 0.25]).into_iter().flatten().filter(|share| *share > first);
+        for share in bold.chain((0..30).map(|halvings| first * 0.5_f64.powi(halvings))) {
             let mut v = point.v.clone();
-            for ((&k, sign), d) in self.columns.iter().zip(&self.signs).zip(direction) {
+            for (k, sign, d) in moves() {
                 let moved = v[k] + share * d;
-                v[k] = if moved * sign > 0.0 { moved } else { 0.0 };
+                // The column whose sign changes first becomes zero, whatever rounding says.
+                let crosses = share >= crossing((k, sign, d));
+                v[k] = if crosses || moved * sign <= 0.0 { 0.0 } else { moved };
             }
             let trial = set.point(v, point.b);
             if WorkingSet::no_worse(&trial, point) {
                 return Some(trial);
             }
-            share *= 0.5;
         }
         None
     }

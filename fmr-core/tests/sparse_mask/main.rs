@@ -120,7 +120,13 @@ fn compare_weights(case: &Case, run: &Value, fit: &Fit, counts: &mut Counts) {
     };
     let (ours, theirs) = (grouped(&ours), grouped(&theirs));
     let largest = theirs.values().fold(0.0_f64, |m, w| m.max(w.abs()));
-    assert!(ours.keys().eq(theirs.keys()), "{}, {id}: support {:?}, must be {:?}", case.name, ours.keys(), theirs.keys());
+    assert!(
+        ours.keys().eq(theirs.keys()),
+        "{}, {id}: support {:?}, must be {:?}",
+        case.name,
+        ours.keys(),
+        theirs.keys()
+    );
     for (j, wanted) in &theirs {
         let tolerance = case.tolerance("coef_atol_times_max_coef") * largest;
         counts.close(&format!("{}, {id}, weight of column {j}", case.name), ours[j], *wanted, tolerance);

@@ -59,10 +59,7 @@ impl Recipe {
                 after(tail(text, "Afterwards:"), " = "),
                 after(text, "become "),
             ),
-            copied: (
-                after(tail(text, "; columns j with"), " j mod "),
-                after(tail(text, "; columns j with"), " = "),
-            ),
+            copied: (after(tail(text, "; columns j with"), " j mod "), after(tail(text, "; columns j with"), " = ")),
             fold: after(train, "i % "),
             held: after(train, "!= "),
         }
@@ -72,8 +69,7 @@ impl Recipe {
     pub fn make(&self) -> (Array2<f32>, Vec<bool>, Vec<usize>, Vec<usize>) {
         let (n, d) = (self.pairs, self.width);
         let mut latents = Array2::zeros((2 * n, d));
-        let bases: Vec<u64> =
-            (0..5).map(|s| splitmix64(self.seed.wrapping_mul(1_000_003).wrapping_add(s))).collect();
+        let bases: Vec<u64> = (0..5).map(|s| splitmix64(self.seed.wrapping_mul(1_000_003).wrapping_add(s))).collect();
         let u = |stream: usize, index: usize| {
             (splitmix64(bases[stream].wrapping_add(index as u64)) >> 40) as f64 / f64::from(1 << 24) - 0.5
         };
