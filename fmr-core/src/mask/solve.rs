@@ -178,7 +178,7 @@ impl<T: Value> Problem<T> {
 
     /// The columns outside `weights` that violate optimality most, one of each group of equal ones.
     fn violators(&self, g: &[f64], weights: &[(usize, f64)], penalty: f64) -> Vec<usize> {
-        let most = FEWEST_NEW.max(2 * weights.len());
+        let most = FEWEST_NEW.max(weights.len());
         let member = |j: usize| weights.binary_search_by_key(&j, |w| w.0).is_ok();
         let mut found: Vec<usize> = (0..g.len()).filter(|&j| g[j].abs() > NEARLY * penalty || member(j)).collect();
         let rank = |&j: &usize| (g[j].abs(), g[j], member(j));

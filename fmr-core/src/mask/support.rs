@@ -4,7 +4,7 @@ use super::cholesky::Cholesky;
 use super::working_set::{Point, WorkingSet};
 
 /// Newton steps before coordinate descent gets another look.
-const MOST_STEPS: usize = 100;
+const MOST_STEPS: usize = 15;
 
 /// Largest |x_jᵀ r − λ sign w_j| / λ on the support at which nothing is left to gain.
 const STATIONARY: f64 = 1e-12;

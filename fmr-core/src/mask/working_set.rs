@@ -81,7 +81,7 @@ impl WorkingSet<'_> {
         let mut inner = 1e-3_f64;
         let mut gap = f64::INFINITY;
         for round in 0..MOST_ROUNDS {
-            point = self.proximal_newton(point, inner, 500 * (round as u32 + 1))?;
+            point = self.proximal_newton(point, inner, 2000 * (round as u32 + 1))?;
             point = Support::polish(self, point);
             let new = self.gap(&point);
             if new <= tolerance || (inner <= 1e-12 && new >= gap) {
