@@ -12,32 +12,32 @@ use toml::Table;
 use super::recipe::Recipe;
 
 /// One folder of fixtures.
-pub struct Case {
-    pub name: String,
-    pub table: Table,
-    pub expected: Value,
+pub(crate) struct Case {
+    pub(crate) name: String,
+    pub(crate) table: Table,
+    pub(crate) expected: Value,
     tensors: BTreeMap<String, Tensor>,
-    pub latents: Array2<f32>,
-    pub labels: Vec<bool>,
-    pub train: Vec<usize>,
-    pub test: Vec<usize>,
+    pub(crate) latents: Array2<f32>,
+    pub(crate) labels: Vec<bool>,
+    pub(crate) train: Vec<usize>,
+    pub(crate) test: Vec<usize>,
 }
 
 /// A stored array, widened to f64.
-pub struct Tensor {
-    pub shape: Vec<usize>,
-    pub values: Vec<f64>,
+pub(crate) struct Tensor {
+    pub(crate) shape: Vec<usize>,
+    pub(crate) values: Vec<f64>,
 }
 
 /// The folder of golden fixtures, and whether it was named by hand.
-pub fn golden() -> (PathBuf, bool) {
+pub(crate) fn golden() -> (PathBuf, bool) {
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/golden");
     let named = env::var_os("FMR_GOLDEN");
     (named.as_ref().map_or(PathBuf::from(default), PathBuf::from).join("sparse_mask"), named.is_some())
 }
 
 /// Every case of `folder`, in order of name.
-pub fn cases(folder: &Path) -> Vec<Case> {
+pub(crate) fn cases(folder: &Path) -> Vec<Case> {
     let mut folders: Vec<_> = folder.read_dir().unwrap().map(|e| e.unwrap().path()).collect();
     folders.sort();
     folders.iter().filter(|f| f.join("case.toml").is_file()).map(|f| Case::read(f)).collect()
@@ -63,41 +63,41 @@ impl Case {
     }
 
     /// A stored array.
-    pub fn tensor(&self, name: &str) -> &Tensor {
+    pub(crate) fn tensor(&self, name: &str) -> &Tensor {
         self.tensors.get(name).unwrap_or_else(|| panic!("{}: no array {name}", self.name))
     }
 
     /// A number of the `tolerance` table.
-    pub fn tolerance(&self, key: &str) -> f64 {
+    pub(crate) fn tolerance(&self, key: &str) -> f64 {
         self.table["tolerance"][key].as_float().unwrap()
     }
 
     /// The gap to solve to: the number before `(model)` in the case's sentence.
-    pub fn gap(&self, model: &str) -> f64 {
+    pub(crate) fn gap(&self, model: &str) -> f64 {
         let sentence = self.table["tolerance"]["solve_to"].as_str().unwrap();
         let before = sentence.split(&format!(" ({model})")).next().unwrap();
         before.rsplit(' ').next().unwrap().parse().unwrap()
     }
 
     /// Lists of fits, each with its name: single ones under `runs`, the others paths of falling penalty.
-    pub fn runs(&self) -> impl Iterator<Item = (&String, &Vec<Value>)> {
+    pub(crate) fn runs(&self) -> impl Iterator<Item = (&String, &Vec<Value>)> {
         let lists = self.expected.as_object().unwrap().iter().filter_map(|(k, v)| Some((k, v.as_array()?)));
         lists.filter(|(_, list)| list.iter().all(|run| run.get("penalty").is_some()))
     }
 
     /// Weights of a fit by column.
-    pub fn weights(&self, id: &str) -> BTreeMap<usize, f64> {
+    pub(crate) fn weights(&self, id: &str) -> BTreeMap<usize, f64> {
         let index = self.tensor(&format!("output.{id}.index")).values.iter().map(|&j| j as usize);
         index.zip(self.tensor(&format!("output.{id}.coef")).values.iter().copied()).collect()
     }
 
     /// Rows of latents.
-    pub fn rows(&self, which: &[usize]) -> Vec<ArrayView1<'_, f32>> {
+    pub(crate) fn rows(&self, which: &[usize]) -> Vec<ArrayView1<'_, f32>> {
         which.iter().map(|&i| self.latents.row(i)).collect()
     }
 
     /// Labels of rows.
-    pub fn labels(&self, which: &[usize]) -> Vec<bool> {
+    pub(crate) fn labels(&self, which: &[usize]) -> Vec<bool> {
         which.iter().map(|&i| self.labels[i]).collect()
     }
 }

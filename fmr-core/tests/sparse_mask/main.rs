@@ -12,13 +12,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use case::Case;
-use fmr_core::mask::{Fit, Form, Limits, Model, Problem, Standardize};
+use fmr_core::LatentBlock;
+use fmr_core::mask::{Fit, Form, Limits, Mask, Model, Problem, Standardize, Unit};
 use serde_json::Value;
 
 /// What was compared.
 #[derive(Default)]
 struct Counts {
     fits: usize,
+    masks: usize,
     values: usize,
 }
 
@@ -50,17 +52,22 @@ fn compare(folder: &Path) -> usize {
     let cases = case::cases(folder);
     let mut counts = Counts::default();
     for case in &cases {
+        let mut fits = BTreeMap::new();
         for (list, runs) in case.runs() {
             let mut before: Option<Fit> = None;
             for run in runs {
                 // A list other than `runs` is a path: each fit starts at the one before.
                 let start = before.as_ref().filter(|_| list != "runs");
-                before = Some(compare_fit(case, run, start, &mut counts));
+                let fit = compare_fit(case, run, start, &mut counts);
+                fits.insert(run["id"].as_str().unwrap().to_owned(), fit.clone());
+                before = Some(fit);
             }
         }
         check_recipe(case, &mut counts);
+        compare_masks(case, &fits, &mut counts);
     }
-    println!("sparse mask: {} cases, {} fits, {} values compared", cases.len(), counts.fits, counts.values);
+    let Counts { fits, masks, values } = counts;
+    println!("sparse mask: {} cases, {fits} fits, {masks} masks, {values} values compared", cases.len());
     assert!(cases.is_empty() || counts.fits > 0, "{} holds no fit", folder.display());
     cases.len()
 }
@@ -158,6 +165,37 @@ fn compare_scores(case: &Case, run: &Value, problem: &Problem<f32>, fit: &Fit, c
     counts.close(&format!("{}, {id}, test accuracy", case.name), test, run["test_accuracy"].as_f64().unwrap(), 1e-9);
     let (_, train) = accuracy(&case.train);
     counts.close(&format!("{}, {id}, train accuracy", case.name), train, run["train_accuracy"].as_f64().unwrap(), 1e-9);
+}
+
+/// The masks per dimension, channel and site that a fit gives, and what they leave of an update.
+fn compare_masks(case: &Case, fits: &BTreeMap<String, Fit>, counts: &mut Counts) {
+    let Some(expected) = case.expected.get("mask") else { return };
+    let shape = expected["layout"].as_array().unwrap().iter().map(|d| d.as_u64().unwrap() as usize).collect();
+    let layout = vec![LatentBlock { name: "z".into(), shape, offset: 0 }];
+    let fit = &fits[expected["from_run"].as_str().unwrap()];
+    let mask = Mask::of_units(layout, Unit::Dimension, fit.weights.iter().map(|w| w.0)).unwrap();
+    for unit in [Unit::Dimension, Unit::Channel, Unit::Site] {
+        let what = |part: &str| format!("{}, mask per {unit}, {part}", case.name);
+        let kept = mask.units(unit);
+        let wanted = &case.tensor(&format!("output.mask.{unit}")).values;
+        assert_eq!(kept.len(), wanted.len(), "{}", what("units"));
+        for (i, (kept, wanted)) in kept.iter().zip(wanted).enumerate() {
+            counts.close(&what(&format!("unit {i}")), f64::from(u8::from(*kept)), *wanted, 0.0);
+        }
+        let count = kept.iter().filter(|k| **k).count() as f64;
+        counts.close(&what("kept"), count, expected[format!("kept_{unit}s")].as_f64().unwrap(), 0.0);
+        let sparsity = expected["sparsity_percent"][unit.to_string()].as_f64().unwrap();
+        counts.close(&what("sparsity"), mask.sparsity(unit), sparsity, 1e-9);
+
+        let factors = mask.clone().spread(unit).factors();
+        let update = &case.tensor("input.update").values;
+        let masked = &case.tensor(&format!("output.update.{unit}")).values;
+        assert!(factors.len() == update.len() && update.len() == masked.len(), "{}", what("update"));
+        for (i, (factor, (update, wanted))) in factors.iter().zip(update.iter().zip(masked)).enumerate() {
+            counts.close(&what(&format!("update of value {i}")), update * f64::from(*factor), *wanted, 0.0);
+        }
+        counts.masks += 1;
+    }
 }
 
 /// A recipe's own sums and probes.

@@ -4,7 +4,7 @@ use ndarray::Array2;
 use toml::Table;
 
 /// The recipe's numbers, read from its keys and from its sentences.
-pub struct Recipe {
+pub(crate) struct Recipe {
     pairs: usize,
     seed: u64,
     signal: Signal,
@@ -35,7 +35,7 @@ struct Signal {
 }
 
 impl Recipe {
-    pub fn read(input: &Table) -> Self {
+    pub(crate) fn read(input: &Table) -> Self {
         let integer = |key: &str| input[key].as_integer().unwrap() as usize;
         let text = input["recipe"].as_str().unwrap();
         let train = input["train"].as_str().unwrap();
@@ -66,7 +66,7 @@ impl Recipe {
     }
 
     /// Latents, labels, train rows and test rows.
-    pub fn make(&self) -> (Array2<f32>, Vec<bool>, Vec<usize>, Vec<usize>) {
+    pub(crate) fn make(&self) -> (Array2<f32>, Vec<bool>, Vec<usize>, Vec<usize>) {
         let (n, d) = (self.pairs, self.width);
         let mut latents = Array2::zeros((2 * n, d));
         let bases: Vec<u64> = (0..5).map(|s| splitmix64(self.seed.wrapping_mul(1_000_003).wrapping_add(s))).collect();
