@@ -13,9 +13,15 @@ const KEPT: Rgb<u8> = Rgb([38, 70, 83]);
 const POSITIVE: Rgb<u8> = Rgb([201, 79, 48]);
 const NEGATIVE: Rgb<u8> = Rgb([36, 104, 172]);
 
-/// Side of one latent value in the grid of channels, and gap between channels, in pixels.
-const CELL: usize = 3;
+/// Gap between channels, in pixels.
 const GAP: usize = 3;
+
+/// Wanted width of the grid of channels, and the least and largest side of a latent value there.
+const WIDTH: usize = 640;
+const CELL: (usize, usize) = (3, 12);
+
+/// Largest side of a site.
+const SITE: usize = 32;
 
 /// The rectangle of one block's sites: the last dimension is its width.
 struct Grid {
@@ -24,6 +30,8 @@ struct Grid {
     channels: usize,
     /// Channels side by side.
     across: usize,
+    /// Side of a latent value.
+    cell: usize,
 }
 
 impl Grid {
@@ -36,11 +44,13 @@ impl Grid {
         };
         let sites = if block.shape.len() < 2 { block.shape.first().copied().unwrap_or(1) } else { sites };
         let height = sites.div_ceil(width.max(1));
-        Self { height, width, channels, across: (channels as f64).sqrt().ceil() as usize }
+        let across = (channels as f64).sqrt().ceil() as usize;
+        let cell = (WIDTH / (across * width).max(1)).clamp(CELL.0, CELL.1);
+        Self { height, width, channels, across, cell }
     }
 
     fn channel_side(&self) -> (usize, usize) {
-        (self.width * CELL + GAP, self.height * CELL + GAP)
+        (self.width * self.cell + GAP, self.height * self.cell + GAP)
     }
 
     /// Width and height of the grid of channels, with a margin.
@@ -49,9 +59,9 @@ impl Grid {
         (self.across * w + GAP, self.channels.div_ceil(self.across.max(1)) * h + GAP)
     }
 
-    /// Side of a site in the picture of the sites, which is about as high as the grid of channels, at most 32.
+    /// Side of a site in the picture of the sites, which is about as high as the grid of channels.
     fn site_side(&self) -> usize {
-        (self.montage().1.saturating_sub(2 * GAP) / self.height.max(1)).clamp(CELL, 32)
+        (self.montage().1.saturating_sub(2 * GAP) / self.height.max(1)).clamp(CELL.0, SITE)
     }
 
     fn size(&self) -> (usize, usize) {
@@ -93,7 +103,7 @@ impl Mask {
             let (row, column) = (channel / grid.across, channel % grid.across);
             let (y, x) = (site / grid.width, site % grid.width);
             let colour = if kept { self.colour(block.offset + i) } else { LEFT_OUT };
-            square(image, left + column * w + x * CELL, top + row * h + y * CELL, CELL, colour);
+            square(image, left + column * w + x * grid.cell, top + row * h + y * grid.cell, grid.cell, colour);
         }
         let most = counts.iter().copied().max().unwrap_or(0).max(1);
         for (site, count) in counts.iter().enumerate().take(per_channel) {
@@ -147,7 +157,7 @@ mod tests {
         let grid = Grid::of(&mask.layout()[0]);
         let side = grid.site_side();
         // Sites 0 and 195 are kept in two channels, site 7 in one: only those two are as dark as a kept value.
-        assert_eq!(pixels(&image, KEPT), kept.len() * CELL * CELL + 2 * (side - 1).pow(2));
+        assert_eq!(pixels(&image, KEPT), kept.len() * grid.cell * grid.cell + 2 * (side - 1).pow(2));
         assert!(image.width() < 1200 && image.height() < 1200, "{:?}", image.dimensions());
     }
 
@@ -157,7 +167,7 @@ mod tests {
         let d: usize = layout.iter().map(|b| b.shape.iter().product::<usize>()).sum();
         let all = Mask::new(layout.clone(), vec![true; d]).unwrap().picture();
         let none = Mask::new(layout, vec![false; d]).unwrap().picture();
-        assert!(pixels(&all, KEPT) >= d * CELL * CELL);
+        assert!(pixels(&all, KEPT) >= d * CELL.0 * CELL.0);
         assert_eq!(pixels(&none, KEPT), 0);
     }
 }

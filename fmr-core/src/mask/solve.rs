@@ -18,6 +18,9 @@ const FEWEST_NEW: usize = 100;
 /// A column enters from this share of the penalty on: columns at the border would otherwise cost a pass each.
 const NEARLY: f64 = 1.0 - 1e-3;
 
+/// Passes in a row that bring the gap no lower, after which rounding is taken to be in the way.
+const MOST_STALLED: usize = 8;
+
 /// What is fitted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Form {
@@ -141,9 +144,11 @@ impl<T: Value> Problem<T> {
         }
         let Form { model, intercept, .. } = self.form;
         let mut weights: Vec<(usize, f64)> = start.map_or_else(Vec::new, |fit| fit.weights.clone());
+        weights.retain(|&(j, w)| j < self.columns() && w.is_finite());
+        weights.sort_unstable_by_key(|w| w.0);
         let mut set = WorkingSet { model, y: &self.y, intercept, penalty, x: Vec::new() };
-        let mut b = 0.0;
-        let mut passes = 0;
+        let (mut b, mut passes) = (0.0, 0);
+        let (mut least, mut stalled) = (f64::INFINITY, 0);
         loop {
             let members: Vec<usize> = weights.iter().map(|w| w.0).collect();
             self.fill(&mut set, &members);
@@ -154,10 +159,20 @@ impl<T: Value> Problem<T> {
             passes += 1;
             let gap = point.value - model.dual(&self.y, &r, largest(&g), penalty, intercept);
             let gap = if point.value > 0.0 { (gap / point.value).max(0.0) } else { 0.0 };
-            let violators = self.violators(&g, &weights, penalty);
-            if gap <= limits.gap || passes >= limits.passes {
-                return Ok(self.finish(weights, &point, &g, penalty, gap, passes, limits));
+            stalled = if gap < least { 0 } else { stalled + 1 };
+            least = least.min(gap);
+            if gap <= limits.gap || passes >= limits.passes || stalled >= MOST_STALLED {
+                return Ok(Fit {
+                    intercept: self.columns.outer_intercept(b, &weights),
+                    optimality: optimality(&g, &weights, penalty, gap),
+                    weights,
+                    penalty,
+                    objective: point.value,
+                    passes,
+                    converged: gap <= limits.gap,
+                });
             }
+            let violators = self.violators(&g, &weights, penalty);
             let members: Vec<usize> = members.into_iter().chain(violators).collect();
             self.fill(&mut set, &members);
             let mut v: Vec<f64> = weights.iter().map(|w| w.1).collect();
@@ -192,36 +207,19 @@ impl<T: Value> Problem<T> {
         found.truncate(most);
         found
     }
+}
 
-    #[expect(clippy::too_many_arguments, reason = "everything a fit reports, in one place")]
-    fn finish(
-        &self,
-        weights: Vec<(usize, f64)>,
-        point: &super::working_set::Point,
-        g: &[f64],
-        penalty: f64,
-        gap: f64,
-        passes: usize,
-        limits: Limits,
-    ) -> Fit {
-        let of = |j: usize| weights.binary_search_by_key(&j, |w| w.0).ok().map(|at| weights[at].1);
-        let (mut excluded, mut included) = (0.0_f64, 0.0_f64);
-        for (j, g) in g.iter().enumerate() {
-            match of(j) {
-                None => excluded = excluded.max(g.abs() / penalty),
-                Some(w) => included = included.max((g - penalty * w.signum()).abs() / penalty),
-            }
-        }
-        Fit {
-            intercept: self.columns.outer_intercept(point.b, &weights),
-            weights,
-            penalty,
-            objective: point.value,
-            optimality: Optimality { gap, excluded, included },
-            passes,
-            converged: gap <= limits.gap,
+/// How well the weights meet the optimality conditions, `g` being the correlations with the residuals.
+fn optimality(g: &[f64], weights: &[(usize, f64)], penalty: f64, gap: f64) -> Optimality {
+    let mut rest = weights.iter().peekable();
+    let (mut excluded, mut included) = (0.0_f64, 0.0_f64);
+    for (j, g) in g.iter().enumerate() {
+        match rest.next_if(|w| w.0 == j) {
+            None => excluded = excluded.max(g.abs() / penalty),
+            Some((_, w)) => included = included.max((g - penalty * w.signum()).abs() / penalty),
         }
     }
+    Optimality { gap, excluded, included }
 }
 
 fn largest(g: &[f64]) -> f64 {
