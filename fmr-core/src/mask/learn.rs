@@ -28,7 +28,7 @@ pub struct LatentPairs<'a> {
     pub origin: Origin,
 }
 
-/// What [`learn`] found.
+/// What [`learn()`] found.
 #[derive(Debug, Clone)]
 pub struct Learned {
     /// The mask; [`Mask::learning`] says how good it is.

@@ -5,7 +5,7 @@
 //! move in Algorithm 1: [`Perturber::mask`](crate::perturb::Perturber) takes [`Mask::for_run`].
 //!
 //! A loosely solved fit keeps several times too many dimensions, so every fit says how far from the optimum it is: see
-//! [`Optimality`]. [`learn`] is the whole way from latents to a mask; [`Problem`] is the solver alone.
+//! [`Optimality`]. [`learn()`] is the whole way from latents to a mask; [`Problem`] is the solver alone.
 //!
 //! The inner Lasso problems are `linfa-elasticnet`'s. What surrounds them — a working set of columns, proximal Newton
 //! steps, Newton steps on the support — makes p ≫ n cheap and the last digits exact.
