@@ -57,6 +57,10 @@ pub fn gemm(m: usize, n: usize, k: usize, a: View<'_>, b: &[f32], ldb: usize, c:
     }
     assert!(a.data.len() > (m - 1) * a.row + (k - 1) * a.col, "A too short");
     assert!(n <= ldb && b.len() >= (k - 1) * ldb + n, "B too short");
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    if super::amx::enabled() && super::amx::gemm(m, n, k, a, b, ldb, c, ldc, start) {
+        return;
+    }
     let job = Job {
         m,
         n,
