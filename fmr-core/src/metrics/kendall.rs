@@ -39,7 +39,7 @@ pub struct Kendall {
     pub p: Option<f64>,
     /// How `p` came about.
     pub p_method: Option<RankMethod>,
-    /// p by the normal approximation.
+    /// p by the normal approximation; absent for two things.
     pub p_asymptotic: Option<f64>,
     /// Spearman's ρ, ties sharing their mean rank.
     pub spearman: Option<f64>,
@@ -64,7 +64,7 @@ impl Kendall {
         let gap = concordant as f64 - discordant as f64;
         let untied = (pairs - ties_x) as f64 * (pairs - ties_y) as f64;
         let tau_b = (untied > 0.0).then(|| gap / untied.sqrt());
-        let p_asymptotic = tau_b.map(|_| asymptotic_p(gap, x, y));
+        let p_asymptotic = tau_b.filter(|_| n > 2).map(|_| asymptotic_p(gap, x, y));
         let exact = ties_x == 0 && ties_y == 0 && n <= MOST_EXACT;
         let p = if exact { tau_b.map(|_| exact_p(n, concordant.min(discordant))) } else { p_asymptotic };
         let method = if exact { RankMethod::Exact } else { RankMethod::Asymptotic };
