@@ -39,9 +39,9 @@ fn wide(row: ArrayView1<'_, f32>) -> Vec<f64> {
     row.iter().map(|v| f64::from(*v)).collect()
 }
 
-/// Keeps all steps, with the sample that each belongs to.
+/// Keeps all steps of the one sample that is perturbed.
 #[derive(Default)]
-struct Keep(Mutex<Vec<(usize, Step)>>);
+struct Keep(Mutex<Vec<Step>>);
 
 impl Observer for Keep {
     fn step(&self, view: &StepView<'_>) {
@@ -60,7 +60,7 @@ impl Observer for Keep {
             gradient: wide(view.gradient),
             attempt,
         };
-        self.0.lock().unwrap().push((view.index, step));
+        self.0.lock().unwrap().push(step);
     }
 }
 
@@ -161,35 +161,40 @@ pub(crate) fn compare(case: &Case, tally: &mut Tally) {
 
 fn compare_trace(name: &str, world: &World, samples: &[Sample], trace: &Value, exact: bool, tally: &mut Tally) {
     let settings = Settings::read(trace["settings"].as_object().unwrap());
-    let mut records = Vec::new();
-    let mut bystander = Vec::new();
     let second = AffineClassifier::second_target(world);
+    let mut seen = Vec::new();
     for expected in trace["results"].as_array().unwrap() {
         let id = expected["sample"].as_u64().unwrap() as usize;
         let sample = samples.iter().find(|s| s.id == id).unwrap();
         let steps = Keep::default();
         let (mut perturbed, first) = run(world, &settings, &[sample], &steps);
         let one = perturbed.remove(0);
-        let steps = steps.0.into_inner().unwrap().into_iter().map(|(_, step)| step).collect();
-        let finals = [&one.original, &one.final_image].map(|image| {
+        let steps = steps.0.into_inner().unwrap();
+        let classes = [&one.original, &one.final_image].map(|image| {
             let image = image.view().insert_axis(Axis(0));
             argmax(second.logits(image).unwrap().row(0))
         });
-        let at = format!("{name}, sample {id}");
-        let seen = Seen { world, settings: &settings, sample, one: &one, first: &first, steps, second: finals, exact };
-        seen.compare(&at, expected, tally);
-        bystander.push(SampleRecord { clean_prediction: finals[0], final_prediction: finals[1], ..one.record.clone() });
-        records.push(one);
+        seen.push((expected, Seen { world, settings: &settings, sample, one, first, steps, second: classes, exact }));
     }
-    let one_by_one: Vec<SampleRecord> = records.iter().map(|p| p.record.clone()).collect();
+    let records: Vec<SampleRecord> = seen.iter().map(|(_, s)| s.one.record.clone()).collect();
+    for (expected, one) in &seen {
+        one.compare(&format!("{name}, sample {}", one.sample.id), expected, &records, tally);
+    }
     for (rule, expected) in trace["metrics"].as_object().unwrap() {
-        compare_metrics(&format!("{name}, {rule}"), rule, &one_by_one, &world.classes, expected, tally);
+        compare_metrics(&format!("{name}, {rule}"), rule, &records, &world.classes, expected, tally);
     }
     if let Some(expected) = trace.get("second_target_metrics") {
-        compare_metrics(&format!("{name}, bystander"), "first_step", &bystander, &world.classes, expected, tally);
+        let shown = |(_, s): &(&Value, Seen<'_>)| SampleRecord {
+            clean_prediction: s.second[0],
+            final_prediction: s.second[1],
+            ..s.one.record.clone()
+        };
+        let shown: Vec<SampleRecord> = seen.iter().map(shown).collect();
+        compare_metrics(&format!("{name}, bystander"), "first_step", &shown, &world.classes, expected, tally);
     }
     if settings.faults.is_empty() {
-        compare_batches(name, world, &settings, samples, &records, tally);
+        let alone: Vec<&Perturbed> = seen.iter().map(|(_, s)| &s.one).collect();
+        compare_batches(name, world, &settings, samples, &alone, tally);
     }
 }
 
@@ -198,8 +203,8 @@ struct Seen<'a> {
     world: &'a World,
     settings: &'a Settings,
     sample: &'a Sample,
-    one: &'a Perturbed,
-    first: &'a FirstEncode,
+    one: Perturbed,
+    first: FirstEncode,
     steps: Vec<Step>,
     /// The bystander's classes of original and final image.
     second: [usize; 2],
@@ -208,7 +213,7 @@ struct Seen<'a> {
 }
 
 impl Seen<'_> {
-    fn compare(&self, at: &str, expected: &Value, tally: &mut Tally) {
+    fn compare(&self, at: &str, expected: &Value, run: &[SampleRecord], tally: &mut Tally) {
         let record = &self.one.record;
         let target = AffineClassifier::target(self.world);
         let oracle = AffineClassifier::oracle(self.world);
@@ -252,7 +257,7 @@ impl Seen<'_> {
                 "produced" => {
                     for (rule, wanted) in wanted.as_object().unwrap() {
                         let settings = metrics_settings(rule);
-                        let reading = Reading::new(&settings, std::slice::from_ref(record));
+                        let reading = Reading::new(&settings, run);
                         tally.same(&format!("{what}.{rule}"), &Value::from(reading.produced(record)), wanted);
                     }
                 }
@@ -373,7 +378,7 @@ fn compare_batches(
     world: &World,
     settings: &Settings,
     samples: &[Sample],
-    alone: &[Perturbed],
+    alone: &[&Perturbed],
     tally: &mut Tally,
 ) {
     let mut groups: Vec<Vec<&Sample>> = Vec::new();
