@@ -22,6 +22,8 @@ mod reading;
 pub mod sample_size;
 mod settings;
 mod summary;
+#[cfg(test)]
+mod tests;
 
 pub use bootstrap::{Bootstrap, ExactBootstrap, resampled_fmr, resamples};
 pub use counts::{Counts, Indicators};
@@ -30,7 +32,7 @@ pub use figures::{Figures, Mean};
 pub use fmr::{FmrReading, IntervalMethod, Ratio};
 pub use kendall::{Kendall, RankMethod};
 pub use mcnemar::McNemar;
-pub use paired::{ComparisonError, PairedFmr, repeated};
+pub use paired::{ComparisonError, PairedFmr, aligned, repeated};
 pub use proportion::{Interval, Proportion};
 pub use ranking::Stability;
 pub use reading::Reading;

@@ -1,9 +1,12 @@
 //! Two models, or one model several times, on the same images: intervals that keep the pairing.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{Counts, FmrReading, Indicators, Interval, Ratio, normal};
+use super::{Counts, FmrReading, Indicators, Interval, MetricsSettings, Ratio, Reading, normal};
+use crate::SampleRecord;
 
 /// Samples that cannot be compared.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -17,9 +20,38 @@ pub enum ComparisonError {
         /// Images of the other.
         second: usize,
     },
+    /// An image that only one side has.
+    #[error("sample {key} is on one side only: a comparison needs the same images on both")]
+    Unpaired {
+        /// Name of the sample.
+        key: String,
+    },
     /// There is nothing to compare.
     #[error("no images to compare")]
     Empty,
+}
+
+/// What the metrics count of two runs over the same images, brought into one order by the samples' names.
+///
+/// # Errors
+/// A sample that only one of the runs has.
+pub fn aligned(
+    first: &[SampleRecord],
+    second: &[SampleRecord],
+    settings: &MetricsSettings,
+) -> Result<(Vec<Indicators>, Vec<Indicators>), ComparisonError> {
+    let by_key = |records: &[SampleRecord]| {
+        let reading = Reading::new(settings, records);
+        records.iter().map(|r| (r.key.clone(), reading.indicators(r))).collect::<BTreeMap<String, Indicators>>()
+    };
+    let (one, two) = (by_key(first), by_key(second));
+    let absent = |from: &BTreeMap<String, Indicators>, other: &BTreeMap<String, Indicators>| {
+        from.keys().find(|key| !other.contains_key(*key)).cloned()
+    };
+    if let Some(key) = absent(&one, &two).or(absent(&two, &one)) {
+        return Err(ComparisonError::Unpaired { key });
+    }
+    Ok((one.into_values().collect(), two.into_values().collect()))
 }
 
 /// FMR of two models on the same base images, image by image in the same order.

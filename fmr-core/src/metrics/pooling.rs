@@ -25,7 +25,7 @@ pub struct Pooling {
     /// What the covariance around the *pooled* mean adds on the diagonal: 1 − κ. That estimator is biased, unlike the
     /// proposition says.
     pub bias_around_pooled_mean: f64,
-    /// The second moment of a single covariance, E[e²] = 2, by which the paper's proof bounds.
+    /// The second moment of a single covariance, the mean of e², 2, by which the paper's proof bounds.
     pub single_covariance_second_moment: f64,
 }
 

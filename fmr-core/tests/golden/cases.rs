@@ -33,11 +33,12 @@ pub(crate) struct Root {
 }
 
 impl Root {
-    /// The folder that `FMR_GOLDEN` names, or the one beside the workspace.
+    /// The folder that `FMR_GOLDEN` names (a relative one below the workspace), or the one beside the workspace.
     pub(crate) fn shared() -> Self {
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         match std::env::var_os("FMR_GOLDEN") {
-            Some(path) => Self { path: path.into(), required: true },
-            None => Self { path: Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/golden"), required: false },
+            Some(path) => Self { path: workspace.join(path), required: true },
+            None => Self { path: workspace.join("../shared/golden"), required: false },
         }
     }
 
