@@ -55,6 +55,9 @@ pub struct Recipe {
     pub batch: usize,
     /// Learning rate.
     pub schedule: Schedule,
+    /// Precision of the operands of matrix products.
+    #[serde(default)]
+    pub precision: Precision,
     /// Folder for checkpoints and the curve, relative to the recipe.
     pub work: PathBuf,
     /// Final weights, relative to the recipe; the quality report stands beside them as `.json`.
@@ -64,6 +67,17 @@ pub struct Recipe {
     pub base: PathBuf,
     /// What is trained, on what.
     pub task: TaskRecipe,
+}
+
+/// Precision of the operands of matrix products during training; sums are always in single precision.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    /// Single precision.
+    #[default]
+    Single,
+    /// Bfloat16 where the processor has matrix tiles, single precision elsewhere.
+    Bfloat16,
 }
 
 /// Kinds of training runs.

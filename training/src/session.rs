@@ -12,7 +12,7 @@ use fmr_nn::weights::{Builder, Key, StateDict, state_dict};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 
-use crate::recipe::{Recipe, TaskRecipe, TrainError};
+use crate::recipe::{Precision, Recipe, TaskRecipe, TrainError};
 
 /// Named figures of a step or an evaluation.
 pub type Figures = Vec<(String, f64)>;
@@ -149,6 +149,9 @@ impl Session {
     /// Opens the recipe's work folder and continues from its last checkpoint, if there is one.
     pub fn open(recipe: Recipe) -> Result<Self, TrainError> {
         let device = Device::flex();
+        if recipe.precision == Precision::Bfloat16 && !fmr_nn::kernels::amx::enable() {
+            eprintln!("{}: this processor has no matrix tiles; training in single precision", recipe.name);
+        }
         fs::create_dir_all(&recipe.work).map_err(TrainError::io(&recipe.work))?;
         let mut task: Box<dyn Task> = match &recipe.task {
             TaskRecipe::Classifier(c) => Box::new(crate::classifier::Classification::new(&recipe, c, &device)?),

@@ -75,6 +75,14 @@ static ENTRIES: &[Entry] = &[
         source: "trained here: experiments/recipes/resnet18-w16.toml",
     },
     Entry {
+        name: "cifar-resnet18-w24",
+        architecture: cifar(24),
+        input: [3, 32, 32],
+        mean: CIFAR_MEAN,
+        std: CIFAR_STD,
+        source: "trained here: experiments/recipes/resnet18-w24.toml",
+    },
+    Entry {
         name: "cifar-resnet18",
         architecture: cifar(64),
         input: [3, 32, 32],
