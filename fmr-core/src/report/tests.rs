@@ -50,13 +50,13 @@ fn the_printed_table() {
         ! 7 of 40 samples failed and count as not produced (first: test/00003: the gradient is not finite).
         ! The bare reconstruction flips the oracle's answer on 7 of 40 images (17.5 %): the generator is not
           faithful enough for this oracle.
-        ! Only 23 of 40 images were produced (57.5 %) (worst class: zero, 3 of 10): PA and FMR are those of
+        ! Only 23 of 40 images were produced (57.5 %; worst class: zero, 3 of 10): PA and FMR are those of
           the images that the oracle let through, which are easier, and so too high.
       CIFAR-10 · ResNet18
         ! 4 of 24 samples failed and count as not produced (first: test/00003: the gradient is not finite).
         ! The bare reconstruction flips the oracle's answer on 4 of 24 images (16.7 %): the generator is not
           faithful enough for this oracle.
-        ! Only 14 of 24 images were produced (58.3 %) (worst class: zero, 2 of 6): PA and FMR are those of
+        ! Only 14 of 24 images were produced (58.3 %; worst class: zero, 2 of 6): PA and FMR are those of
           the images that the oracle let through, which are easier, and so too high.
 
     To run the missing rows
@@ -115,10 +115,10 @@ fn the_table_as_markdown() {
 
     - MNIST · LeNet: 7 of 40 samples failed and count as not produced (first: test/00003: the gradient is not finite).
     - MNIST · LeNet: The bare reconstruction flips the oracle's answer on 7 of 40 images (17.5 %): the generator is not faithful enough for this oracle.
-    - MNIST · LeNet: Only 23 of 40 images were produced (57.5 %) (worst class: zero, 3 of 10): PA and FMR are those of the images that the oracle let through, which are easier, and so too high.
+    - MNIST · LeNet: Only 23 of 40 images were produced (57.5 %; worst class: zero, 3 of 10): PA and FMR are those of the images that the oracle let through, which are easier, and so too high.
     - CIFAR-10 · ResNet18: 4 of 24 samples failed and count as not produced (first: test/00003: the gradient is not finite).
     - CIFAR-10 · ResNet18: The bare reconstruction flips the oracle's answer on 4 of 24 images (16.7 %): the generator is not faithful enough for this oracle.
-    - CIFAR-10 · ResNet18: Only 14 of 24 images were produced (58.3 %) (worst class: zero, 2 of 6): PA and FMR are those of the images that the oracle let through, which are easier, and so too high.
+    - CIFAR-10 · ResNet18: Only 14 of 24 images were produced (58.3 %; worst class: zero, 2 of 6): PA and FMR are those of the images that the oracle let through, which are easier, and so too high.
 
     #### To run the missing rows
 
