@@ -58,6 +58,9 @@ pub struct Recipe {
     /// Precision of the operands of matrix products.
     #[serde(default)]
     pub precision: Precision,
+    /// Weights to start from instead of random ones, relative to the recipe.
+    #[serde(default)]
+    pub init: Option<PathBuf>,
     /// Folder for checkpoints and the curve, relative to the recipe.
     pub work: PathBuf,
     /// Final weights, relative to the recipe; the quality report stands beside them as `.json`.

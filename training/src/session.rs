@@ -71,12 +71,17 @@ impl<M: Module> Trainee<M> {
         fs::write(&path, &bytes[..]).map_err(TrainError::io(&path))
     }
 
-    fn restore(&mut self, base: &Path, device: &Device) -> Result<(), TrainError> {
-        let tensors =
-            fmr_nn::weights::read(&base.with_extension("safetensors")).map_err(|e| TrainError::Other(e.to_string()))?;
+    fn load(&mut self, path: &Path, device: &Device) -> Result<(), TrainError> {
+        let other = |e: String| TrainError::Other(format!("{}: {e}", path.display()));
+        let tensors = fmr_nn::weights::read(path).map_err(|e| other(e.to_string()))?;
         let mut b = Builder::stored_trainable(tensors.tensors, &device.clone().autodiff());
         self.module = (self.make)(&mut b, &self.spec);
-        self.keys = b.finish(|_| false).map_err(|e| TrainError::Other(e.to_string()))?;
+        self.keys = b.finish(|_| false).map_err(|e| other(e.to_string()))?;
+        Ok(())
+    }
+
+    fn restore(&mut self, base: &Path, device: &Device) -> Result<(), TrainError> {
+        self.load(&base.with_extension("safetensors"), device)?;
         let path = base.with_extension("optimizer");
         let bytes = fs::read(&path).map_err(TrainError::io(&path))?;
         let optimizer = std::mem::replace(&mut self.optimizer, burn::optim::SgdConfig::new().init());
@@ -91,6 +96,8 @@ impl<M: Module> Trainee<M> {
 pub(crate) trait Saved {
     fn save(&self, base: &Path) -> Result<(), TrainError>;
     fn restore(&mut self, base: &Path, device: &Device) -> Result<(), TrainError>;
+    /// Takes the weights of a file, with a fresh optimiser.
+    fn load(&mut self, path: &Path, device: &Device) -> Result<(), TrainError>;
 }
 
 impl<M: Module> Saved for Trainee<M> {
@@ -99,6 +106,9 @@ impl<M: Module> Saved for Trainee<M> {
     }
     fn restore(&mut self, base: &Path, device: &Device) -> Result<(), TrainError> {
         Trainee::restore(self, base, device)
+    }
+    fn load(&mut self, path: &Path, device: &Device) -> Result<(), TrainError> {
+        Trainee::load(self, path, device)
     }
 }
 
@@ -166,6 +176,11 @@ impl Session {
                 serde_json::from_str(&text).map_err(|e| TrainError::Other(format!("{}: {e}", state.display())))?;
             for (name, network) in task.networks() {
                 network.restore(&recipe.work.join(format!("{name}-{}", progress.step)), &device)?;
+            }
+        } else if let Some(init) = &recipe.init {
+            // The networks come with the one that is published first.
+            if let Some((_, network)) = task.networks().into_iter().next() {
+                network.load(&recipe.base.join(init), &device)?;
             }
         }
         Ok(Self { recipe, task, device, progress })
