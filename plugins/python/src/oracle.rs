@@ -1,0 +1,45 @@
+//! An oracle in Python.
+
+use fmr_core::registry::{MakeError, Site};
+use fmr_core::{ComponentError, Oracle};
+use ndarray::{Array2, ArrayView4};
+
+use crate::{Model, Settings};
+
+/// See the crate. The model's method `set_classes(names, templates)` is called where it has one.
+pub(crate) struct PythonOracle {
+    model: Model,
+    name: String,
+    softmax: bool,
+}
+
+impl PythonOracle {
+    pub(crate) fn new(settings: Settings, site: &Site) -> Result<Self, MakeError> {
+        let model = Model::find("oracle", &settings, site)?;
+        let name = settings.module.file_stem().unwrap_or_default().to_string_lossy();
+        Ok(Self { name: format!("{name}.{}", settings.attribute), model, softmax: settings.softmax })
+    }
+}
+
+impl Oracle for PythonOracle {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn set_classes(&mut self, names: &[String], templates: &[String]) -> Result<(), ComponentError> {
+        self.model.set_classes(names, templates)
+    }
+
+    fn judge(&self, images: ArrayView4<'_, f32>) -> Result<Array2<f32>, ComponentError> {
+        let mut scores: Array2<f32> = self.model.forward(&format!("judge {} images", images.dim().0), images)?;
+        if self.softmax {
+            for mut row in scores.rows_mut() {
+                let most = row.fold(f32::NEG_INFINITY, |m, v| m.max(*v));
+                row.mapv_inplace(|v| (v - most).exp());
+                let sum = row.sum();
+                row /= sum;
+            }
+        }
+        Ok(scores)
+    }
+}

@@ -1,0 +1,53 @@
+//! A target in Python.
+
+use fmr_core::registry::{MakeError, Site};
+use fmr_core::{ComponentError, ImagePullBack, Target, TargetSpec};
+use ndarray::{Array2, Array4, ArrayView2, ArrayView4};
+
+use crate::{Model, Settings};
+
+/// See the crate.
+pub(crate) struct PythonTarget {
+    model: Model,
+    spec: TargetSpec,
+}
+
+impl PythonTarget {
+    /// Finds the model, and asks it about one grey image how many classes it has.
+    pub(crate) fn new(settings: Settings, site: &Site) -> Result<Self, MakeError> {
+        let model = Model::find("target", &settings, site)?;
+        let [c, h, w] = site.image;
+        let asked = format!("logits of one image of {:?}", site.image);
+        let logits: Array2<f32> = model.forward(&asked, Array4::from_elem((1, c, h, w), 0.5).view())?;
+        let classes = logits.ncols();
+        let name = settings.module.file_stem().unwrap_or_default().to_string_lossy();
+        let name = format!("{name}.{}", settings.attribute);
+        let spec = TargetSpec { name, classes, differentiable: model.differentiable };
+        Ok(Self { model, spec })
+    }
+}
+
+impl Target for PythonTarget {
+    fn spec(&self) -> &TargetSpec {
+        &self.spec
+    }
+
+    fn logits(&self, images: ArrayView4<'_, f32>) -> Result<Array2<f32>, ComponentError> {
+        self.model.forward(&format!("logits of {} images", images.dim().0), images)
+    }
+
+    fn logits_with_pullback<'a>(
+        &'a self,
+        images: ArrayView4<'_, f32>,
+    ) -> Result<(Array2<f32>, ImagePullBack<'a>), ComponentError> {
+        let asked = format!("logits of {} images, with gradient", images.dim().0);
+        if !self.spec.differentiable {
+            return Err(self.model.error(&asked, "it has no method `vjp`"));
+        }
+        let (logits, saved) = self.model.forward_saving(&asked, images)?;
+        let pull = move |cotangent: ArrayView2<'_, f32>| {
+            self.model.pull_back(&format!("gradient of {} images", cotangent.nrows()), saved, cotangent)
+        };
+        Ok((logits, Box::new(pull)))
+    }
+}
