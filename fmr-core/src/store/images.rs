@@ -8,7 +8,7 @@ use std::io::{Cursor, Read as _, Write as _};
 use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
-use image::{ExtendedColorType, ImageEncoder as _, ImageFormat};
+use image::{ExtendedColorType, ImageEncoder as _, ImageFormat, RgbImage};
 use ndarray::{Array3, ArrayView3};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
@@ -109,10 +109,18 @@ pub(crate) fn png(image: ArrayView3<'_, f32>) -> Result<Vec<u8>, String> {
     };
     let bytes: Vec<u8> = image.permuted_axes([1, 2, 0]).iter().map(|v| to_u8(*v)).collect();
     let side = |n: usize| u32::try_from(n).map_err(|e| e.to_string());
+    write_png(&bytes, [side(width)?, side(height)?], colour)
+}
+
+/// PNG of a picture.
+pub(crate) fn encode_png(picture: &RgbImage) -> Result<Vec<u8>, String> {
+    write_png(picture.as_raw(), [picture.width(), picture.height()], ExtendedColorType::Rgb8)
+}
+
+fn write_png(bytes: &[u8], [width, height]: [u32; 2], colour: ExtendedColorType) -> Result<Vec<u8>, String> {
     let mut data = Vec::new();
-    image::codecs::png::PngEncoder::new(&mut data)
-        .write_image(&bytes, side(width)?, side(height)?, colour)
-        .map_err(|e| e.to_string())?;
+    let encoder = image::codecs::png::PngEncoder::new(&mut data);
+    encoder.write_image(bytes, width, height, colour).map_err(|e| e.to_string())?;
     Ok(data)
 }
 

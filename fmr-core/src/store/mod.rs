@@ -11,6 +11,8 @@
 //! Readers may look on while a process writes. Files for people (images, tables, reports) are made from the database.
 
 mod error;
+mod export;
+mod folder;
 mod images;
 mod lock;
 mod open;
@@ -25,6 +27,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 use self::error::Asking as _;
 pub use self::error::StoreError;
 pub use self::images::SampleImages;
+pub(crate) use self::images::{encode_png, png, to_u8};
 use self::lock::RunLock;
 pub use self::plan::{CellPlan, RunPlan};
 use crate::SampleRecord;
@@ -228,6 +231,8 @@ impl RunStore {
     }
 }
 
+#[cfg(test)]
+mod export_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

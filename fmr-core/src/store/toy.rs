@@ -47,7 +47,7 @@ pub(crate) fn sample(index: usize, channels: usize, side: usize) -> Perturbed {
         _ => 5,
     };
     let wrong = (label + 1 + index % 3) % 4;
-    let fooled = index % 7 != 0 && attempts > 2;
+    let fooled = !index.is_multiple_of(7) && attempts > 2;
     let steps: Vec<StepRecord> = (1..=attempts)
         .map(|t| {
             let last = t == attempts;
@@ -57,7 +57,7 @@ pub(crate) fn sample(index: usize, channels: usize, side: usize) -> Perturbed {
                 t,
                 score: 0.1 + 0.31 * t as f64 + 0.01 * index as f64,
                 gradient_norm: 1.0 / 3.0 / t as f64,
-                oracle_true: (!failed).then(|| 0.9 - 0.07 * t as f32),
+                oracle_true: (!failed).then_some(0.9 - 0.07 * t as f32),
                 oracle_class: (!failed).then_some(if refused { wrong } else { label }),
                 prediction: (!failed).then_some(if fooled && t > 2 { wrong } else { label }),
                 accepted: !failed && !refused,
