@@ -230,6 +230,11 @@ impl Experiment {
         Ok(rows)
     }
 
+    /// The experiment file.
+    pub fn file(&self) -> &Path {
+        &self.source.file
+    }
+
     /// An error about a key of a component's table; the setting's key is relative to the table.
     pub fn component_error(&self, table: &ComponentTable, error: &SettingError) -> ConfigError {
         table.node.setting_error(&self.source, &table.at, error)
