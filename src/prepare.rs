@@ -171,10 +171,19 @@ impl Maker<'_> {
         }
         let e = self.experiment;
         let table = &e.data[&row.data];
-        let refuse = |problem: String| e.error_at(&format!("data.{}", table.name), problem, None);
+        let refuse = |problem: String| {
+            let files = table.files(&e.base).into_iter();
+            let key = files.filter(|(_, path)| problem.starts_with(&*path.to_string_lossy())).map(|(key, _)| key).next();
+            let key = key.unwrap_or_else(|| if problem.starts_with("class-names") { "class-names" } else { "kind" });
+            e.error_at(&format!("data.{}.{key}", table.name), problem, None)
+        };
         let mut settings = table.settings.clone();
-        for path in [&mut settings.images, &mut settings.labels, &mut settings.path].into_iter().flatten() {
-            *path = e.base.join(&*path);
+        for (key, path) in table.files(&e.base) {
+            match key {
+                "images" => settings.images = Some(path),
+                "labels" => settings.labels = Some(path),
+                _ => settings.path = Some(path),
+            }
         }
         let data: Dataset = settings.load().map_err(|error| refuse(error.to_string()))?;
         let samples = Samples::new(Arc::new(data), table, e.run.seed).map_err(refuse)?;
@@ -219,8 +228,13 @@ impl Maker<'_> {
         let templates = data.templates.clone().or_else(|| table.templates.clone());
         let templates = templates.unwrap_or_else(|| vec![PROMPT.to_owned()]);
         oracle.set_classes(classes, &templates).map_err(|error| {
-            let key = if data.settings.class_names.is_empty() { "classes" } else { "class-names" };
-            e.error_at(&format!("data.{}.{key}", data.name), error.to_string(), None)
+            let place = match (error.to_string().contains("template"), &data.templates) {
+                (true, Some(_)) => format!("data.{}.templates", data.name),
+                (true, None) => format!("{}.templates", table.at),
+                (false, _) if data.settings.class_names.is_empty() => format!("data.{}.classes", data.name),
+                (false, _) => format!("data.{}.class-names", data.name),
+            };
+            e.error_at(&place, error.to_string(), None)
         })?;
         let oracle: Arc<dyn Oracle> = Arc::from(oracle);
         self.made.oracles.insert(key, oracle.clone());
@@ -247,10 +261,21 @@ impl Maker<'_> {
     }
 
     fn refuse(&self, role: &str, table: &ComponentTable, error: MakeError) -> ConfigError {
+        let e = self.experiment;
         match error {
-            MakeError::Setting(error) => self.experiment.component_error(table, &error),
+            MakeError::Setting(error) if error.key == "device" && !table.settings.0.contains_key("device") => {
+                e.error_at("run.device", error.to_string(), None)
+            }
+            MakeError::Setting(error) => e.component_error(table, &error),
             MakeError::Unknown { known, .. } => self.unknown_kind(role, table, &known.split(", ").collect::<Vec<_>>()),
-            error => self.experiment.error_at(&table.at, error.to_string(), None),
+            error => {
+                // The place is the key of the file that the message names, if it names one.
+                let text = error.to_string();
+                let files = table.files(&e.base).into_iter();
+                let named = files.filter(|(_, path)| text.contains(&*path.to_string_lossy())).map(|(key, _)| key).next();
+                let place = named.map_or_else(|| table.at.clone(), |key| format!("{}.{key}", table.at));
+                e.error_at(&place, text, None)
+            }
         }
     }
 }

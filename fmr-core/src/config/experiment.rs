@@ -127,9 +127,7 @@ impl Experiment {
             let help = (e.kind() == std::io::ErrorKind::NotFound).then(|| "give an experiment file (TOML)".to_owned());
             ConfigError::of_file(file, e.to_string(), help)
         })?;
-        let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-        Self::parse(file, text, &folder, changes)
+        Self::parse(file, text, file.parent().unwrap_or(Path::new("")), changes)
     }
 
     /// Reads the text of a file whose relative paths start from `folder`, unless it names a `base`.
@@ -259,7 +257,6 @@ impl Experiment {
             ("report", given(&self.report)),
             ("name", given(&self.name)),
             ("title", given(&self.title)),
-            ("base", given(&self.base)),
         ];
         for (key, mut table) in settings {
             if let Some(given) = root.get(key) {
@@ -267,7 +264,7 @@ impl Experiment {
             }
             root.set(key, table);
         }
-        root.set("base", given(&self.base));
+        root.set("base", given(&std::path::absolute(self.base.join(".")).unwrap_or_else(|_| self.base.clone())));
         root.set("rows", Node::list(self.rows.iter().map(|row| row.to_node(&root)).collect()));
         toml::to_string_pretty(&root.to_json()).unwrap_or_else(|e| format!("# {e}\n"))
     }

@@ -1,6 +1,6 @@
 //! The files that an experiment names: which are missing, and what they hold.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
 
@@ -23,7 +23,7 @@ impl DataTable {
     pub fn files(&self, base: &Path) -> Vec<(&'static str, PathBuf)> {
         let s = &self.settings;
         let named = DataSettings::FILES.iter().zip([&s.images, &s.labels, &s.path]);
-        named.filter_map(|(key, path)| Some((*key, base.join(path.as_ref()?)))).collect()
+        named.filter_map(|(key, path)| Some((*key, tidy(&base.join(path.as_ref()?))))).collect()
     }
 
     /// The first of its files that is not there.
@@ -62,7 +62,7 @@ impl ComponentTable {
 
 fn collect(key: &str, value: &Value, base: &Path, found: &mut Vec<(String, PathBuf)>) {
     match value {
-        Value::String(text) if names_file(key, text, base) => found.push((key.to_owned(), base.join(text))),
+        Value::String(text) if names_file(key, text, base) => found.push((key.to_owned(), tidy(&base.join(text)))),
         Value::Array(values) => {
             for (i, value) in values.iter().enumerate() {
                 collect(&format!("{key}[{i}]"), value, base, found);
@@ -77,6 +77,21 @@ fn collect(key: &str, value: &Value, base: &Path, found: &mut Vec<(String, PathB
     }
 }
 
+/// The path as people would write it: without `.`, and without `..` where it only undoes a folder before it.
+fn tidy(path: &Path) -> PathBuf {
+    let mut tidy = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(tidy.components().next_back(), Some(Component::Normal(_))) => {
+                tidy.pop();
+            }
+            part => tidy.push(part),
+        }
+    }
+    tidy
+}
+
 fn names_file(key: &str, text: &str, base: &Path) -> bool {
     let path = Path::new(text);
     let in_folder = path.parent().is_some_and(|p| !p.as_os_str().is_empty());
@@ -84,4 +99,22 @@ fn names_file(key: &str, text: &str, base: &Path) -> bool {
         || key.ends_with(".weights")
         || (in_folder && path.extension().is_some())
         || (!text.is_empty() && base.join(path).is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_tidied() {
+        for (path, wanted) in [
+            ("experiments/../assets/w", "assets/w"),
+            ("./a/./b", "a/b"),
+            ("../a", "../a"),
+            ("../../a/../b", "../../b"),
+            ("/a/../../b", "/../b"),
+        ] {
+            assert_eq!(tidy(Path::new(path)), Path::new(wanted));
+        }
+    }
 }

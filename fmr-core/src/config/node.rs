@@ -220,7 +220,10 @@ impl Node {
             return self.explain(source, name, &error.key, &error.problem);
         }
         let (node, _) = self.find(&error.key);
-        source.error(node.value_span(), format!("{} {}", join(name, &error.key), plain(&error.problem)), None)
+        let (key, problem) = (join(name, &error.key), plain(&error.problem));
+        // Problems of ranges go on from the key ("is 0, must be …"), others stand by themselves.
+        let colon = if problem.starts_with("is ") { "" } else { ":" };
+        source.error(node.value_span(), format!("{key}{colon} {problem}"), None)
     }
 
     /// Refuses keys of a table other than the known ones.
