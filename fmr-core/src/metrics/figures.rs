@@ -55,6 +55,12 @@ pub struct Figures {
 }
 
 impl Figures {
+    /// PA / SA of these figures as they are printed. Equals [`Figures::fmr`] for pooled figures; for macro ones it is
+    /// the ratio of the means, where `fmr` is the mean of the ratios.
+    pub fn fmr_of_means(&self) -> Option<f64> {
+        self.pa.value.zip(self.sa.value.filter(|sa| *sa > 0.0)).map(|(pa, sa)| pa / sa)
+    }
+
     /// Figures of `records`, one set of samples of the run that `reading` reads. `names` are those of the classes:
     /// to the oracle, classes of one name are one.
     pub(super) fn of(

@@ -62,6 +62,11 @@ impl FmrReading {
         Some(of_pa - fmr * of_sa)
     }
 
+    /// [`FmrReading::influence`] of every image; `None` where FMR is undefined.
+    pub(super) fn influences(&self, images: &[Indicators], counts: &Counts) -> Option<Vec<f64>> {
+        images.iter().map(|image| self.influence(image, counts)).collect()
+    }
+
     /// Variance of ln FMR from counts: Σφ²/n², in the protocol's closed form 1/Q − 1/V + 1/A − 1/n − 2QC/(QA) +
     /// 2VC/(VA) for the default reading. Absent where undefined or where nothing survives.
     pub fn variance_of_log(&self, counts: &Counts) -> Option<f64> {
@@ -105,11 +110,17 @@ impl Ratio {
 
     /// FMR of the counted images.
     pub fn of(counts: &Counts, reading: FmrReading, confidence: f64) -> Self {
-        Self::with_variance(counts, reading, reading.variance_of_log(counts), confidence)
+        Self::with_variance(counts, reading, reading.variance_of_log(counts), 1, confidence)
     }
 
-    /// FMR with a variance of ln FMR that was found otherwise.
-    pub(super) fn with_variance(counts: &Counts, reading: FmrReading, variance: Option<f64>, confidence: f64) -> Self {
+    /// FMR of images that were counted `repeats` times, with a variance of ln FMR that was found otherwise.
+    pub(super) fn with_variance(
+        counts: &Counts,
+        reading: FmrReading,
+        variance: Option<f64>,
+        repeats: usize,
+        confidence: f64,
+    ) -> Self {
         let Some(value) = reading.value(counts) else { return Self::UNDEFINED };
         if let Some(variance) = variance.filter(|v| *v > LEAST_VARIANCE) {
             let se = variance.sqrt();
@@ -120,7 +131,9 @@ impl Ratio {
         let ((q, v), (a, n)) = (reading.pa(counts), reading.sa(counts));
         let each = 1.0 - (1.0 - confidence) / 2.0;
         let quotient = |pa: Interval, sa: Interval| Interval { lo: pa.lo / sa.hi, hi: pa.hi / sa.lo };
-        let interval = Interval::wilson(q, v, each).zip(Interval::wilson(a, n, each)).map(|(pa, sa)| quotient(pa, sa));
+        // Repeats are no new images.
+        let wilson = |hits: usize, of: usize| Interval::wilson(hits / repeats, of / repeats, each);
+        let interval = wilson(q, v).zip(wilson(a, n)).map(|(pa, sa)| quotient(pa, sa));
         Self { value: Some(value), interval, se_log: None, method: IntervalMethod::WilsonQuotient }
     }
 }

@@ -9,7 +9,7 @@ pub(super) fn two_sided(confidence: f64) -> f64 {
 
 /// z ≥ 0 with P(Z > z) = `tail`, for a tail of at most one half: the inverse of [`libm::erfc`], by bisection to the
 /// last digit.
-pub(super) fn upper(tail: f64) -> f64 {
+fn upper(tail: f64) -> f64 {
     // Beyond 40 the tail is below the smallest positive number.
     let (mut lo, mut hi) = (0.0, 40.0);
     loop {
@@ -23,6 +23,11 @@ pub(super) fn upper(tail: f64) -> f64 {
             hi = middle;
         }
     }
+}
+
+/// z with P(Z ≤ z) = `p`.
+pub(super) fn quantile(p: f64) -> f64 {
+    if p < 0.5 { -upper(p) } else { upper(1.0 - p) }
 }
 
 /// P(|Z| ≥ |z|).

@@ -165,6 +165,45 @@ fn a_table_of_missing_rows_has_no_counts() {
 }
 
 #[test]
+fn long_names_are_stacked() {
+    let (_home, store) = run();
+    let mut table = table(&store);
+    table.rows.remove(0);
+    table.rows[0].data = "9-class ImageNet, balanced".to_owned();
+    table.rows[0].model = "ResNet18, half width".to_owned();
+    let text = table.to_string();
+    assert!(text.lines().all(|line| line.chars().count() <= 110), "{text}");
+    assert_snapshot!(text.lines().take(26).collect::<Vec<_>>().join("\n"), @r#"
+    Table 1: standard models under the dynamic test
+
+      Small world: small models trained by this project. Not the paper's setting.
+      generator VQGAN · oracle CLIP, "an image of {class}" · verdict argmax · budget 50 · step size 0.001 ·
+      rule sign
+      The paper's 9-class row equals its Table 13, a run with step size 0.1.
+      Percent, with 95 % intervals. Lines marked "paper" are as the paper prints them.
+
+      model                        n      SA                 PA                FMR                 VR
+      9-class ImageNet, balanced
+        ResNet18, half width      24   91.67 74.2–97.7    28.57 11.7–54.6    31.17 13.9–69.8    58.33 38.8–75.5
+        paper                          95.38              52.34              54.88                  –
+
+      ImageNet
+        ResNet50                   –  missing here: ImageNet validation images [1], ResNet50 weights [2]
+        paper                          76.26              33.15              43.47                  –
+        ViT                        –  missing here: ImageNet validation images [1], ViT weights [3]
+        paper                          82.40              41.65              50.55                  –
+
+    How the searches ended, in images
+      model                   rejected    step 1     later    budget  early exit    failed  mean updates
+      9-class ImageNet, balanced
+        ResNet18, half width         4         2         6         8           0         4           3.4
+      rejected: the oracle refused the reconstruction. step 1, later: it refused the first or a later
+      update, which was undone. budget: all updates were accepted. mean updates: accepted ones, over images
+      whose reconstruction was accepted.
+    "#);
+}
+
+#[test]
 fn what_is_undefined_is_a_dash() {
     assert_eq!(percent(None, 2), "–");
     assert_eq!(percent(Some(f64::NAN), 2), "–");

@@ -10,6 +10,8 @@ const WIDTH: usize = 104;
 /// Room for a figure and its interval: `100.00 96.3–100.0`.
 const VALUE: usize = 6;
 const INTERVAL: usize = 10;
+/// Room for the names of data set and model together.
+const NAMES: usize = 22;
 
 impl Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -28,10 +30,12 @@ impl Display for Table {
     }
 }
 
-/// Widths of the columns that name a row.
+/// Columns that name a row.
 struct Names {
     data: usize,
     model: usize,
+    /// Data sets stand on lines of their own, because their names and the models' are too long for one line.
+    stacked: bool,
 }
 
 impl Names {
@@ -39,11 +43,27 @@ impl Names {
         let longest = |of: &dyn Fn(&TableRow) -> &str, heading: &str| {
             table.rows.iter().map(|row| width(of(row))).chain([width(heading)]).max().unwrap_or(0)
         };
-        Self { data: longest(&|row| &row.data, "data"), model: longest(&|row| &row.model, "model") }
+        let (data, model) = (longest(&|row| &row.data, "data"), longest(&|row| &row.model, "model"));
+        let stacked = data + model > NAMES;
+        // In a stack models are indented.
+        Self { data, model: if stacked { model + 2 } else { model }.max(width("  paper")), stacked }
     }
 
     fn cells(&self, data: &str, model: &str) -> String {
+        if self.stacked {
+            return format!("  {}", left(model, self.model));
+        }
         format!("  {}  {}", left(data, self.data), left(model, self.model))
+    }
+
+    /// What stands before a row's values: its data set only where it is not that of the row `above`.
+    fn begin(&self, out: &mut String, row: &TableRow, above: Option<&TableRow>) -> Result<String, fmt::Error> {
+        let new = above.is_none_or(|above| above.data != row.data);
+        if self.stacked && new {
+            writeln!(out, "  {}", row.data)?;
+        }
+        let indent = if self.stacked { "  " } else { "" };
+        Ok(self.cells(if new { &row.data } else { "" }, &format!("{indent}{}", row.model)))
     }
 }
 
@@ -73,16 +93,16 @@ impl Table {
             write!(out, "  {:>VALUE$} {:INTERVAL$}", column.heading(), "")?;
         }
         writeln!(out)?;
-        let mut data = None;
+        let mut above: Option<&TableRow> = None;
         for row in &self.rows {
-            if data.is_some_and(|data| data != &row.data) {
+            if above.is_some_and(|above| above.data != row.data) {
                 writeln!(out)?;
             }
-            let shown = if data == Some(&row.data) { "" } else { row.data.as_str() };
-            data = Some(&row.data);
+            let names_of_row = names.begin(out, row, above)?;
+            above = Some(row);
             match &row.state {
                 RowState::Measured(summary) => {
-                    write!(out, "{}  {:>6}", names.cells(shown, &row.model), summary.overall.n)?;
+                    write!(out, "{names_of_row}  {:>6}", summary.overall.n)?;
                     for column in Column::ALL {
                         let (value, interval) = column.of(&summary.overall);
                         let (value, interval) = (self.value(value), self.interval(interval));
@@ -91,7 +111,7 @@ impl Table {
                     writeln!(out)?;
                 }
                 RowState::Missing(missing) => {
-                    let first = format!("{}  {:>6}  ", names.cells(shown, &row.model), "–");
+                    let first = format!("{names_of_row}  {:>6}  ", "–");
                     let rest = " ".repeat(width(&first));
                     let listed: Vec<String> = missing
                         .iter()
@@ -169,11 +189,11 @@ fn write_block(out: &mut String, title: &str, names: &Names, rows: &[(&TableRow,
         write!(out, "  {}", right(heading, 8))?;
     }
     writeln!(out)?;
-    let mut data = None;
+    let mut above = None;
     for (row, values) in rows {
-        let shown = if data == Some(&row.data) { "" } else { row.data.as_str() };
-        data = Some(&row.data);
-        write!(out, "{}", names.cells(shown, &row.model))?;
+        let names_of_row = names.begin(out, row, above)?;
+        above = Some(row);
+        write!(out, "{names_of_row}")?;
         for (heading, value) in values {
             write!(out, "  {}", right(value, width(heading).max(8)))?;
         }

@@ -42,7 +42,7 @@ pub const DATABASE_FILE: &str = "run.sqlite";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeepImages {
     /// Final images with all their digits, so that other oracles and targets can judge exactly what was judged; else
-    /// rounded to 8 bits, as originals and reconstructions always are (about a third of the space).
+    /// rounded to 8 bits, as originals and reconstructions always are, in roughly half the space.
     pub exact_finals: bool,
 }
 

@@ -174,6 +174,42 @@ fn a_process_that_dies_in_a_transaction_leaves_whole_batches() {
 }
 
 #[test]
+fn a_run_killed_at_any_moment_ends_with_the_same_rows() {
+    const NAME: &str = "store::tests::a_run_killed_at_any_moment_ends_with_the_same_rows";
+    if let Some(dir) = std::env::var_os("FMR_STORE_LOOP") {
+        let dir = Path::new(&dir);
+        let begun = dir.join(DATABASE_FILE).exists().then(|| RunStore::resume(dir, &plan(200)));
+        let mut store = match begun {
+            Some(Ok(store)) => store,
+            None | Some(Err(StoreError::NotARun { .. })) => RunStore::create(dir, &plan(200)).unwrap(),
+            Some(Err(error)) => panic!("{error}"),
+        };
+        let finished = store.finished(CELL).unwrap();
+        for index in (0..200).filter(|index| !finished.contains(index)) {
+            store.commit(CELL, &[sample(index, 3, 32)]).unwrap();
+        }
+        return;
+    }
+    let home = TempDir::new().unwrap();
+    let run = |dir: &Path| {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", NAME]).env("FMR_STORE_LOOP", dir).stdout(std::process::Stdio::null());
+        command.spawn().unwrap()
+    };
+    let (whole, killed) = (home.path().join("whole"), home.path().join("killed"));
+    assert!(run(&whole).wait().unwrap().success());
+    for pause in [4, 9, 13, 21, 34, 42] {
+        let mut child = run(&killed);
+        std::thread::sleep(std::time::Duration::from_millis(pause));
+        // May have ended already; then there was nothing to kill.
+        let _ = child.kill();
+        child.wait().unwrap();
+    }
+    assert!(run(&killed).wait().unwrap().success());
+    assert_eq!(dump(&killed), dump(&whole));
+}
+
+#[test]
 fn a_second_process_is_refused() {
     if let Some(dir) = std::env::var_os("FMR_STORE_SECOND") {
         let dir = Path::new(&dir);

@@ -1,6 +1,8 @@
 //! Flags that a run raises by itself: signs that its figures do not mean what they seem to (design, section 10).
 
 mod facts;
+#[cfg(test)]
+mod tests;
 
 use serde::{Deserialize, Serialize};
 
@@ -209,10 +211,10 @@ fn low_validation_rate(summary: &Summary) -> Option<Flag> {
     let low = share(counts.produced, of) < LEAST_VALIDATION_RATE;
     flag(FlagKind::LowValidationRate, count, of, low, || {
         let worst = worst.filter(|_| summary.classes.len() > 1).map_or_else(String::new, |c| {
-            format!(" (worst class: {}, {} of {})", c.name, c.figures.counts.produced, c.figures.counts.n)
+            format!("; worst class: {}, {} of {}", c.name, c.figures.counts.produced, c.figures.counts.n)
         });
         format!(
-            "Only {} of {of} images were produced ({}){worst}: PA and FMR are those of the images that the oracle let \
+            "Only {} of {of} images were produced ({}{worst}): PA and FMR are those of the images that the oracle let \
              through, which are easier, and so too high.",
             counts.produced,
             percent(counts.produced, of)

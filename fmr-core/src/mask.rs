@@ -1,1 +1,0 @@
-//! The sparse mask over latent dimensions.
