@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod photographs;
 mod pictures;
 mod published;
 mod support;
@@ -10,17 +11,31 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use fmr_checkpoint::Selection;
+use fmr_core::Target;
+use fmr_core::registry::Site;
 use fmr_golden::{Case, Report};
 use fmr_nn::bridge::Traced;
 use fmr_nn::probe::Probe;
 use fmr_nn::weights::{self, Builder};
-use fmr_zoo::{Architecture, Network};
+use fmr_zoo::{Architecture, Classifier, ClassifierSettings, Network, PreprocessSettings};
+use ndarray::Array4;
 use support::Kind;
 
 #[test]
 fn golden_targets() {
-    let Some(folder) = fmr_golden::folder("targets") else { return };
-    fmr_golden::compare(&folder, |case| match support::kind(case)? {
+    if let Some(folder) = fmr_golden::folder("targets") {
+        compare_all(&folder);
+    }
+}
+
+/// The cases that the repository carries.
+#[test]
+fn golden_excerpt() {
+    compare_all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/excerpt"));
+}
+
+fn compare_all(folder: &Path) {
+    fmr_golden::compare(folder, |case| match support::kind(case)? {
         Kind::Preprocess => Ok(vec![pictures::compare(case)]),
         Kind::Published(name) => published::compare(case, &name).map(|report| vec![report]),
         Kind::Network(architecture) => {
@@ -101,4 +116,49 @@ pub(crate) fn tensor<const D: usize>(values: &[f32], shape: &[usize]) -> Tensor<
 
 pub(crate) fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_into_vec::<f32>().unwrap()
+}
+
+/// A file with a normalising layer around the model takes images in [0, 1]: the target normalises as the file says.
+#[test]
+fn golden_wrapped_files_normalise_themselves() {
+    let Some(folder) = fmr_golden::folder("targets") else { return };
+    let mut wrapped = 0;
+    for case in fmr_golden::cases(&folder) {
+        let Ok(Kind::Network(architecture)) = support::kind(&case) else { continue };
+        for table in case.value("checkpoint").and_then(|v| v.as_array()).unwrap() {
+            let path = case.path(table["file"].as_str().unwrap());
+            let file = weights::read(&path).unwrap();
+            let buffer = |names: &[&str]| {
+                let found = file.beside.iter().find(|(k, _)| names.contains(&k.rsplit('.').next().unwrap()));
+                found.map(|(_, values)| values.clone())
+            };
+            let mean = buffer(&["mean", "mu", "new_mean"]);
+            let (Some(mean), Some(std)) = (mean, buffer(&["std", "sigma", "new_std"])) else { continue };
+            let io = case.sheet();
+            let [n, c, h, w] = io.shape("input.x")[..] else { panic!("input.x has four dimensions") };
+            let plain = io.floats("input.x").iter().enumerate().map(|(i, v)| {
+                let k = i / (h * w) % c;
+                v * std[k] + mean[k]
+            });
+            let images = Array4::from_shape_vec((n, c, h, w), plain.collect()).unwrap();
+            let settings = ClassifierSettings {
+                model: "wrapped".to_owned(),
+                weights: path.clone(),
+                ema: false,
+                classes: None,
+                architecture: Some(architecture.clone()),
+                preprocess: PreprocessSettings { input: Some([c, h, w]), ..PreprocessSettings::default() },
+                device: None,
+            };
+            let site = Site { base: ".".into(), device: "cpu".into(), seed: 0, image: [c, h, w] };
+            let target = Classifier::from_settings(&settings, &site).unwrap();
+            let logits = target.logits(images.view()).unwrap();
+            for (got, want) in logits.iter().zip(io.floats("output.logits")) {
+                assert!((got - want).abs() <= 1e-4 * (1.0 + want.abs()), "{}: {got}, {want}", path.display());
+            }
+            println!("{}: {} normalises itself", case.name(), path.display());
+            wrapped += 1;
+        }
+    }
+    println!("{wrapped} wrapped files");
 }

@@ -61,6 +61,8 @@ pub(crate) fn compare<'c>(case: &'c Case, name: &str) -> Result<Report<'c>, Stri
         losses.push(loss[0] as f32);
         logits.extend(row);
     }
+    answers(case, &logits, labels);
+    report.elsewhere("output.top1_of_1000", "golden_top1_of_real_photographs");
     report.floats("output.logits", &logits);
     report.floats("output.ce_per_sample", &losses);
     report.floats("grad.ce_per_sample.x.norm", &norms);
@@ -73,6 +75,19 @@ pub(crate) fn compare<'c>(case: &'c Case, name: &str) -> Result<Report<'c>, Stri
         report.floats("output.logits_imagenet_norm", &values(network.forward(x)));
     }
     Ok(report)
+}
+
+/// The images of the case are among those that upstream's answers are listed for, one a class in label order.
+fn answers(case: &Case, logits: &[f32], labels: &[i64]) {
+    let upstream = case.sheet().ints("output.top1_of_1000");
+    for (row, label) in logits.chunks_exact(logits.len() / labels.len()).zip(labels) {
+        assert_eq!(argmax(row) as i64, upstream[usize::try_from(*label).unwrap()], "{}: class {label}", case.name());
+    }
+}
+
+/// Index of the largest value.
+pub(crate) fn argmax(row: &[f32]) -> usize {
+    (0..row.len()).max_by(|a, b| row[*a].total_cmp(&row[*b])).unwrap_or_default()
 }
 
 /// Sampled activations of the first image.
@@ -96,7 +111,7 @@ fn sample(values: &[f32], count: usize) -> Vec<f32> {
     (0..count).map(|k| values[k * values.len() / count]).collect()
 }
 
-fn normalised(pictures: &[Picture], preprocess: &Preprocess) -> Vec<f32> {
+pub(crate) fn normalised(pictures: &[Picture], preprocess: &Preprocess) -> Vec<f32> {
     let plane = preprocess.input[1] * preprocess.input[2];
     let normalise = |(i, v): (usize, f32)| {
         let channel = i / plane;
