@@ -9,6 +9,7 @@ use fmr_nn::probe::Probe;
 use fmr_nn::weights::Builder;
 use serde::{Deserialize, Serialize};
 
+use crate::labels::LabelSet;
 use crate::preprocess::{Preprocess, Resize};
 use crate::registry::{Architecture, Entry};
 
@@ -31,6 +32,7 @@ pub(crate) fn entries() -> Vec<Entry> {
             mean: [0.1307; 3],
             std: [0.3081; 3],
         },
+        labels: LabelSet::Digits,
         source: "trained here: experiments/recipes/lenet.toml",
     }]
 }

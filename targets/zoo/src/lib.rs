@@ -3,6 +3,7 @@
 
 mod classifier;
 mod efficientnet;
+mod labels;
 mod lenet;
 mod network;
 mod preprocess;
@@ -11,6 +12,7 @@ mod resnet;
 
 pub use classifier::{Classifier, ClassifierSettings, register};
 pub use efficientnet::{EfficientNetConfig, EfficientNetLayout, Padding, StageConfig};
+pub use labels::{Label, LabelSet};
 pub use lenet::LeNetConfig;
 pub use network::Network;
 pub use preprocess::{Preprocess, PreprocessSettings, Resize};

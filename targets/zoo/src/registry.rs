@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Serialize};
 
 use crate::efficientnet::{self, EfficientNetConfig};
+use crate::labels::LabelSet;
 use crate::lenet::{self, LeNetConfig};
 use crate::preprocess::Preprocess;
 use crate::resnet::{self, ResNetConfig};
@@ -69,6 +70,8 @@ pub struct Entry {
     pub architecture: Architecture,
     /// What is done to an image before.
     pub preprocess: Preprocess,
+    /// What its logits stand for.
+    pub labels: LabelSet,
     /// Where published weights come from.
     pub source: &'static str,
 }

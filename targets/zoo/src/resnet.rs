@@ -10,6 +10,7 @@ use fmr_nn::probe::Probe;
 use fmr_nn::weights::Builder;
 use serde::{Deserialize, Serialize};
 
+use crate::labels::LabelSet;
 use crate::preprocess::Preprocess;
 use crate::registry::{Architecture, Entry};
 
@@ -112,12 +113,14 @@ pub(crate) fn entries() -> Vec<Entry> {
         name,
         architecture: Architecture::ResNet(ResNetConfig::imagenet(block, depths)),
         preprocess: Preprocess::imagenet(224, 256),
+        labels: LabelSet::Imagenet,
         source: "torchvision or timm (.pth, .safetensors); or the same network trained by others, in their containers",
     };
     let cifar = |name, width, source| Entry {
         name,
         architecture: Architecture::ResNet(ResNetConfig::cifar(width)),
         preprocess: Preprocess::cifar(),
+        labels: LabelSet::Cifar10,
         source,
     };
     vec![

