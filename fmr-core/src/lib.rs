@@ -22,6 +22,7 @@ pub mod report;
 pub mod scorer;
 pub mod store;
 mod target;
+pub mod validity;
 pub mod verdict;
 
 pub use error::{ComponentError, SettingError};

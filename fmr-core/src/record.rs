@@ -1,5 +1,18 @@
 use serde::{Deserialize, Serialize};
 
+/// JSON has no words for what is not a finite number: it is written as null, and read back as not a number.
+mod or_null {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(value: &f64, s: S) -> Result<S::Ok, S::Error> {
+        if value.is_finite() { s.serialize_some(value) } else { s.serialize_none() }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<f64, D::Error> {
+        Ok(Option::deserialize(d)?.unwrap_or(f64::NAN))
+    }
+}
+
 /// How the search for one sample ended (`protocol`, section 2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -22,8 +35,10 @@ pub struct StepRecord {
     /// Number of the update, from 1.
     pub t: usize,
     /// Scorer's value before the update (on image t − 1).
+    #[serde(with = "or_null")]
     pub score: f64,
     /// Euclidean norm of the unmasked gradient of the score in the latent before the update.
+    #[serde(with = "or_null")]
     pub gradient_norm: f64,
     /// Oracle's probability of the true class on image t; absent where the update failed.
     pub oracle_true: Option<f32>,
@@ -55,8 +70,10 @@ pub struct SampleRecord {
     /// Whether the oracle's verdict accepted the reconstruction.
     pub reconstruction_accepted: bool,
     /// Score of the reconstruction.
+    #[serde(with = "or_null")]
     pub score0: f64,
     /// Score of the final image.
+    #[serde(with = "or_null")]
     pub final_score: f64,
     /// Target's class on the final image.
     pub final_prediction: usize,
@@ -76,4 +93,28 @@ pub struct SampleRecord {
     pub error: Option<String>,
     /// The trace, one entry an attempted update.
     pub steps: Vec<StepRecord>,
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_are_not_finite_survive_json() {
+        let step = StepRecord {
+            t: 1,
+            score: f64::INFINITY,
+            gradient_norm: f64::NAN,
+            oracle_true: Some(0.5),
+            oracle_class: Some(1),
+            prediction: None,
+            accepted: false,
+        };
+        let text = serde_json::to_string(&step).unwrap();
+        let again: StepRecord = serde_json::from_str(&text).unwrap();
+        assert!(again.score.is_nan() && again.gradient_norm.is_nan());
+        let finite = StepRecord { score: 0.1, gradient_norm: 2.0, ..step };
+        assert_eq!(serde_json::from_str::<StepRecord>(&serde_json::to_string(&finite).unwrap()).unwrap(), finite);
+    }
 }

@@ -10,7 +10,7 @@ pub use crate::kernels::conv::Rectify;
 use crate::kernels::conv::{self, ConvShape};
 use crate::kernels::gemm::{Start, View, gemm};
 pub use crate::kernels::norm::Activation;
-use crate::kernels::norm::{self, GroupShape};
+use crate::kernels::norm::{self, GroupShape, Moments};
 use crate::kernels::parallel::{Shared, for_each, for_parts, threads};
 use crate::kernels::simd::{sigmoid, vectorized};
 use crate::ops::{Host, HostOp, OpRef, Saved, apply};
@@ -279,6 +279,7 @@ pub fn layer_norm<const D: usize>(x: Tensor<D>, gamma: Tensor<1>, beta: Tensor<1
 
 #[derive(Debug)]
 struct BatchNorm {
+    moments: Moments,
     eps: f32,
     activation: Activation,
 }
@@ -287,7 +288,7 @@ impl HostOp for BatchNorm {
     fn forward(&self, [x, g, b]: [Host<'_>; 3]) -> (Vec<f32>, Vec<usize>) {
         let mut y = vec![0.0; x.data.len()];
         let positions = x.shape[2..].iter().product();
-        norm::batch_norm(x.shape[1], positions, self.eps, x.data, g.data, b.data, self.activation, &mut y);
+        norm::batch_norm(&self.moments, positions, self.eps, x.data, g.data, b.data, self.activation, &mut y);
         (y, x.shape.to_vec())
     }
 
@@ -298,7 +299,7 @@ impl HostOp for BatchNorm {
     fn backward(&self, [x, g, b]: [Host<'_>; 3], _: Host<'_>, dy: Host<'_>, _: [bool; 3]) -> [Option<Vec<f32>>; 3] {
         let positions = x.shape[2..].iter().product();
         let (dx, dg, db) = norm::batch_norm_gradients(
-            x.shape[1],
+            &self.moments,
             positions,
             self.eps,
             x.data,
@@ -311,9 +312,43 @@ impl HostOp for BatchNorm {
     }
 }
 
-/// Batch normalisation of `x [n, c, h, w]` with the batch's own statistics (training only), followed by an activation.
-pub fn batch_norm(x: Tensor<4>, gamma: Tensor<1>, beta: Tensor<1>, eps: f32, activation: Activation) -> Tensor<4> {
-    apply(x, Some(gamma), Some(beta), Arc::new(BatchNorm { eps, activation }))
+#[derive(Debug)]
+struct ChannelMoments;
+
+impl HostOp for ChannelMoments {
+    fn forward(&self, [x, _, _]: [Host<'_>; 3]) -> (Vec<f32>, Vec<usize>) {
+        let moments = norm::channel_moments(x.shape[1], x.shape[2..].iter().product(), x.data);
+        ([moments.mean, moments.variance].concat(), vec![2, x.shape[1]])
+    }
+
+    fn saves(&self, _: [bool; 3]) -> Saved {
+        Saved { inputs: [false; 3], output: false }
+    }
+
+    fn backward(&self, _: [Host<'_>; 3], _: Host<'_>, _: Host<'_>, _: [bool; 3]) -> [Option<Vec<f32>>; 3] {
+        unreachable!("moments are taken of tensors without a tape")
+    }
+}
+
+/// Mean and biased variance of each channel of `x [n, c, h, w]`; not differentiable.
+pub fn channel_moments(x: Tensor<4>) -> Moments {
+    let none: Option<Tensor<1>> = None;
+    let both: Tensor<2> = apply(x.without_autodiff(), none.clone(), none, Arc::new(ChannelMoments));
+    let mut mean = both.into_data().try_into_vec::<f32>().unwrap_or_default();
+    let variance = mean.split_off(mean.len() / 2);
+    Moments { mean, variance }
+}
+
+/// Batch normalisation of `x [n, c, h, w]` with the batch's own moments (training only), followed by an activation.
+pub fn batch_norm(
+    x: Tensor<4>,
+    moments: Moments,
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+    eps: f32,
+    activation: Activation,
+) -> Tensor<4> {
+    apply(x, Some(gamma), Some(beta), Arc::new(BatchNorm { moments, eps, activation }))
 }
 
 #[derive(Debug)]

@@ -196,16 +196,14 @@ impl BatchNorm {
     }
 
     fn train(&self, x: Tensor<4>, activation: Activation) -> Tensor<4> {
-        let [n, c, h, w] = x.dims();
-        let data = x.clone().without_autodiff().into_data();
-        let values = data.as_slice::<f32>().unwrap_or(&[]);
-        let (mean, variance) = crate::kernels::norm::channel_moments(c, h * w, values);
+        let [n, _, h, w] = x.dims();
+        let moments = f::channel_moments(x.clone());
         let count = (n * h * w) as f32;
         // PyTorch keeps the unbiased variance and normalises with the biased one.
         let unbiased = count / (count - 1.0).max(1.0);
-        blend(&self.running_mean, mean);
-        blend(&self.running_var, variance.into_iter().map(|v| v * unbiased).collect());
-        f::batch_norm(x, self.affine.weight.val(), self.affine.bias.val(), self.eps, activation)
+        blend(&self.running_mean, moments.mean.clone());
+        blend(&self.running_var, moments.variance.iter().map(|v| v * unbiased).collect());
+        f::batch_norm(x, moments, self.affine.weight.val(), self.affine.bias.val(), self.eps, activation)
     }
 
     /// Scale and shift of each channel with the running statistics.

@@ -50,12 +50,15 @@ pub(super) fn read(images: &Path, labels: &Path, classes: &[String]) -> Result<D
     if sizes[0] != label_values.len() {
         return Err(DataError::format(labels, format!("{} labels for {} images", label_values.len(), sizes[0])));
     }
+    if sizes[0] > 0 && pixels.is_empty() {
+        return Err(DataError::format(images, format!("the header says {sizes:?}: images without pixels")));
+    }
     let classes = if classes.is_empty() { (0..10).map(|d| d.to_string()).collect() } else { classes.to_vec() };
     if let Some(label) = label_values.iter().find(|l| usize::from(**l) >= classes.len()) {
         return Err(DataError::format(labels, format!("label {label}, but there are {} classes", classes.len())));
     }
     let shape = [1, sizes[1], sizes[2]];
-    let size = (sizes[1] * sizes[2]).max(1);
+    let size = (pixels.len() / sizes[0].max(1)).max(1);
     Ok(Dataset {
         pictures: pixels.chunks_exact(size).map(|p| Picture { shape, bytes: p.to_vec() }).collect(),
         labels: label_values.iter().map(|l| usize::from(*l)).collect(),
@@ -101,6 +104,21 @@ mod tests {
         assert!(
             written(&IMAGES, &[0, 0, 8, 1, 0, 0, 0, 1, 7]).unwrap_err().to_string().contains("1 labels for 2 images")
         );
+        let empty = [0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 2];
+        assert!(written(&empty, &LABELS).unwrap_err().to_string().contains("images without pixels"));
         assert!(written(&IMAGES, &[0, 0, 8, 1, 0, 0, 0, 2, 7, 10]).unwrap_err().to_string().contains("label 10"));
+    }
+
+    #[test]
+    fn refuses_damaged_gzip() {
+        let mut packed = Vec::new();
+        flate2::read::GzEncoder::new(&IMAGES[..], flate2::Compression::fast()).read_to_end(&mut packed).unwrap();
+        for end in 2..packed.len() {
+            let error = written(&packed[..end], &LABELS).unwrap_err().to_string();
+            assert!(error.contains("images"), "{error}");
+        }
+        let last = packed.len() - 5;
+        packed[last] ^= 1;
+        assert!(written(&packed, &LABELS).is_err(), "a wrong checksum");
     }
 }

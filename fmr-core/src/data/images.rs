@@ -77,8 +77,11 @@ fn from_tar(path: &Path, prefix: &str) -> Result<Files, DataError> {
         let below =
             if prefix.is_empty() { Some(below) } else { below.strip_prefix(prefix).and_then(|n| n.strip_prefix('/')) };
         let Some((class, _)) = below.and_then(|n| n.split_once('/')) else { continue };
-        if !is_image(&name) || entry.size() > MOST_BYTES {
+        if !is_image(&name) {
             continue;
+        }
+        if entry.size() > MOST_BYTES {
+            return Err(DataError::format(path, format!("{name} is larger than {} MiB", MOST_BYTES >> 20)));
         }
         let (key, class) = (below.unwrap_or_default().to_owned(), class.to_owned());
         let mut bytes = Vec::new();
@@ -143,5 +146,32 @@ mod tests {
         assert!(error(&["cow"]).contains("no images of class \"cow\""));
         assert!(error(&[]).contains("dog/1.png"));
         assert!(read(&folder.path().join("absent"), "", &[]).is_err());
+    }
+
+    #[test]
+    fn refuses_damaged_files() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("d/dog")).unwrap();
+        let file = folder.path().join("d/dog/1.png");
+        std::fs::write(&file, png([1, 2, 3])).unwrap();
+        let tar = folder.path().join("d.tar");
+        let mut builder = tar::Builder::new(File::create(&tar).unwrap());
+        builder.append_dir_all("d", folder.path().join("d")).unwrap();
+        builder.finish().unwrap();
+        let whole = std::fs::read(&tar).unwrap();
+        // Cut inside the picture, and inside the header before it.
+        let at = whole.windows(4).position(|w| w == b"\x89PNG").unwrap();
+        for end in [at + 10, at - 100] {
+            std::fs::write(&tar, &whole[..end]).unwrap();
+            let error = read(&tar, "d", &[]).unwrap_err().to_string();
+            assert!(error.contains("d.tar"), "{error}");
+        }
+        let picture = png([1, 2, 3]);
+        std::fs::write(&file, &picture[..picture.len() / 2]).unwrap();
+        let error = read(&folder.path().join("d"), "", &[]).unwrap_err().to_string();
+        assert!(error.contains("dog/1.png"), "{error}");
+        std::fs::remove_file(&file).unwrap();
+        let error = read(&folder.path().join("d"), "", &[]).unwrap_err().to_string();
+        assert!(error.contains("no images as class/image.jpg or .png"), "{error}");
     }
 }

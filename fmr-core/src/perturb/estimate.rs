@@ -7,16 +7,19 @@ use rand_chacha::ChaCha8Rng;
 use super::evaluate::Parts;
 use crate::ComponentError;
 
-/// A generator for one sample, purpose and update, the same on every machine.
-pub(super) fn generator(seed: u64, purpose: u64, t: usize) -> ChaCha8Rng {
+/// Purpose of a random generator: the directions of a gradient.
+pub(super) const GRADIENT: u64 = 1;
+/// The noise of a restart.
+pub(super) const NOISE: u64 = 2;
+
+/// A random generator for one sample, purpose, restart and update, the same on every machine.
+pub(super) fn generator(seed: u64, purpose: u64, restart: usize, t: usize) -> ChaCha8Rng {
     let mut key = [0; 32];
-    key[..8].copy_from_slice(&seed.to_le_bytes());
-    key[8..16].copy_from_slice(&purpose.to_le_bytes());
-    key[16..24].copy_from_slice(&(t as u64).to_le_bytes());
+    for (part, value) in key.chunks_exact_mut(8).zip([seed, purpose, restart as u64, t as u64]) {
+        part.copy_from_slice(&value.to_le_bytes());
+    }
     ChaCha8Rng::from_seed(key)
 }
-
-const ESTIMATE: u64 = 1;
 
 /// Estimate of d score / d z at `z`: the mean over random sign vectors u of u · (s(z + σu) − s(z − σu)) / 2σ.
 pub(super) fn gradient(
@@ -24,12 +27,10 @@ pub(super) fn gradient(
     z: ArrayView1<'_, f32>,
     label: usize,
     clean: ArrayView1<'_, f32>,
-    seed: u64,
-    t: usize,
+    random: &mut ChaCha8Rng,
 ) -> Result<Array1<f32>, ComponentError> {
     let settings = &parts.search.estimator;
     let sigma = settings.sigma as f32;
-    let mut random = generator(seed, ESTIMATE, t);
     let mut sum = Array1::<f64>::zeros(z.len());
     for _ in 0..settings.samples {
         let u: Array1<f32> = (0..z.len()).map(|_| if random.random::<bool>() { 1.0 } else { -1.0 }).collect();

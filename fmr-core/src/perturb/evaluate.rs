@@ -69,16 +69,8 @@ impl<'a> Parts<'a> {
         let hard = self.search.clamp == Clamp::Hard;
         let open = (hard && track).then(|| images.mapv(|v| f32::from(u8::from((0.0..=1.0).contains(&v)))));
         if self.search.clamp != Clamp::None {
-            // Not `clamp`: what is not a number must stay so, to be found out.
-            images.mapv_inplace(|v| {
-                if v < 0.0 {
-                    0.0
-                } else if v > 1.0 {
-                    1.0
-                } else {
-                    v
-                }
-            });
+            // What is not a number stays so, to be found out.
+            images.mapv_inplace(|v| v.clamp(0.0, 1.0));
         }
         if self.search.image_domain == ImageDomain::Uint8 {
             images.mapv_inplace(|v| (v * 255.0).round() / 255.0);

@@ -8,9 +8,12 @@ mod engine;
 mod estimate;
 mod evaluate;
 mod lanes;
+mod outcome;
 mod rule;
 mod search;
 mod start;
+mod state;
+mod walk;
 
 use ndarray::{Array1, Array3, Array4, ArrayView1, ArrayView3};
 use thiserror::Error;

@@ -29,7 +29,21 @@ fn available() -> bool {
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 use tiles::available;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-pub(super) use tiles::gemm;
+pub(super) use tiles::{Packed, pack, product};
+
+/// Stands in where there are no tiles: never made.
+#[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+pub(super) enum Packed {}
+
+#[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+pub(super) fn pack(_: usize, _: usize, _: super::gemm::View<'_>, _: usize) -> Option<Packed> {
+    None
+}
+
+#[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+pub(super) fn product(a: &Packed, _: usize, _: &[f32], _: usize, _: &mut [f32], _: usize, _: super::gemm::Start) {
+    match *a {}
+}
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod tiles {
@@ -38,7 +52,7 @@ mod tiles {
         __cpuid_count, __m512bh, __m512i, _mm512_cvtne2ps_pbh, _mm512_loadu_ps, _mm512_loadu_si512,
         _mm512_permutexvar_epi16, _mm512_storeu_si512,
     };
-    use std::cell::RefCell;
+    use std::cell::{Cell, RefCell};
 
     use super::super::gemm::{Start, View};
 
@@ -93,40 +107,66 @@ mod tiles {
 
     #[derive(Default)]
     struct Scratch {
-        a: Vec<u16>,
         b: Vec<u16>,
         c: Vec<f32>,
     }
 
     thread_local! {
         static SCRATCH: RefCell<Scratch> = RefCell::default();
+        /// Room of the last left operand, to be used again.
+        static PACKED: Cell<Vec<u16>> = const { Cell::new(Vec::new()) };
     }
 
-    /// `C[m×n] = A[m×k]·B[k×n] (+ C)` like [`super::super::gemm::gemm`], whose assertions hold; false where the shape
-    /// is too small for tiles to pay, and nothing was done.
-    #[expect(clippy::too_many_arguments, reason = "the operands of a matrix product")]
-    pub(in super::super) fn gemm(
+    /// The left operand of a product as tiles.
+    pub(in super::super) struct Packed {
         m: usize,
-        n: usize,
         k: usize,
-        a: View<'_>,
+        tiles: Vec<u16>,
+    }
+
+    /// Tiles of `A[m×k]` for a product with `n` columns; none where [`super::enable`] found no tiles, or the shape is too
+    /// small for them to pay.
+    pub(in super::super) fn pack(m: usize, k: usize, a: View<'_>, n: usize) -> Option<Packed> {
+        (super::enabled() && m >= 8 && n >= 16 && k >= 16).then(|| Packed::new(m, k, a))
+    }
+
+    impl Packed {
+        fn new(m: usize, k: usize, a: View<'_>) -> Self {
+            assert!(a.data.len() > (m - 1) * a.row + (k - 1) * a.col, "A too short");
+            let depth = k.div_ceil(DEPTH);
+            let mut tiles = PACKED.take();
+            tiles.resize(m.div_ceil(ROWS) * depth * TILE, 0);
+            // SAFETY: `enable` found the instructions; the operand is as asserted.
+            unsafe { pack_a(m, k, depth, a, &mut tiles) };
+            Self { m, k, tiles }
+        }
+    }
+
+    impl Drop for Packed {
+        fn drop(&mut self) {
+            PACKED.set(std::mem::take(&mut self.tiles));
+        }
+    }
+
+    /// `C[m×n] = A[m×k]·B[k×n] (+ C)` with row distances `ldb` and `ldc`.
+    pub(in super::super) fn product(
+        a: &Packed,
+        n: usize,
         b: &[f32],
         ldb: usize,
         c: &mut [f32],
         ldc: usize,
         start: Start,
-    ) -> bool {
-        if m < 8 || n < 16 || k < 16 {
-            return false;
-        }
+    ) {
+        let (m, k) = (a.m, a.k);
+        assert!(n <= ldb && b.len() >= (k - 1) * ldb + n, "B too short");
+        assert!(n <= ldc && c.len() >= (m - 1) * ldc + n, "C too short");
         SCRATCH.with_borrow_mut(|scratch| {
             let (depth, mt, nt) = (k.div_ceil(DEPTH), m.div_ceil(ROWS), n.div_ceil(COLUMNS) * 3);
-            scratch.a.resize(mt * depth * TILE, 0);
             scratch.b.resize(nt * depth * TILE, 0);
             scratch.c.resize(2 * ROWS * COLUMNS, 0.0);
-            // SAFETY: `enable` found the instructions; the buffers hold all tiles; operands are as asserted in `gemm`.
+            // SAFETY: `enable` found the instructions; the buffers hold all tiles; operands are as asserted.
             unsafe {
-                pack_a(m, k, depth, a, &mut scratch.a);
                 pack_b(n, k, depth, b, ldb, &mut scratch.b);
                 asm!("ldtilecfg [{}]", in(reg) &raw const CONFIG, options(nostack, readonly));
             }
@@ -138,7 +178,7 @@ mod tiles {
                     // SAFETY: the tiles `i`, `i + 1` of A and `j..j + 3` of B exist; the block holds six tiles.
                     unsafe {
                         let (a0, b0) =
-                            (scratch.a.as_ptr().add(i * depth * TILE), scratch.b.as_ptr().add(j * depth * TILE));
+                            (a.tiles.as_ptr().add(i * depth * TILE), scratch.b.as_ptr().add(j * depth * TILE));
                         if tall {
                             tall_block(a0, b0, depth, block.as_mut_ptr());
                         } else {
@@ -160,7 +200,6 @@ mod tiles {
             // SAFETY: frees the tiles that `ldtilecfg` took.
             unsafe { asm!("tilerelease", options(nostack, nomem)) };
         });
-        true
     }
 
     /// Rows of A as tiles of 16 × 32, one after another along k, zeros beyond the edges.
@@ -346,7 +385,8 @@ mod tiles {
                     let b: Vec<f32> = (0..k * n).map(|i| value(i + 5)).collect();
                     let view = if transposed { View::transposed(&a, m) } else { View::rows(&a, k) };
                     let mut c = vec![1.0; m * n];
-                    assert!(gemm(m, n, k, view, &b, n, &mut c, n, Start::Accumulate));
+                    let packed = Packed::new(m, k, view);
+                    product(&packed, n, &b, n, &mut c, n, Start::Accumulate);
                     for i in 0..m {
                         for j in 0..n {
                             // The values are exact in bfloat16.

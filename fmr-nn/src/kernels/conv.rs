@@ -4,6 +4,7 @@
 //! the kernel reads a contiguous run; columns of the im2col matrix are then built a tile of 48 at a time and multiplied
 //! at once, while they are in the cache.
 
+use super::amx;
 use super::gemm::{Start, View, gemm};
 use super::parallel::{Shared, for_each, threads, with_scratch};
 
@@ -216,6 +217,7 @@ pub fn forward(
     let group = group(images, positions);
     let groups = images.div_ceil(group);
     let offsets = shape.offsets();
+    let packed = amx::pack(shape.cout, depth, View::rows(weight, depth), TILE);
     // With fewer groups than threads the tiles of a group are shared out instead.
     let split = if groups < threads() { (group * positions).div_ceil(TILE).div_ceil(4).max(1) } else { 1 };
     let work = |first_image: usize, count: usize, padded: &[f32], tiles: std::ops::Range<usize>| {
@@ -229,7 +231,13 @@ pub fn forward(
                 runs(shape, start, width, &mut tile_runs);
                 gather(&offsets, &tile_runs, padded, panel);
                 let whole = width.next_multiple_of(16);
-                gemm(shape.cout, whole, depth, View::rows(weight, depth), panel, TILE, result, TILE, Start::Zero);
+                match &packed {
+                    Some(weight) => amx::product(weight, whole, panel, TILE, result, TILE, Start::Zero),
+                    None => {
+                        let weight = View::rows(weight, depth);
+                        gemm(shape.cout, whole, depth, weight, panel, TILE, result, TILE, Start::Zero);
+                    }
+                }
                 for c in 0..shape.cout {
                     let row = &mut result[c * TILE..c * TILE + width];
                     finish(row, bias.map_or(0.0, |b| b[c]), rectify);
@@ -249,7 +257,7 @@ pub fn forward(
     for_each(groups, |g| {
         let first = g * group;
         let count = group.min(images - first);
-        if shape.pointwise() {
+        if shape.pointwise() && positions >= 4 * TILE {
             for n in first..first + count {
                 // SAFETY: each image belongs to one group.
                 let target = unsafe { shared.slice(n * output_len, output_len) };
@@ -397,45 +405,51 @@ const GRADIENT_ROWS: usize = 128;
 /// Weight gradient `[cout, cin, kh, kw]`, summed over the images.
 ///
 /// The reduction runs over positions and the vectors over (tap, channel): images are laid out channels-last, so that a
-/// patch is `kh` contiguous runs.
+/// patch is `kh` contiguous runs. Small images share a product, so that its reduction is long.
 pub fn weight_gradient(shape: &ConvShape, images: usize, x: &[f32], dy: &[f32], dw: &mut [f32]) {
     let [oh, ow] = shape.output();
     let positions = oh * ow;
-    let [h, w] = shape.input;
     let [kh, kw] = shape.kernel;
-    let (input_len, output_len) = (shape.cin * h * w, shape.cout * positions);
-    let (height, width) = (h + shape.pad[0] + shape.pad[2], w + shape.pad[1] + shape.pad[3]);
-    let (cin, depth, run) = (shape.cin, shape.depth(), kw * shape.cin);
+    let (cin, cout, depth) = (shape.cin, shape.cout, shape.depth());
+    let output_len = cout * positions;
     let chunks = images.div_ceil(GRADIENT_CHUNK).max(1);
     let total = dw.len();
     let mut partial = vec![0.0; chunks * total];
     let shared = Shared::new(&mut partial);
+    let together = (GRADIENT_ROWS / positions.max(1)).max(1);
     for_each(chunks, |chunk| {
         // SAFETY: each chunk has its own part.
         let sum = unsafe { shared.slice(chunk * total, total) };
-        let first = chunk * GRADIENT_CHUNK;
-        let count = GRADIENT_CHUNK.min(images - first);
-        with_scratch(height * width * cin, |padded| {
+        let last = images.min((chunk + 1) * GRADIENT_CHUNK);
+        with_scratch(channels_last_len(shape), |padded| {
             padded.fill(0.0);
-            with_scratch(GRADIENT_ROWS * depth, |patches| {
-                for n in first..first + count {
-                    let image = &x[n * input_len..][..input_len];
-                    for y in 0..h {
-                        let at = ((y + shape.pad[0]) * width + shape.pad[1]) * cin;
-                        transpose(&image[y * w..], h * w, cin, w, &mut padded[at..]);
+            with_scratch(GRADIENT_ROWS.max(together * positions) * depth, |patches| {
+                for first in (chunk * GRADIENT_CHUNK..last).step_by(together) {
+                    let count = together.min(last - first);
+                    if together == 1 {
+                        let dy = &dy[first * output_len..][..output_len];
+                        channels_last(shape, first, x, padded);
+                        for start in (0..positions).step_by(GRADIENT_ROWS) {
+                            let rows = GRADIENT_ROWS.min(positions - start);
+                            lay_out(shape, padded, start..start + rows, patches);
+                            let gradient = View { data: &dy[start..], row: positions, col: 1 };
+                            gemm(cout, depth, rows, gradient, patches, depth, sum, depth, Start::Accumulate);
+                        }
+                        continue;
                     }
-                    for start in (0..positions).step_by(GRADIENT_ROWS) {
-                        let rows = GRADIENT_ROWS.min(positions - start);
-                        for (p, patch) in (start..start + rows).zip(patches.chunks_exact_mut(depth)) {
-                            let (i, j) = (p / ow * shape.stride, p % ow * shape.stride);
-                            for (ky, line) in patch.chunks_exact_mut(run).enumerate() {
-                                let from = ((i + ky) * width + j) * cin;
-                                line.copy_from_slice(&padded[from..from + run]);
+                    let rows = count * positions;
+                    with_scratch(cout * rows, |gradients| {
+                        for n in 0..count {
+                            channels_last(shape, first + n, x, padded);
+                            lay_out(shape, padded, 0..positions, &mut patches[n * positions * depth..]);
+                            let dy = &dy[(first + n) * output_len..][..output_len];
+                            for (c, plane) in dy.chunks_exact(positions).enumerate() {
+                                gradients[c * rows + n * positions..][..positions].copy_from_slice(plane);
                             }
                         }
-                        let gradient = View { data: &dy[n * output_len + start..], row: positions, col: 1 };
-                        gemm(shape.cout, depth, rows, gradient, patches, depth, sum, depth, Start::Accumulate);
-                    }
+                        let gradient = View::rows(gradients, rows);
+                        gemm(cout, depth, rows, gradient, patches, depth, sum, depth, Start::Accumulate);
+                    });
                 }
             });
         });
@@ -446,6 +460,41 @@ pub fn weight_gradient(shape: &ConvShape, images: usize, x: &[f32], dy: &[f32], 
     }
     for (filter, sum) in dw.chunks_exact_mut(depth).zip(sum.chunks_exact(depth)) {
         transpose(sum, cin, kh * kw, cin, filter);
+    }
+}
+
+/// Height and width with padding.
+fn padded_size(shape: &ConvShape) -> [usize; 2] {
+    [shape.input[0] + shape.pad[0] + shape.pad[2], shape.input[1] + shape.pad[1] + shape.pad[3]]
+}
+
+fn channels_last_len(shape: &ConvShape) -> usize {
+    let [height, width] = padded_size(shape);
+    height * width * shape.cin
+}
+
+/// Copies image `n` into the middle of a padded image with its channels last.
+fn channels_last(shape: &ConvShape, n: usize, x: &[f32], padded: &mut [f32]) {
+    let [h, w] = shape.input;
+    let [_, width] = padded_size(shape);
+    let image = &x[n * shape.cin * h * w..][..shape.cin * h * w];
+    for y in 0..h {
+        let at = ((y + shape.pad[0]) * width + shape.pad[1]) * shape.cin;
+        transpose(&image[y * w..], h * w, shape.cin, w, &mut padded[at..]);
+    }
+}
+
+/// One patch (tap by tap, channels last) for each output position of `range`.
+fn lay_out(shape: &ConvShape, padded: &[f32], range: std::ops::Range<usize>, patches: &mut [f32]) {
+    let [_, ow] = shape.output();
+    let [_, width] = padded_size(shape);
+    let run = shape.kernel[1] * shape.cin;
+    for (p, patch) in range.zip(patches.chunks_exact_mut(shape.depth())) {
+        let (i, j) = (p / ow * shape.stride, p % ow * shape.stride);
+        for (ky, line) in patch.chunks_exact_mut(run).enumerate() {
+            let from = ((i + ky) * width + j) * shape.cin;
+            line.copy_from_slice(&padded[from..from + run]);
+        }
     }
 }
 

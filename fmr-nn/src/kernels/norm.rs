@@ -1,6 +1,6 @@
 //! Group, layer and batch normalisation with their gradients, with the activation that follows them fused in.
 
-use super::parallel::{Shared, for_each, with_scratch};
+use super::parallel::{Shared, for_each};
 use super::simd::{sigmoid, vectorized};
 
 /// What follows a normalisation.
@@ -41,6 +41,38 @@ pub(crate) fn sum_by(len: usize, f: impl Fn(usize) -> f32) -> f32 {
         }
     }
     lanes[0] + rest
+}
+
+/// Both sums of the pairs f(i) for i in 0..len, as [`sum_by`] takes them.
+#[inline(always)]
+fn sums_by(len: usize, f: impl Fn(usize) -> (f32, f32)) -> (f32, f32) {
+    const LANES: usize = 16;
+    let (mut a, mut b) = ([0.0_f32; LANES], [0.0_f32; LANES]);
+    let whole = len / LANES * LANES;
+    let mut i = 0;
+    while i < whole {
+        for l in 0..LANES {
+            let (x, y) = f(i + l);
+            a[l] += x;
+            b[l] += y;
+        }
+        i += LANES;
+    }
+    while i < len {
+        let (x, y) = f(i);
+        a[i - whole] += x;
+        b[i - whole] += y;
+        i += 1;
+    }
+    let mut width = LANES;
+    while width > 1 {
+        width /= 2;
+        for l in 0..width {
+            a[l] += a[l + width];
+            b[l] += b[l + width];
+        }
+    }
+    (a[0], b[0])
 }
 
 /// Largest value of a slice; order-free, so it may be taken in any lanes.
@@ -223,39 +255,47 @@ pub fn layer_norm_gradients(eps: f32, x: &[f32], gamma: &[f32], dy: &[f32]) -> (
     (dx, dgamma, dbeta)
 }
 
-/// Mean and biased variance of each channel over samples and positions.
-pub fn channel_moments(channels: usize, positions: usize, x: &[f32]) -> (Vec<f32>, Vec<f32>) {
-    let (mut mean, mut variance) = (vec![0.0; channels], vec![0.0; channels]);
-    let images = x.len() / (channels * positions);
-    let n = (images * positions) as f32;
-    let (mean_out, variance_out) = (Shared::new(&mut mean), Shared::new(&mut variance));
-    for_each(channels, |c| {
-        let plane = |i: usize| &x[(i * channels + c) * positions..][..positions];
+/// Mean and biased variance of each channel of a batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Moments {
+    /// One mean a channel.
+    pub mean: Vec<f32>,
+    /// One variance a channel.
+    pub variance: Vec<f32>,
+}
+
+/// Images whose sums one task adds up; fixed, so that the order of the sum is.
+const MOMENT_CHUNK: usize = 16;
+
+/// Moments of each channel over samples and positions.
+pub fn channel_moments(channels: usize, positions: usize, x: &[f32]) -> Moments {
+    let image = channels * positions;
+    let images = x.len() / image;
+    // One pass over memory in its own order; planes are summed in vectors, their sums in double precision at the end.
+    let mut sums = vec![0.0_f32; images * channels * 2];
+    let shared = Shared::new(&mut sums);
+    for_each(images.div_ceil(MOMENT_CHUNK), |task| {
         vectorized(|| {
-            // One pass over memory: planes are summed in vectors, their sums in double precision.
-            let (mut sum, mut squares) = (0.0_f64, 0.0_f64);
-            for i in 0..images {
-                let p = plane(i);
-                sum += f64::from(sum_by(positions, |j| p[j]));
-                squares += f64::from(sum_by(positions, |j| p[j] * p[j]));
-            }
-            let mean = sum / f64::from(n);
-            let variance = (squares / f64::from(n) - mean * mean).max(0.0);
-            let (mean, variance) = (mean as f32, variance as f32);
-            // SAFETY: each task writes its own channel.
-            unsafe {
-                mean_out.slice(c, 1)[0] = mean;
-                variance_out.slice(c, 1)[0] = variance;
+            for i in task * MOMENT_CHUNK..((task + 1) * MOMENT_CHUNK).min(images) {
+                // SAFETY: each task writes the rows of its own images.
+                let row = unsafe { shared.slice(i * channels * 2, channels * 2) };
+                for (out, p) in row.chunks_exact_mut(2).zip(x[i * image..][..image].chunks_exact(positions)) {
+                    (out[0], out[1]) = sums_by(p.len(), |j| (p[j], p[j] * p[j]));
+                }
             }
         });
     });
-    (mean, variance)
+    let n = (images * positions) as f64;
+    let total = |c: usize, k: usize| (0..images).map(|i| f64::from(sums[(i * channels + c) * 2 + k])).sum::<f64>() / n;
+    let mean: Vec<f64> = (0..channels).map(|c| total(c, 0)).collect();
+    let variance = (0..channels).map(|c| (total(c, 1) - mean[c] * mean[c]).max(0.0) as f32).collect();
+    Moments { mean: mean.iter().map(|m| *m as f32).collect(), variance }
 }
 
 /// Batch normalisation with the batch's own statistics.
 #[expect(clippy::too_many_arguments, reason = "statistics are computed once and passed to both directions")]
 pub fn batch_norm(
-    channels: usize,
+    moments: &Moments,
     positions: usize,
     eps: f32,
     x: &[f32],
@@ -264,7 +304,8 @@ pub fn batch_norm(
     activation: Activation,
     y: &mut [f32],
 ) {
-    let (mean, variance) = channel_moments(channels, positions, x);
+    let Moments { mean, variance } = moments;
+    let channels = mean.len();
     let shared = Shared::new(y);
     for_each(x.len() / (channels * positions), |n| {
         vectorized(|| {
@@ -285,7 +326,7 @@ pub fn batch_norm(
 /// Gradients of [`batch_norm`]: of the input, gamma and beta.
 #[expect(clippy::too_many_arguments, reason = "the operands of the forward")]
 pub fn batch_norm_gradients(
-    channels: usize,
+    moments: &Moments,
     positions: usize,
     eps: f32,
     x: &[f32],
@@ -294,46 +335,82 @@ pub fn batch_norm_gradients(
     activation: Activation,
     dy: &[f32],
 ) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
-    let (mean, variance) = channel_moments(channels, positions, x);
-    let images = x.len() / (channels * positions);
-    let mut dx = vec![0.0; x.len()];
-    let (mut dgamma, mut dbeta) = (vec![0.0; channels], vec![0.0; channels]);
-    let (out, out_gamma, out_beta) = (Shared::new(&mut dx), Shared::new(&mut dgamma), Shared::new(&mut dbeta));
-    for_each(channels, |c| {
-        let rstd = 1.0 / (variance[c] + eps).sqrt();
-        let (mean, g, b) = (mean[c], gamma[c], beta[c]);
-        let len = images * positions;
-        with_scratch(len, |pre| {
+    let affine = Affine::new(moments, gamma, beta, eps);
+    // One loop for each activation, so that each vectorises.
+    match activation {
+        Activation::Identity => affine.gradients(positions, x, dy, |_, d| d),
+        Activation::Relu => affine.gradients(positions, x, dy, |v, d| if v > 0.0 { d } else { 0.0 }),
+        Activation::Silu => affine.gradients(positions, x, dy, |v, d| d * derivative(Activation::Silu, v)),
+    }
+}
+
+/// A batch normalisation with known moments: per channel its mean, 1/deviation, scale and shift.
+struct Affine<'a> {
+    channels: Vec<[f32; 4]>,
+    gamma: &'a [f32],
+}
+
+impl<'a> Affine<'a> {
+    fn new(moments: &Moments, gamma: &'a [f32], beta: &[f32], eps: f32) -> Self {
+        let one = |c: usize| {
+            let (mean, rstd) = (moments.mean[c], 1.0 / (moments.variance[c] + eps).sqrt());
+            [mean, rstd, rstd * gamma[c], beta[c] - mean * rstd * gamma[c]]
+        };
+        Self { channels: (0..gamma.len()).map(one).collect(), gamma }
+    }
+
+    /// Gradients of the input, gamma and beta; `back(v, d)` is the activation's, at `v` before it.
+    ///
+    /// Both passes run through memory in its own order; the sums of planes are added up in the order of the images.
+    fn gradients(
+        &self,
+        positions: usize,
+        x: &[f32],
+        dy: &[f32],
+        back: impl Fn(f32, f32) -> f32 + Sync + Send,
+    ) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
+        let channels = self.gamma.len();
+        let image = channels * positions;
+        let images = x.len() / image;
+        let mut sums = vec![0.0_f32; images * channels * 2];
+        let shared = Shared::new(&mut sums);
+        for_each(images, |i| {
+            // SAFETY: each task has its own row.
+            let row = unsafe { shared.slice(i * channels * 2, channels * 2) };
+            let planes = x[i * image..].chunks_exact(positions).zip(dy[i * image..].chunks_exact(positions));
             vectorized(|| {
-                let (mut sum, mut dot) = (0.0, 0.0);
-                for i in 0..images {
-                    let at = (i * channels + c) * positions;
-                    let (x, dy) = (&x[at..at + positions], &dy[at..at + positions]);
-                    let pre = &mut pre[i * positions..][..positions];
-                    for ((p, x), d) in pre.iter_mut().zip(x).zip(dy) {
-                        *p = d * derivative(activation, (x - mean) * rstd * g + b);
-                    }
-                    let pre = &*pre;
-                    sum += sum_by(positions, |j| pre[j]);
-                    dot += sum_by(positions, |j| pre[j] * (x[j] - mean)) * rstd;
-                }
-                let (mean_d, mean_dot) = (sum / len as f32, dot / len as f32);
-                for i in 0..images {
-                    let at = (i * channels + c) * positions;
-                    // SAFETY: each task writes its own channel's planes.
-                    let out = unsafe { out.slice(at, positions) };
-                    let pre = &pre[i * positions..][..positions];
-                    for ((o, x), p) in out.iter_mut().zip(&x[at..at + positions]).zip(pre) {
-                        *o = g * rstd * (p - mean_d - (x - mean) * rstd * mean_dot);
-                    }
-                }
-                // SAFETY: each task writes its own channel.
-                unsafe {
-                    out_gamma.slice(c, 1)[0] = dot;
-                    out_beta.slice(c, 1)[0] = sum;
+                for ((out, (x, dy)), [mean, _, scale, shift]) in row.chunks_exact_mut(2).zip(planes).zip(&self.channels)
+                {
+                    let dy = &dy[..x.len()];
+                    (out[0], out[1]) = sums_by(x.len(), |j| {
+                        let d = back(x[j] * scale + shift, dy[j]);
+                        (d, d * (x[j] - mean))
+                    });
                 }
             });
         });
-    });
-    (dx, dgamma, dbeta)
+        let total = |c: usize, k: usize| (0..images).map(|i| f64::from(sums[(i * channels + c) * 2 + k])).sum::<f64>();
+        let dbeta: Vec<f32> = (0..channels).map(|c| total(c, 0) as f32).collect();
+        let dgamma: Vec<f32> = (0..channels).map(|c| (total(c, 1) * f64::from(self.channels[c][1])) as f32).collect();
+        let mut dx = vec![0.0; x.len()];
+        let shared = Shared::new(&mut dx);
+        let len = (images * positions) as f32;
+        for_each(images, |i| {
+            // SAFETY: each task has its own image.
+            let out = unsafe { shared.slice(i * image, image) };
+            vectorized(|| {
+                for (c, out) in out.chunks_exact_mut(positions).enumerate() {
+                    let at = i * image + c * positions;
+                    let [mean, rstd, scale, shift] = self.channels[c];
+                    // dx = scale · (d − mean(d) − x̂ · mean(d·x̂)), with the part linear in x drawn together.
+                    let slope = -scale * rstd * dgamma[c] / len;
+                    let constant = -scale * dbeta[c] / len - slope * mean;
+                    for ((o, x), d) in out.iter_mut().zip(&x[at..at + positions]).zip(&dy[at..at + positions]) {
+                        *o = scale * back(x * scale + shift, *d) + slope * x + constant;
+                    }
+                }
+            });
+        });
+        (dx, dgamma, dbeta)
+    }
 }

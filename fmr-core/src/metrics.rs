@@ -1,1 +1,0 @@
-//! SA, PA, VR, FMR and their intervals.

@@ -1,0 +1,40 @@
+//! SA, PA, VR and FMR from what happened to the samples, with intervals, and comparisons of models (`protocol`,
+//! section 3).
+//!
+//! n images are evaluated; the target is right on A of the clean ones; V count as successfully produced; on Q of these
+//! the target is right on the final image. SA = A/n, PA = Q/V, VR = V/n, FMR = PA/SA; [`MetricsSettings`] selects other
+//! readings. All figures are fractions, not percent, and absent where undefined.
+
+mod average;
+mod bootstrap;
+mod counts;
+mod endings;
+mod figures;
+mod fmr;
+mod kendall;
+mod mcnemar;
+mod normal;
+mod paired;
+pub mod pooling;
+mod proportion;
+mod ranking;
+mod reading;
+pub mod sample_size;
+mod settings;
+mod summary;
+#[cfg(test)]
+mod tests;
+
+pub use bootstrap::{Bootstrap, ExactBootstrap, resampled_fmr, resamples};
+pub use counts::{Counts, Indicators};
+pub use endings::Endings;
+pub use figures::{Figures, Mean};
+pub use fmr::{FmrReading, IntervalMethod, Ratio};
+pub use kendall::{Kendall, RankMethod};
+pub use mcnemar::McNemar;
+pub use paired::{ComparisonError, PairedFmr, aligned, repeated};
+pub use proportion::{Interval, Proportion};
+pub use ranking::Stability;
+pub use reading::Reading;
+pub use settings::{Average, MetricsSettings, PaOver, Produced, SaOn, SaOver, VrOver};
+pub use summary::{ClassFigures, Failure, Summary};

@@ -1,0 +1,67 @@
+//! How stable a ranking of models by FMR is under resampling of the images.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Counts, FmrReading, Indicators, Kendall, bootstrap};
+
+/// A ranking of models over resamples of the images that they share.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Stability {
+    /// FMR of each model on the images as they are.
+    pub observed: Vec<Option<f64>>,
+    /// τ-b between resampled and observed FMRs, a resample each; absent where it is undefined.
+    pub tau_b: Vec<Option<f64>>,
+    /// Mean of the defined ones.
+    pub mean_tau_b: Option<f64>,
+    /// Share of resamples in which model a (row) is strictly above model b (column).
+    pub share_above: Vec<Vec<f64>>,
+    /// Share of resamples in which a model is first; the lowest number wins a tie.
+    pub share_first: Vec<f64>,
+    /// Resamples used: those in which every model has an FMR.
+    pub resamples: usize,
+    /// Resamples left out.
+    pub undefined: usize,
+}
+
+impl Stability {
+    /// Ranks models over the given resamples of images (positions). The models' images are parallel.
+    pub fn of(
+        models: &[Vec<Indicators>],
+        resamples: impl IntoIterator<Item = Vec<usize>>,
+        reading: FmrReading,
+    ) -> Self {
+        let k = models.len();
+        let observed: Vec<Option<f64>> = models.iter().map(|m| reading.value(&Counts::of(m))).collect();
+        let reference: Option<Vec<f64>> = observed.iter().copied().collect();
+        let (mut above, mut first) = (vec![vec![0_usize; k]; k], vec![0_usize; k]);
+        let (mut tau_b, mut undefined) = (Vec::new(), 0);
+        for positions in resamples {
+            let drawn = models.iter().map(|m| bootstrap::resampled_fmr(m, &positions, reading));
+            let Some(drawn) = drawn.collect::<Option<Vec<f64>>>() else {
+                undefined += 1;
+                continue;
+            };
+            for (row, a) in above.iter_mut().zip(&drawn) {
+                row.iter_mut().zip(&drawn).for_each(|(count, b)| *count += usize::from(a > b));
+            }
+            let best = drawn.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            if let Some(winner) = drawn.iter().position(|v| *v == best) {
+                first[winner] += 1;
+            }
+            tau_b.push(reference.as_ref().and_then(|r| Kendall::of(r, &drawn).tau_b));
+        }
+        let used = tau_b.len();
+        let share = |count: usize| if used == 0 { 0.0 } else { count as f64 / used as f64 };
+        let taus: Vec<f64> = tau_b.iter().flatten().copied().collect();
+        Self {
+            mean_tau_b: (!taus.is_empty()).then(|| taus.iter().sum::<f64>() / taus.len() as f64),
+            share_above: above.into_iter().map(|row| row.into_iter().map(share).collect()).collect(),
+            share_first: first.into_iter().map(share).collect(),
+            observed,
+            tau_b,
+            resamples: used,
+            undefined,
+        }
+    }
+}

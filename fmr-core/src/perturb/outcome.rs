@@ -1,0 +1,109 @@
+//! From the end of a search to what is told of a sample.
+
+use ndarray::{Array1, Array2, Axis};
+
+use super::state::{Before, End, First, Kept};
+use super::{Perturbed, SampleBatch};
+use crate::logits::argmax;
+use crate::verdict::Verdict;
+use crate::{ComponentError, Outcome, SampleRecord};
+
+/// The outcome of sample `i`, whose search started at `z0`, looked like `first` there and found `end`.
+pub(super) fn of_end(
+    (batch, before, verdict): (&SampleBatch, &Before, &Verdict),
+    i: usize,
+    (first, accepted0, z0): (&First, bool, &Array2<f32>),
+    end: End,
+) -> Perturbed {
+    let start = Kept::first(first, verdict, i, z0.row(i));
+    let moved = |(a, b): (&f32, &f32)| f64::from((a - b).abs());
+    let latent_moved = match end.kept.from {
+        Some(_) => end.kept.latent.iter().zip(before.z0.row(i)).map(moved).fold(0.0, f64::max),
+        None => 0.0,
+    };
+    let record = SampleRecord {
+        index: batch.indices[i],
+        key: batch.keys[i].clone(),
+        label: batch.labels[i],
+        clean_prediction: argmax(before.sa_logits.row(i)),
+        clean_oracle: verdict.class(before.clean_oracle.row(i)),
+        reconstruction_prediction: argmax(start.logits.view()),
+        reconstruction_oracle: start.oracle_class,
+        reconstruction_accepted: accepted0,
+        score0: f64::from(first.scores[i]),
+        final_score: f64::from(end.kept.score.unwrap_or(first.scores[i])),
+        final_prediction: argmax(end.kept.logits.view()),
+        final_oracle: end.kept.oracle_class,
+        outcome: end.outcome,
+        ended_at: end.ended_at,
+        accepted_updates: end.steps.iter().filter(|s| s.accepted).count(),
+        final_from: end.kept.from,
+        latent_moved,
+        error: end.error,
+        steps: end.steps,
+    };
+    Perturbed {
+        record,
+        original: batch.images.index_axis(Axis(0), i).to_owned(),
+        reconstruction: start.image,
+        final_image: end.kept.image,
+        final_logits: end.kept.logits,
+        final_latent: end.kept.latent,
+    }
+}
+
+/// The better of two searches of one sample, `new` being a restart. What is told of the reconstruction stays that of
+/// the first search: x̂0 is the image of the latent without noise.
+pub(super) fn better(old: Perturbed, new: Perturbed) -> Perturbed {
+    let stands = |r: &SampleRecord| r.outcome != Outcome::Failed && r.final_from.is_some();
+    let (first, again) = (&old.record, &new.record);
+    // A refused reconstruction ends a sample, whatever noise would make of it.
+    let wins =
+        first.reconstruction_accepted && stands(again) && (!stands(first) || again.final_score > first.final_score);
+    if !wins {
+        return old;
+    }
+    let record = SampleRecord {
+        reconstruction_prediction: first.reconstruction_prediction,
+        reconstruction_oracle: first.reconstruction_oracle,
+        reconstruction_accepted: first.reconstruction_accepted,
+        score0: first.score0,
+        ..new.record
+    };
+    Perturbed { record, reconstruction: old.reconstruction, ..new }
+}
+
+/// The outcome of the one sample of a batch, on which a component failed before its search began.
+pub(super) fn failed(batch: &SampleBatch, error: &ComponentError) -> Perturbed {
+    let original = batch.images.index_axis(Axis(0), 0).to_owned();
+    // Nothing is known of it: predictions that cannot be true count it as wrong everywhere.
+    let unknown = usize::MAX;
+    Perturbed {
+        record: SampleRecord {
+            index: batch.indices[0],
+            key: batch.keys[0].clone(),
+            label: batch.labels[0],
+            clean_prediction: unknown,
+            clean_oracle: unknown,
+            reconstruction_prediction: unknown,
+            reconstruction_oracle: unknown,
+            reconstruction_accepted: false,
+            score0: 0.0,
+            final_score: 0.0,
+            final_prediction: unknown,
+            final_oracle: unknown,
+            outcome: Outcome::Failed,
+            ended_at: 0,
+            accepted_updates: 0,
+            final_from: None,
+            latent_moved: 0.0,
+            error: Some(error.to_string()),
+            steps: Vec::new(),
+        },
+        reconstruction: original.clone(),
+        final_image: original.clone(),
+        original,
+        final_logits: Array1::zeros(0),
+        final_latent: Array1::zeros(0),
+    }
+}

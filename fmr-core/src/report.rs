@@ -1,1 +1,0 @@
-//! Tables, contact sheets and exports.

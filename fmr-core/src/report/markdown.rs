@@ -1,0 +1,128 @@
+//! The table as GitHub-flavoured Markdown.
+
+use std::fmt::Write as _;
+
+use super::table::{BESIDE_TITLE, ENDINGS_LEGEND, RowState, Values, beside, endings};
+use super::{Column, Table, TableRow};
+use crate::metrics::Summary;
+
+impl Table {
+    /// The table as Markdown, with all that stands under it.
+    pub fn to_markdown(&self) -> String {
+        let mut out = format!("### {}\n\n", escape(&self.title));
+        self.caption(&mut out);
+        self.figures(&mut out);
+        let measured = |of: fn(&Summary) -> Values| {
+            self.rows.iter().filter_map(|row| Some((row, of(row.measured()?)))).collect::<Vec<_>>()
+        };
+        block(&mut out, "How the searches ended, in images", &measured(endings));
+        if self.rows.iter().any(|row| row.measured().is_some()) {
+            out.push_str(&format!("\n{}\n", escape(ENDINGS_LEGEND)));
+        }
+        block(&mut out, BESIDE_TITLE, &measured(beside));
+        self.flags(&mut out);
+        self.needs_list(&mut out);
+        out
+    }
+
+    fn caption(&self, out: &mut String) {
+        let facts: Vec<String> =
+            self.setting.facts().iter().map(|(name, value)| format!("{name} {}", escape(value))).collect();
+        out.push_str(&format!("{}\n{}.\n", self.setting.world_sentence(), facts.join(" · ")));
+        for remark in &self.setting.remarks {
+            out.push_str(&format!("{}\n", escape(remark)));
+        }
+        out.push_str(&format!("Percent, with {} % intervals in brackets", self.confidence()));
+        out.push_str(if self.has_paper() { "; lines in italics are as the paper prints them.\n\n" } else { ".\n\n" });
+    }
+
+    fn figures(&self, out: &mut String) {
+        out.push_str("| data | model | n | SA | PA | FMR | VR |\n| --- | --- | --: | --: | --: | --: | --: |\n");
+        let needs = self.needs();
+        for row in &self.rows {
+            let (data, model) = (escape(&row.data), escape(&row.model));
+            match &row.state {
+                RowState::Measured(summary) => {
+                    let cells = Column::ALL.map(|column| {
+                        let (value, interval) = column.of(&summary.overall);
+                        match self.interval(interval) {
+                            interval if interval.is_empty() => self.value(value),
+                            interval => format!("{} [{interval}]", self.value(value)),
+                        }
+                    });
+                    line(out, &[&[data, model, summary.overall.n.to_string()][..], &cells].concat());
+                }
+                RowState::Missing(missing) => {
+                    let numbers: Vec<String> = missing
+                        .iter()
+                        .filter_map(|need| needs.iter().position(|n| *n == need))
+                        .map(|at| format!("({})", at + 1))
+                        .collect();
+                    let mut cells = vec![data, model, "–".to_owned(), format!("missing here {}", numbers.join(" "))];
+                    cells.resize(7, String::new());
+                    line(out, &cells);
+                }
+            }
+            if !row.paper.is_empty() {
+                let mut cells = vec![String::new(), "*paper*".to_owned(), String::new()];
+                cells.extend(Column::ALL.map(|column| format!("*{}*", Self::paper(row, column))));
+                line(out, &cells);
+            }
+        }
+    }
+
+    fn flags(&self, out: &mut String) {
+        if self.rows.iter().all(|row| row.measured().is_none()) {
+            return;
+        }
+        out.push_str("\n#### Validity\n\n");
+        if self.rows.iter().all(|row| row.flags.is_empty()) {
+            out.push_str("Nothing was found that speaks against these figures.\n");
+        }
+        for row in &self.rows {
+            for flag in &row.flags {
+                out.push_str(&format!("- {}: {}\n", escape(&row.name()), escape(&flag.sentence)));
+            }
+        }
+    }
+
+    fn needs_list(&self, out: &mut String) {
+        let needs = self.needs();
+        if needs.is_empty() {
+            return;
+        }
+        out.push_str("\n#### To run the missing rows\n\n");
+        for (at, need) in needs.iter().enumerate() {
+            let (what, get, put) = (escape(&need.what), escape(&need.get), escape(&need.put));
+            out.push_str(&format!("{}. {what}\n   - get: {get}\n   - put: {put}\n", at + 1));
+        }
+    }
+}
+
+fn block(out: &mut String, title: &str, rows: &[(&TableRow, Values)]) {
+    let Some((_, first)) = rows.first() else { return };
+    let _ = write!(out, "\n#### {title}\n\n| data | model |");
+    first.iter().for_each(|(heading, _)| out.push_str(&format!(" {heading} |")));
+    let _ = writeln!(out, "\n| --- | --- |{}", " --: |".repeat(first.len()));
+    for (row, values) in rows {
+        let mut cells = vec![escape(&row.data), escape(&row.model)];
+        cells.extend(values.iter().map(|(_, value)| value.clone()));
+        line(out, &cells);
+    }
+}
+
+fn line(out: &mut String, cells: &[String]) {
+    out.push_str(&format!("| {} |\n", cells.join(" | ")));
+}
+
+/// Text that Markdown takes for text.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, '|' | '*' | '_' | '`' | '<' | '[' | ']' | '\\' | '#') {
+            out.push('\\');
+        }
+        out.push(if c == '\n' { ' ' } else { c });
+    }
+    out
+}

@@ -1,0 +1,212 @@
+//! The table as text and as Markdown.
+
+use insta::assert_snapshot;
+
+use super::table::percent;
+use super::toy::{run, table};
+use super::{RowState, Table, World};
+
+#[test]
+fn the_printed_table() {
+    let (_home, store) = run();
+    let text = table(&store).to_string();
+    assert!(text.lines().all(|line| line.chars().count() <= 110), "{text}");
+    assert_snapshot!(text, @r#"
+    Table 1: standard models under the dynamic test
+
+      Small world: small models trained by this project. Not the paper's setting.
+      generator VQGAN · oracle CLIP, "an image of {class}" · verdict argmax · budget 50 · step size 0.001 ·
+      rule sign
+      The paper's 9-class row equals its Table 13, a run with step size 0.1.
+      Percent, with 95 % intervals. Lines marked "paper" are as the paper prints them.
+
+      data      model          n      SA                 PA                FMR                 VR
+      MNIST     LeNet         40   90.00 76.9–96.0    34.78 18.8–55.1    38.65 22.4–66.6    57.50 42.2–71.5
+                  paper            99.09              27.78              28.04                  –
+
+      CIFAR-10  ResNet18      24   91.67 74.2–97.7    28.57 11.7–54.6    31.17 13.9–69.8    58.33 38.8–75.5
+                  paper            95.38              52.34              54.88                  –
+
+      ImageNet  ResNet50       –  missing here: ImageNet validation images [1], ResNet50 weights [2]
+                  paper            76.26              33.15              43.47                  –
+                ViT            –  missing here: ImageNet validation images [1], ViT weights [3]
+                  paper            82.40              41.65              50.55                  –
+
+    How the searches ended, in images
+      data      model     rejected    step 1     later    budget  early exit    failed  mean updates
+      MNIST     LeNet            7         3        11        12           0         7           3.3
+      CIFAR-10  ResNet18         4         2         6         8           0         4           3.4
+      rejected: the oracle refused the reconstruction. step 1, later: it refused the first or a later
+      update, which was undone. budget: all updates were accepted. mean updates: accepted ones, over images
+      whose reconstruction was accepted.
+
+    Originals and reconstructions (rec.), in percent of all images
+      data      model     rec. accepted  target right on rec.  oracle right on orig.  oracle right on rec.
+      MNIST     LeNet              82.5                 100.0                  100.0                  82.5
+      CIFAR-10  ResNet18           83.3                 100.0                  100.0                  83.3
+
+    Validity
+      MNIST · LeNet
+        ! 7 of 40 samples failed and count as not produced (first: test/00003: the gradient is not finite).
+        ! The bare reconstruction flips the oracle's answer on 7 of 40 images (17.5 %): the generator is not
+          faithful enough for this oracle.
+        ! Only 23 of 40 images were produced (57.5 %) (worst class: zero, 3 of 10): PA and FMR are those of
+          the images that the oracle let through, which are easier, and so too high.
+      CIFAR-10 · ResNet18
+        ! 4 of 24 samples failed and count as not produced (first: test/00003: the gradient is not finite).
+        ! The bare reconstruction flips the oracle's answer on 4 of 24 images (16.7 %): the generator is not
+          faithful enough for this oracle.
+        ! Only 14 of 24 images were produced (58.3 %) (worst class: zero, 2 of 6): PA and FMR are those of
+          the images that the oracle let through, which are easier, and so too high.
+
+    To run the missing rows
+      [1] ImageNet validation images
+          get  the archive ILSVRC2012_img_val.tar from image-net.org, after registering there; unpack it
+               into one folder a class
+          put  data/imagenet/val/CLASS/*.JPEG
+      [2] ResNet50 weights
+          get  the published ResNet50 checkpoint, as docs/weights.md lists it
+          put  weights/resnet50.safetensors
+      [3] ViT weights
+          get  the published ViT checkpoint, as docs/weights.md lists it
+          put  weights/vit.safetensors
+    "#);
+}
+
+#[test]
+fn the_table_as_markdown() {
+    let (_home, store) = run();
+    assert_snapshot!(table(&store).to_markdown(), @r#"
+    ### Table 1: standard models under the dynamic test
+
+    Small world: small models trained by this project. Not the paper's setting.
+    generator VQGAN · oracle CLIP, "an image of {class}" · verdict argmax · budget 50 · step size 0.001 · rule sign.
+    The paper's 9-class row equals its Table 13, a run with step size 0.1.
+    Percent, with 95 % intervals in brackets; lines in italics are as the paper prints them.
+
+    | data | model | n | SA | PA | FMR | VR |
+    | --- | --- | --: | --: | --: | --: | --: |
+    | MNIST | LeNet | 40 | 90.00 [76.9–96.0] | 34.78 [18.8–55.1] | 38.65 [22.4–66.6] | 57.50 [42.2–71.5] |
+    |  | *paper* |  | *99.09* | *27.78* | *28.04* | *–* |
+    | CIFAR-10 | ResNet18 | 24 | 91.67 [74.2–97.7] | 28.57 [11.7–54.6] | 31.17 [13.9–69.8] | 58.33 [38.8–75.5] |
+    |  | *paper* |  | *95.38* | *52.34* | *54.88* | *–* |
+    | ImageNet | ResNet50 | – | missing here (1) (2) |  |  |  |
+    |  | *paper* |  | *76.26* | *33.15* | *43.47* | *–* |
+    | ImageNet | ViT | – | missing here (1) (3) |  |  |  |
+    |  | *paper* |  | *82.40* | *41.65* | *50.55* | *–* |
+
+    #### How the searches ended, in images
+
+    | data | model | rejected | step 1 | later | budget | early exit | failed | mean updates |
+    | --- | --- | --: | --: | --: | --: | --: | --: | --: |
+    | MNIST | LeNet | 7 | 3 | 11 | 12 | 0 | 7 | 3.3 |
+    | CIFAR-10 | ResNet18 | 4 | 2 | 6 | 8 | 0 | 4 | 3.4 |
+
+    rejected: the oracle refused the reconstruction. step 1, later: it refused the first or a later update, which was undone. budget: all updates were accepted. mean updates: accepted ones, over images whose reconstruction was accepted.
+
+    #### Originals and reconstructions (rec.), in percent of all images
+
+    | data | model | rec. accepted | target right on rec. | oracle right on orig. | oracle right on rec. |
+    | --- | --- | --: | --: | --: | --: |
+    | MNIST | LeNet | 82.5 | 100.0 | 100.0 | 82.5 |
+    | CIFAR-10 | ResNet18 | 83.3 | 100.0 | 100.0 | 83.3 |
+
+    #### Validity
+
+    - MNIST · LeNet: 7 of 40 samples failed and count as not produced (first: test/00003: the gradient is not finite).
+    - MNIST · LeNet: The bare reconstruction flips the oracle's answer on 7 of 40 images (17.5 %): the generator is not faithful enough for this oracle.
+    - MNIST · LeNet: Only 23 of 40 images were produced (57.5 %) (worst class: zero, 3 of 10): PA and FMR are those of the images that the oracle let through, which are easier, and so too high.
+    - CIFAR-10 · ResNet18: 4 of 24 samples failed and count as not produced (first: test/00003: the gradient is not finite).
+    - CIFAR-10 · ResNet18: The bare reconstruction flips the oracle's answer on 4 of 24 images (16.7 %): the generator is not faithful enough for this oracle.
+    - CIFAR-10 · ResNet18: Only 14 of 24 images were produced (58.3 %) (worst class: zero, 2 of 6): PA and FMR are those of the images that the oracle let through, which are easier, and so too high.
+
+    #### To run the missing rows
+
+    1. ImageNet validation images
+       - get: the archive ILSVRC2012\_img\_val.tar from image-net.org, after registering there; unpack it into one folder a class
+       - put: data/imagenet/val/CLASS/\*.JPEG
+    2. ResNet50 weights
+       - get: the published ResNet50 checkpoint, as docs/weights.md lists it
+       - put: weights/resnet50.safetensors
+    3. ViT weights
+       - get: the published ViT checkpoint, as docs/weights.md lists it
+       - put: weights/vit.safetensors
+    "#);
+}
+
+#[test]
+fn a_table_of_missing_rows_has_no_counts() {
+    let (_home, store) = run();
+    let table = table(&store);
+    let rows = table.rows.into_iter().filter(|row| matches!(row.state, RowState::Missing(_))).take(1).collect();
+    let table = Table { rows, setting: super::Setting { world: World::Paper, ..table.setting }, ..table };
+    assert_snapshot!(table, @r#"
+    Table 1: standard models under the dynamic test
+
+      The paper's setting: its models, weights and data.
+      generator VQGAN · oracle CLIP, "an image of {class}" · verdict argmax · budget 50 · step size 0.001 ·
+      rule sign
+      The paper's 9-class row equals its Table 13, a run with step size 0.1.
+      Percent, with 95 % intervals. Lines marked "paper" are as the paper prints them.
+
+      data      model          n      SA                 PA                FMR                 VR
+      ImageNet  ResNet50       –  missing here: ImageNet validation images [1], ResNet50 weights [2]
+                  paper            76.26              33.15              43.47                  –
+
+    To run the missing rows
+      [1] ImageNet validation images
+          get  the archive ILSVRC2012_img_val.tar from image-net.org, after registering there; unpack it
+               into one folder a class
+          put  data/imagenet/val/CLASS/*.JPEG
+      [2] ResNet50 weights
+          get  the published ResNet50 checkpoint, as docs/weights.md lists it
+          put  weights/resnet50.safetensors
+    "#);
+}
+
+#[test]
+fn long_names_are_stacked() {
+    let (_home, store) = run();
+    let mut table = table(&store);
+    table.rows.remove(0);
+    table.rows[0].data = "9-class ImageNet, balanced".to_owned();
+    table.rows[0].model = "ResNet18, half width".to_owned();
+    let text = table.to_string();
+    assert!(text.lines().all(|line| line.chars().count() <= 110), "{text}");
+    assert_snapshot!(text.lines().take(26).collect::<Vec<_>>().join("\n"), @r#"
+    Table 1: standard models under the dynamic test
+
+      Small world: small models trained by this project. Not the paper's setting.
+      generator VQGAN · oracle CLIP, "an image of {class}" · verdict argmax · budget 50 · step size 0.001 ·
+      rule sign
+      The paper's 9-class row equals its Table 13, a run with step size 0.1.
+      Percent, with 95 % intervals. Lines marked "paper" are as the paper prints them.
+
+      model                        n      SA                 PA                FMR                 VR
+      9-class ImageNet, balanced
+        ResNet18, half width      24   91.67 74.2–97.7    28.57 11.7–54.6    31.17 13.9–69.8    58.33 38.8–75.5
+        paper                          95.38              52.34              54.88                  –
+
+      ImageNet
+        ResNet50                   –  missing here: ImageNet validation images [1], ResNet50 weights [2]
+        paper                          76.26              33.15              43.47                  –
+        ViT                        –  missing here: ImageNet validation images [1], ViT weights [3]
+        paper                          82.40              41.65              50.55                  –
+
+    How the searches ended, in images
+      model                   rejected    step 1     later    budget  early exit    failed  mean updates
+      9-class ImageNet, balanced
+        ResNet18, half width         4         2         6         8           0         4           3.4
+      rejected: the oracle refused the reconstruction. step 1, later: it refused the first or a later
+      update, which was undone. budget: all updates were accepted. mean updates: accepted ones, over images
+      whose reconstruction was accepted.
+    "#);
+}
+
+#[test]
+fn what_is_undefined_is_a_dash() {
+    assert_eq!(percent(None, 2), "–");
+    assert_eq!(percent(Some(f64::NAN), 2), "–");
+    assert_eq!(percent(Some(1.0), 2), "100.00");
+    assert_eq!(percent(Some(0.12345), 1), "12.3");
+}

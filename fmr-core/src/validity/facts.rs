@@ -1,0 +1,51 @@
+//! What flags need to know of a run beyond its records.
+
+use ndarray::ArrayView1;
+use serde::{Deserialize, Serialize};
+
+/// What the records of a run do not hold. What is not known stays absent, and its flag is not raised.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Facts {
+    /// The target's outputs on final images.
+    pub logits: Option<LogitsFacts>,
+    /// What came of doing some samples twice.
+    pub repeated: Option<RepeatFacts>,
+    /// η of the search, against which a latent's movement is held.
+    pub step_size: Option<f64>,
+}
+
+/// What the target's outputs look like. Collect it row by row from [`crate::perturb::Perturbed::final_logits`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct LogitsFacts {
+    /// Rows seen.
+    pub rows: usize,
+    /// Rows whose values all lie in [0, 1] and sum to 1.
+    pub like_probabilities: usize,
+}
+
+impl LogitsFacts {
+    /// Looks at one row; an empty one (the target never saw the image) is passed over.
+    pub fn add(&mut self, row: ArrayView1<'_, f32>) {
+        if row.is_empty() {
+            return;
+        }
+        self.rows += 1;
+        let sum: f64 = row.iter().map(|v| f64::from(*v)).sum();
+        let within = row.iter().all(|v| (0.0..=1.0).contains(v));
+        self.like_probabilities += usize::from(within && (sum - 1.0).abs() < 1e-3);
+    }
+}
+
+/// What came of perturbing some samples a second time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RepeatFacts {
+    /// Samples done twice.
+    pub samples: usize,
+    /// Of these, how many gave another result.
+    pub differing: usize,
+    /// Largest absolute difference of any compared number (score, probability, pixel).
+    pub largest_difference: f64,
+}

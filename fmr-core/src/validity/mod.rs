@@ -1,0 +1,223 @@
+//! Flags that a run raises by itself: signs that its figures do not mean what they seem to (design, section 10).
+
+mod facts;
+#[cfg(test)]
+mod tests;
+
+use serde::{Deserialize, Serialize};
+
+pub use facts::{Facts, LogitsFacts, RepeatFacts};
+
+use crate::metrics::Summary;
+use crate::{Outcome, SampleRecord};
+
+/// Shares up to this are in the nature of things: a few images are flipped by any reconstruction.
+const TOLERATED_SHARE: f64 = 0.05;
+/// Below this validation rate FMR speaks of a selection of easy images (the paper's Table 13: "primate").
+const LEAST_VALIDATION_RATE: f64 = 0.9;
+/// A latent that moved less than this share of one step size hardly moved.
+const LEAST_MOVE: f64 = 0.1;
+
+/// What a flag is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum FlagKind {
+    /// Gradients that are zero: the search stands still.
+    ZeroGradients,
+    /// Gradients that are not finite.
+    NonFiniteGradients,
+    /// Samples that failed on numbers that are not finite or on a component.
+    FailedSamples,
+    /// The same sample done twice gave two results.
+    NonDeterminism,
+    /// The target gives probabilities where logits belong: scores and gradients saturate.
+    ProbabilitiesForLogits,
+    /// The generator's reconstruction alone flips the target's answer.
+    ReconstructionFlipsTarget,
+    /// The generator's reconstruction alone flips the oracle's answer.
+    ReconstructionFlipsOracle,
+    /// The oracle is wrong on originals.
+    OracleWrongOnOriginals,
+    /// Scores that did not rise though updates were accepted.
+    ScoreDoesNotRise,
+    /// Latents that hardly moved though updates were accepted.
+    LatentsHardlyMoved,
+    /// A low validation rate, which inflates FMR.
+    LowValidationRate,
+}
+
+/// One flag.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Flag {
+    /// What it is about.
+    pub kind: FlagKind,
+    /// Samples (or updates, for gradients) concerned.
+    pub count: usize,
+    /// Out of how many.
+    pub of: usize,
+    /// A sentence for people: what was found and what it means.
+    pub sentence: String,
+}
+
+/// The flags of a run, in the order of [`FlagKind`]; empty where nothing speaks against its figures.
+///
+/// `summary` is that of the same `records`.
+pub fn flags(records: &[SampleRecord], summary: &Summary, facts: &Facts) -> Vec<Flag> {
+    let flags = [
+        zero_gradients(records),
+        non_finite_gradients(records),
+        failed(summary),
+        non_determinism(facts),
+        probabilities(facts),
+        target_flips(records),
+        oracle_flips(records),
+        oracle_wrong(summary),
+        score_does_not_rise(records),
+        hardly_moved(records, facts),
+        low_validation_rate(summary),
+    ];
+    flags.into_iter().flatten().collect()
+}
+
+fn flag(kind: FlagKind, count: usize, of: usize, raised: bool, sentence: impl FnOnce() -> String) -> Option<Flag> {
+    (raised && count > 0).then(|| Flag { kind, count, of, sentence: sentence() })
+}
+
+fn share(count: usize, of: usize) -> f64 {
+    if of == 0 { 0.0 } else { count as f64 / of as f64 }
+}
+
+fn percent(count: usize, of: usize) -> String {
+    format!("{:.1} %", 100.0 * share(count, of))
+}
+
+fn zero_gradients(records: &[SampleRecord]) -> Option<Flag> {
+    let steps = || records.iter().flat_map(|r| &r.steps);
+    let (count, of) = (steps().filter(|s| s.gradient_norm == 0.0).count(), steps().count());
+    flag(FlagKind::ZeroGradients, count, of, true, || {
+        format!("The gradient was zero at {count} of {of} updates: the search stood still there, and PA is too high.")
+    })
+}
+
+fn non_finite_gradients(records: &[SampleRecord]) -> Option<Flag> {
+    let steps = || records.iter().flat_map(|r| &r.steps);
+    let (count, of) = (steps().filter(|s| !s.gradient_norm.is_finite()).count(), steps().count());
+    flag(FlagKind::NonFiniteGradients, count, of, true, || {
+        format!("The gradient was not finite at {count} of {of} updates: the target or the generator overflows.")
+    })
+}
+
+fn failed(summary: &Summary) -> Option<Flag> {
+    let (count, of) = (summary.overall.endings.failed, summary.overall.n);
+    let first = summary.failures.first().map_or_else(String::new, |f| format!(" (first: {}: {})", f.key, f.error));
+    flag(FlagKind::FailedSamples, count, of, true, || {
+        format!("{count} of {of} samples failed and count as not produced{first}.")
+    })
+}
+
+fn non_determinism(facts: &Facts) -> Option<Flag> {
+    let seen = facts.repeated?;
+    let RepeatFacts { samples, differing, largest_difference } = seen;
+    flag(FlagKind::NonDeterminism, differing, samples, true, || {
+        format!(
+            "{differing} of {samples} samples gave another result when done again (largest difference \
+             {largest_difference:e}): a component is not deterministic, and the run cannot be repeated."
+        )
+    })
+}
+
+fn probabilities(facts: &Facts) -> Option<Flag> {
+    let LogitsFacts { rows, like_probabilities: count } = facts.logits?;
+    flag(FlagKind::ProbabilitiesForLogits, count, rows, count == rows, || {
+        format!(
+            "The target's outputs on all {rows} final images lie in [0, 1] and sum to 1: they look like \
+             probabilities where logits belong, which flattens scores and gradients."
+        )
+    })
+}
+
+fn target_flips(records: &[SampleRecord]) -> Option<Flag> {
+    let right = || records.iter().filter(|r| r.clean_prediction == r.label);
+    let (count, of) = (right().filter(|r| r.reconstruction_prediction != r.label).count(), right().count());
+    flag(FlagKind::ReconstructionFlipsTarget, count, of, share(count, of) > TOLERATED_SHARE, || {
+        format!(
+            "The bare reconstruction flips the target's right answer on {count} of {of} images ({}): that loss is \
+             the generator's, not the perturbation's (see metrics.sa-on).",
+            percent(count, of)
+        )
+    })
+}
+
+fn oracle_flips(records: &[SampleRecord]) -> Option<Flag> {
+    let made = || records.iter().filter(|r| r.reconstruction_oracle != usize::MAX);
+    let (count, of) = (made().filter(|r| r.reconstruction_oracle != r.clean_oracle).count(), made().count());
+    flag(FlagKind::ReconstructionFlipsOracle, count, of, share(count, of) > TOLERATED_SHARE, || {
+        format!(
+            "The bare reconstruction flips the oracle's answer on {count} of {of} images ({}): the generator is not \
+             faithful enough for this oracle.",
+            percent(count, of)
+        )
+    })
+}
+
+fn oracle_wrong(summary: &Summary) -> Option<Flag> {
+    let clean = &summary.overall.oracle_clean;
+    let (count, of) = (clean.of - clean.hits, clean.of);
+    flag(FlagKind::OracleWrongOnOriginals, count, of, share(count, of) > TOLERATED_SHARE, || {
+        format!(
+            "The oracle is wrong on {count} of {of} originals ({}): it refuses images for its own mistakes, and a \
+             validation rate of 100 % is out of reach for verdict.rule = \"argmax\".",
+            percent(count, of)
+        )
+    })
+}
+
+/// Samples with an accepted update that did not fail: those whose search should have come to something.
+fn perturbed(records: &[SampleRecord]) -> impl Iterator<Item = &SampleRecord> {
+    records.iter().filter(|r| r.accepted_updates > 0 && r.outcome != Outcome::Failed)
+}
+
+fn score_does_not_rise(records: &[SampleRecord]) -> Option<Flag> {
+    let count = perturbed(records).filter(|r| r.final_score <= r.score0).count();
+    let of = perturbed(records).count();
+    flag(FlagKind::ScoreDoesNotRise, count, of, share(count, of) > TOLERATED_SHARE, || {
+        format!(
+            "The score did not rise on {count} of {of} perturbed images ({}): the step size is too large, or the \
+             gradient is wrong.",
+            percent(count, of)
+        )
+    })
+}
+
+fn hardly_moved(records: &[SampleRecord], facts: &Facts) -> Option<Flag> {
+    let least = LEAST_MOVE * facts.step_size.unwrap_or(0.0);
+    let still = |r: &&SampleRecord| r.latent_moved == 0.0 || r.latent_moved < least;
+    let (count, of) = (perturbed(records).filter(still).count(), perturbed(records).count());
+    flag(FlagKind::LatentsHardlyMoved, count, of, true, || {
+        format!(
+            "{count} of {of} perturbed latents hardly moved (less than a tenth of one step): their final images are \
+             reconstructions in all but name."
+        )
+    })
+}
+
+fn low_validation_rate(summary: &Summary) -> Option<Flag> {
+    let counts = &summary.overall.counts;
+    let (count, of) = (counts.n - counts.produced, counts.n);
+    let rate = |c: &crate::metrics::ClassFigures| share(c.figures.counts.produced, c.figures.counts.n);
+    let worst = summary.classes.iter().min_by(|a, b| rate(a).total_cmp(&rate(b)));
+    let low = share(counts.produced, of) < LEAST_VALIDATION_RATE;
+    flag(FlagKind::LowValidationRate, count, of, low, || {
+        let worst = worst.filter(|_| summary.classes.len() > 1).map_or_else(String::new, |c| {
+            format!("; worst class: {}, {} of {}", c.name, c.figures.counts.produced, c.figures.counts.n)
+        });
+        format!(
+            "Only {} of {of} images were produced ({}{worst}): PA and FMR are those of the images that the oracle let \
+             through, which are easier, and so too high.",
+            counts.produced,
+            percent(counts.produced, of)
+        )
+    })
+}

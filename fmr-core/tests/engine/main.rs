@@ -1,0 +1,6 @@
+//! The engine on toy worlds: determinism, failures, and the keys that the golden traces do not touch.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod behaviour;
+mod determinism;
+mod toy;
