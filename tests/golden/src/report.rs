@@ -72,6 +72,13 @@ impl<'s> Report<'s> {
         }
     }
 
+    /// Leaves a tensor to the test named here, and says so.
+    pub fn elsewhere(&mut self, name: &str, test: &str) {
+        if self.open.remove(name) {
+            println!("{}: {name} is compared by {test}", self.sheet.name());
+        }
+    }
+
     /// Number of tensors compared.
     pub fn tensors(&self) -> usize {
         self.tensors
