@@ -233,7 +233,6 @@ mod tests {
     #[serde(rename_all = "kebab-case")]
     enum Mode {
         Fast,
-        #[expect(dead_code, reason = "read only")]
         VeryExact,
     }
 
