@@ -216,7 +216,16 @@ fn failures(target: &dyn Target) -> (String, String) {
 
 #[test]
 fn the_library_says_what_it_holds() {
-    insta::assert_snapshot!(library(), @"");
+    insta::assert_snapshot!(library(), @r#"
+    fmr-plugins 0.1.0 (interface 1.0)
+      file    sdk
+      target    square
+        fault: string
+        scale: number, required
+      generator pixels
+      oracle    longest
+      scorer    lower
+    "#);
 }
 
 #[test]
@@ -277,25 +286,26 @@ fn an_oracle_and_a_scorer_through_the_border() {
 #[test]
 fn settings_are_refused_by_key() {
     let refused = |json: &str| make(json, &Limits::default()).err().unwrap().to_string();
-    insta::assert_snapshot!(refused(r#"{"scale": 1, "sclae": 2}"#), @"");
-    insta::assert_snapshot!(refused("{}"), @"");
-    insta::assert_snapshot!(refused(r#"{"scale": "x"}"#), @"");
-    insta::assert_snapshot!(refused(r#"{"scale": 0}"#), @"");
-    insta::assert_snapshot!(refused(r#"{"scale": 1, "fault": "panic in create"}"#), @"");
+    insta::assert_snapshot!(refused(r#"{"scale": 1, "sclae": 2}"#), @"sclae: unknown field `sclae`, expected `scale` or `fault`");
+    insta::assert_snapshot!(refused("{}"), @"scale: missing field `scale`");
+    insta::assert_snapshot!(refused(r#"{"scale": "x"}"#), @r#"scale: invalid type: string "x", expected f32"#);
+    insta::assert_snapshot!(refused(r#"{"scale": 0}"#), @"scale: is 0, must be another number");
+    let panicked = refused(r#"{"scale": 1, "fault": "panic in create"}"#);
+    assert!(panicked.starts_with(r#"target "square" of sdk: make it of its settings: panicked: "#), "{panicked}");
 }
 
 #[test]
 fn failures_name_the_component_and_the_reason() {
-    insta::assert_snapshot!(failures(&*faulty("error")).0, @"");
-    insta::assert_snapshot!(failures(&*faulty("shape")).0, @"");
+    insta::assert_snapshot!(failures(&*faulty("error")).0, @r#"target "square" of sdk: do sums: the moon is full"#);
+    insta::assert_snapshot!(failures(&*faulty("shape")).0, @r#"target "square" of sdk: logits of 2 images: it gave logits of shape [2, 4], but [2, 3] follows from what it says of itself and from the batch"#);
 }
 
 #[test]
 fn a_panic_is_caught_and_poisons() {
     let (first, second) = failures(&*faulty("panic"));
     assert!(first.starts_with(r#"target "square" of sdk: logits of 2 images: panicked: no more pixels ("#), "{first}");
-    insta::assert_snapshot!(second, @"");
-    insta::assert_snapshot!(failures(&*faulty("panic with a payload that panics")).0.split(" (").next().unwrap(), @"");
+    insta::assert_snapshot!(second, @r#"target "square" of sdk: logits of 2 images: an earlier call panicked, which may have left it inconsistent; it has to be made anew"#);
+    insta::assert_snapshot!(failures(&*faulty("panic with a payload that panics")).0.split(" (").next().unwrap(), @r#"target "square" of sdk: logits of 2 images: panicked: a value that is not text"#);
     let target = faulty("panic in pull-back");
     let (logits, pull) = target.logits_with_pullback(images(1).view()).unwrap();
     assert!(pull(logits.view()).unwrap_err().problem.starts_with("panicked: "));
@@ -312,7 +322,7 @@ fn the_call_carries_seed_threads_progress_and_log() {
 fn calls_stop_at_their_limit_and_when_told() {
     let limits = Limits { time: Some(Duration::from_millis(30)), ..Limits::default() };
     let slow = make(r#"{"scale": 1, "fault": "slow"}"#, &limits).unwrap();
-    insta::assert_snapshot!(slow.logits(images(1).view()).unwrap_err(), @"");
+    insta::assert_snapshot!(slow.logits(images(1).view()).unwrap_err(), @r#"target "square" of sdk: do sums: it took longer than 0.03 s and was stopped; raise `time-limit`"#);
     // A call that obeys leaves the component in order.
     assert!(!slow.logits(images(1).view()).unwrap_err().to_string().contains("never returned"));
 

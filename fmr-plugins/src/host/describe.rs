@@ -30,7 +30,7 @@ pub(super) unsafe fn read(info: *const abi::Info, role: Role) -> Result<Info, St
     // SAFETY: the caller's promise.
     let raw = unsafe { prefix::read(info) }.map_err(|e| format!("its info: {e}"))?;
     // SAFETY: as above.
-    let name = unsafe { text(raw.name, "its name") }.map_err(|e| e.to_string())?;
+    let name = unsafe { text(raw.name, "its name")? };
     if name.is_empty() {
         return Err("it has no name".into());
     }
@@ -75,7 +75,7 @@ unsafe fn blocks(info: &abi::Info) -> Result<Vec<LatentBlock>, String> {
             // SAFETY: the list has that many blocks.
             let block = unsafe { info.blocks.add(i).read() };
             // SAFETY: as for the info.
-            let name = unsafe { text(block.name, "a block's name") }.map_err(|e| e.to_string())?;
+            let name = unsafe { text(block.name, "a block's name")? };
             if block.ndim > 8 || (block.shape.is_null() && block.ndim > 0) {
                 return Err(format!("block {name:?} of {} dimensions", block.ndim));
             }

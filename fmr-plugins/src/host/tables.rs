@@ -99,7 +99,8 @@ pub(super) unsafe fn read(library: *const abi::Library) -> Result<Tables, Proble
         return Err(Problem::Version { found: table.major });
     }
     // SAFETY: texts of a valid table.
-    let (name, version) = unsafe { (text(table.name, "the library's name")?, text(table.version, "its version")?) };
+    let (name, version) = unsafe { (text(table.name, "the library's name"), text(table.version, "its version")) };
+    let (name, version) = (name.map_err(Problem::Table)?, version.map_err(Problem::Table)?);
     if table.components_len > 1024 || (table.components.is_null() && table.components_len > 0) {
         return Err(broken("the list of components", &format!("{} components", table.components_len)));
     }
@@ -128,10 +129,7 @@ unsafe fn component(ptr: *const abi::Component) -> Result<Component, String> {
     // SAFETY: the caller's promise.
     let table = unsafe { prefix::read(ptr) }.map_err(|e| format!("its table: {e}"))?;
     // SAFETY: texts of a valid table.
-    let (name, schema) = unsafe {
-        let name = text(table.name, "its name").map_err(|e| e.to_string())?;
-        (name, text(table.schema, "its schema").map_err(|e| e.to_string())?)
-    };
+    let (name, schema) = unsafe { (text(table.name, "its name")?, text(table.schema, "its schema")?) };
     let role = Role::of(table.role).ok_or_else(|| format!("{name:?} has the unknown role {}", table.role))?;
     if name.is_empty() || name.len() > 200 || name.chars().any(char::is_control) {
         return Err(format!("{name:?} is no name"));
@@ -163,15 +161,15 @@ unsafe fn component(ptr: *const abi::Component) -> Result<Component, String> {
 ///
 /// # Safety
 /// A text that is not null has as many readable bytes as it states.
-pub(super) unsafe fn text(text: Str, what: &str) -> Result<String, Problem> {
+pub(super) unsafe fn text(text: Str, what: &str) -> Result<String, String> {
     if text.len == 0 {
         return Ok(String::new());
     }
     if text.ptr.is_null() || text.len > 1 << 20 {
-        return Err(Problem::Table(format!("{what} is null or longer than a mebibyte")));
+        return Err(format!("{what} is null or longer than a mebibyte"));
     }
     // SAFETY: the caller's promise.
     let bytes = unsafe { std::slice::from_raw_parts(text.ptr, text.len) };
     let text = std::str::from_utf8(bytes);
-    text.map(str::to_owned).map_err(|_| Problem::Table(format!("{what} is not valid UTF-8")))
+    text.map(str::to_owned).map_err(|_| format!("{what} is not valid UTF-8"))
 }

@@ -257,6 +257,6 @@ mod tests {
 
     #[test]
     fn keys_types_and_what_is_required() {
-        insta::assert_snapshot!(schema::<Settings>(), @"");
+        insta::assert_snapshot!(schema::<Settings>(), @r#"{"additionalProperties":false,"properties":{"classes":{"items":{"type":"string"},"type":"array"},"inner":{"additionalProperties":false,"properties":{"deep":{"type":"boolean"}},"type":"object"},"mean":{"items":{"type":"number"},"maxItems":3,"minItems":3,"type":"array"},"mode":{"enum":["fast","very-exact"]},"step-size":{"type":"number"},"weights":{"type":"string"}},"required":["weights","mean","classes","inner"],"type":"object"}"#);
     }
 }
