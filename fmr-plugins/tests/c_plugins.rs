@@ -9,6 +9,7 @@ use std::time::Duration;
 use common::{build, images, settings, site};
 use fmr_core::Target;
 use fmr_core::registry::{MakeError, Registry, Settings};
+use fmr_plugins::check::{self, Verdict};
 use fmr_plugins::host::{self, KIND, Library, Limits, Plugins, SearchPath};
 use ndarray::{Array2, s};
 
@@ -273,4 +274,37 @@ fn a_file_that_changed_is_not_taken_for_the_loaded_one() {
     let again: PathBuf = build(&cc, "linear.c", "changing", &["-DOTHER", "-O2"], folder.path());
     let error = Library::open(&again, None).unwrap_err();
     assert!(error.to_string().ends_with("the file changed since it was loaded; start fmr anew to use the new one"));
+}
+
+#[test]
+fn the_check_finds_what_is_wrong() {
+    let Some(cc) = common::compiler() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let sound = build(&cc, "linear.c", "checked", &[], folder.path());
+    let report = check::run(&sound, &check::Options::default()).unwrap();
+    assert!(report.passed(), "{report}");
+
+    let file = build(&cc, "zoo.c", "checked_zoo", &[], folder.path());
+    let failures = |fault: &str| {
+        let time = Duration::from_millis(300);
+        let options = check::Options {
+            settings: settings(&format!(r#"{{"fault":"{fault}"}}"#)),
+            time,
+            ..check::Options::default()
+        };
+        let mut told = 0;
+        let report = check::watch(&file, &options, &mut |_| told += 1).unwrap();
+        assert_eq!(told, report.findings.len());
+        let fails = report.findings.iter().filter(|f| f.verdict == Verdict::Fail);
+        fails.map(|f| plain(format!("{}: {}", f.probe, f.detail), folder.path())).collect::<Vec<_>>().join("\n")
+    };
+    // Each accepts unknown keys besides.
+    insta::assert_snapshot!(failures("nan"), @"");
+    insta::assert_snapshot!(failures("unwritten"), @"");
+    insta::assert_snapshot!(failures("hang"), @"");
+    insta::assert_snapshot!(failures("no info"), @"");
+    insta::assert_snapshot!(failures(""), @"");
+
+    let options = check::Options { component: Some("cubic".into()), ..check::Options::default() };
+    assert!(!check::run(&sound, &options).unwrap().passed());
 }

@@ -106,3 +106,19 @@ macro_rules! __component {
         ))
     };
 }
+
+/// The plugin that this crate exports, linked rather than loaded, for its own tests:
+///
+/// ```ignore
+/// let library = fmr_plugins::linked!()?;
+/// let report = fmr_plugins::check::library(&library, &fmr_plugins::check::Options::default());
+/// assert!(report.passed(), "{report}");
+/// ```
+#[cfg(feature = "host")]
+#[macro_export]
+macro_rules! linked {
+    () => {{
+        // SAFETY: the function is the one that `export!` makes, which keeps the contract.
+        unsafe { $crate::host::Library::linked(env!("CARGO_PKG_NAME"), crate::fmr_plugin_v1) }
+    }};
+}
