@@ -25,7 +25,8 @@ impl Settings {
             let path = e.path().to_string();
             let problem = e.inner().to_string();
             // serde names an unknown or missing field in its message only.
-            let named = problem.split('`').nth(1).filter(|_| problem.contains("field `")).unwrap_or_default().to_owned();
+            let named =
+                problem.split('`').nth(1).filter(|_| problem.contains("field `")).unwrap_or_default().to_owned();
             let key = match (path.as_str(), named.as_str()) {
                 (".", "") => String::new(),
                 (".", named) => named.to_owned(),

@@ -89,8 +89,21 @@ fn broken_libraries_are_refused_in_one_sentence() {
     let folder = tempfile::tempdir().unwrap();
     let mut all = String::new();
     for fault in [
-        "NO_SYMBOL", "OTHER_SYMBOL", "OTHER_MAJOR", "BAD_MAGIC", "SHORT_LIBRARY", "SHORT_COMPONENT", "UNKNOWN_ROLE",
-        "BAD_NAME", "BAD_SCHEMA", "NULL_FUNCTION", "NO_RELEASE", "NULL_TABLE", "TWICE", "NO_COMPONENTS", "REFUSES",
+        "NO_SYMBOL",
+        "OTHER_SYMBOL",
+        "OTHER_MAJOR",
+        "BAD_MAGIC",
+        "SHORT_LIBRARY",
+        "SHORT_COMPONENT",
+        "UNKNOWN_ROLE",
+        "BAD_NAME",
+        "BAD_SCHEMA",
+        "NULL_FUNCTION",
+        "NO_RELEASE",
+        "NULL_TABLE",
+        "TWICE",
+        "NO_COMPONENTS",
+        "REFUSES",
         "UNRESOLVED",
     ] {
         let file = build(&cc, "zoo.c", fault, &[&format!("-D{fault}")], folder.path());

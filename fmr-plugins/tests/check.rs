@@ -75,9 +75,8 @@ impl Target for Faulty {
         }
         let pull = move |c: ArrayView2<'_, f32>| {
             let dim = images.raw_dim();
-            let mut gradient: Array4<f32> = Array4::from_shape_fn(dim, |(i, a, y, x)| {
-                2.0 * images[[i, a, y, x]] * (c[[i, 0]] - c[[i, 1]])
-            });
+            let mut gradient: Array4<f32> =
+                Array4::from_shape_fn(dim, |(i, a, y, x)| 2.0 * images[[i, a, y, x]] * (c[[i, 0]] - c[[i, 1]]));
             match self.fault.as_str() {
                 "no factor" => gradient *= 0.5,
                 "samples swapped" => gradient.invert_axis(Axis(0)),
@@ -118,8 +117,12 @@ fmr_plugins::export! {
 }
 
 fn report(component: &str, json: &str) -> Report {
-    let options =
-        Options { component: Some(component.into()), settings: settings(json), image: [3, 32, 32], ..Options::default() };
+    let options = Options {
+        component: Some(component.into()),
+        settings: settings(json),
+        image: [3, 32, 32],
+        ..Options::default()
+    };
     check::library(&fmr_plugins::linked!().unwrap(), &options)
 }
 

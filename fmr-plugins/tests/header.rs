@@ -46,8 +46,7 @@ fn every_number_of_the_header_is_compared() {
     let header = include_str!("../include/fmr_plugin.h");
     let known: Vec<&str> = abi::constants().map(|(name, _)| name).collect();
     let defined = header.lines().filter_map(|l| l.strip_prefix("#define ")?.split([' ', '(']).next());
-    let numbers: Vec<&str> =
-        defined.filter(|n| !["FMR_PLUGIN_H", "FMR_EXPORT", "FMR_STR"].contains(n)).collect();
+    let numbers: Vec<&str> = defined.filter(|n| !["FMR_PLUGIN_H", "FMR_EXPORT", "FMR_STR"].contains(n)).collect();
     assert_eq!(numbers.len(), known.len(), "{numbers:?}");
     assert!(numbers.iter().all(|n| known.contains(n)));
 }

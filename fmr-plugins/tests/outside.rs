@@ -12,9 +12,9 @@ use fmr_plugins::check::{self, Options, Verdict};
 use fmr_plugins::host::{Library, Limits, Role};
 use fmr_plugins::scaffold::{self, Source};
 
-/// Runs cargo in a crate. Dependencies come from what the workspace has fetched already, and their builds are kept for
-/// the next run of this test.
-fn cargo(command: &str, root: &Path) -> String {
+/// Runs cargo in a crate: whether it was content, and what it said. Dependencies come from what the workspace has fetched
+/// already, and their builds are kept for the next run of this test.
+fn try_cargo(command: &str, root: &Path) -> (bool, String) {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
         .args([command, "--offline", "--color=never"])
@@ -25,7 +25,12 @@ fn cargo(command: &str, root: &Path) -> String {
         .output()
         .unwrap();
     let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "cargo {command} in {}:\n{text}", root.display());
+    (output.status.success(), text)
+}
+
+fn cargo(command: &str, root: &Path) -> String {
+    let (content, text) = try_cargo(command, root);
+    assert!(content, "cargo {command} in {}:\n{text}", root.display());
     text
 }
 
@@ -73,4 +78,43 @@ fn crates_made_by_the_scaffold_build_test_themselves_and_load() {
     assert_eq!(refused(r#"{"classes": 1}"#).to_string(), "classes: is 1, must be at least 2");
     let other = refused(r#"{"clases": 1}"#).to_string();
     assert_eq!(other, "clases: unknown field `clases`, expected `classes` or `sharpness`");
+}
+
+#[test]
+fn misuse_of_the_macro_is_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = new("misused", Role::Target, folder.path());
+    let (file, export) = (root.join("src/lib.rs"), r#"target "misused": Settings => Model::new"#);
+    let sound = std::fs::read_to_string(&file).unwrap();
+    assert!(sound.contains(export));
+    let roles = "there is no role `classifier`; a component is a generator, an oracle, a target or a scorer";
+    let form = "export! takes entries such as `target \"my-model\": MySettings => MyModel::new,`";
+    for (instead, expected) in [
+        (r#"classifier "misused": Settings => Model::new"#, roles),
+        (r#"target misused: Settings => Model::new"#, form),
+        (r#"target "misused" => Model::new"#, form),
+        ("", form),
+        (r#"oracle "misused": Settings => Model::new"#, "the trait bound `Model: Oracle` is not satisfied"),
+        (
+            r#"target "misused": Model => |_, _| Err(SettingError::new(String::new(), String::new()))"#,
+            "the trait bound `Model: serde::Deserialize<'de>` is not satisfied",
+        ),
+        (r#"target "misused": Settings => Model::check"#, "type mismatch in function arguments"),
+    ] {
+        std::fs::write(&file, sound.replace(export, instead)).unwrap();
+        let (content, said) = try_cargo("build", &root);
+        assert!(!content && said.contains(expected), "{instead}:\n{said}");
+    }
+}
+
+#[test]
+fn the_tutorial_shows_the_code_that_is_tested() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let tutorial = std::fs::read_to_string(root.join("../docs/your-own-target.md")).unwrap();
+    let code = std::fs::read_to_string(root.join("src/scaffold/templates/target.rs")).unwrap();
+    let blocks: Vec<&str> = tutorial.split("```rust\n").skip(1).filter_map(|b| b.split("```").next()).collect();
+    assert!(blocks.len() > 3);
+    for block in blocks {
+        assert!(code.contains(block), "not in the scaffold's target:\n{block}");
+    }
 }

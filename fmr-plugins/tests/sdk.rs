@@ -81,7 +81,7 @@ impl Target for Square {
         let (logits, images) = (self.logits(images)?, images.to_owned());
         let pull = move |cotangent: ArrayView2<'_, f32>| {
             assert_ne!(self.settings.fault, "panic in pull-back");
-            Ok(images * 2.0 * self.settings.scale * &cotangent.insert_axis(Axis(2)).insert_axis(Axis(3)))
+            Ok(images * 2.0 * self.settings.scale * cotangent.insert_axis(Axis(2)).insert_axis(Axis(3)))
         };
         Ok((logits, Box::new(pull)))
     }
@@ -263,7 +263,9 @@ fn a_generator_through_the_border_gives_the_same_bits() {
     let (images, pull) = there.decode_with_pullback(z.view(), &labels).unwrap();
     assert_eq!(pull(images.view()).unwrap(), images.to_shape((3, 60)).unwrap());
     assert!(there.decode(z.view(), &[0]).unwrap_err().to_string().contains("1 labels for 3 samples"));
-    assert!(there.decode(z.slice(ndarray::s![.., 1..]), &labels).unwrap_err().to_string().contains("59 values, not 60"));
+    assert!(
+        there.decode(z.slice(ndarray::s![.., 1..]), &labels).unwrap_err().to_string().contains("59 values, not 60")
+    );
 }
 
 #[test]

@@ -14,7 +14,8 @@ mod values;
 
 pub use layout::{Field, Layout, constants, layout};
 pub use tables::{
-    Component, Create, Destroy, Entry, Forward, GetInfo, Host, Info, Library, LiveHandles, PullBack, Release, SetClasses,
+    Component, Create, Destroy, Entry, Forward, GetInfo, Host, Info, Library, LiveHandles, PullBack, Release,
+    SetClasses,
 };
 pub use values::{Block, Call, DType, Error, Instance, Saved, Site, Str, Text, View};
 

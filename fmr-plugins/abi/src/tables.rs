@@ -19,8 +19,7 @@ pub struct Host {
 /// The exported function: hands the library's table over, which stays valid and unchanged for ever.
 ///
 /// Must be callable again and from any thread. A plugin that cannot work with this host says why in `error`.
-pub type Entry =
-    unsafe extern "C" fn(host: *const Host, error: *mut Error, library: *mut *const Library) -> Status;
+pub type Entry = unsafe extern "C" fn(host: *const Host, error: *mut Error, library: *mut *const Library) -> Status;
 
 /// Counts handles that were given out and not returned: instances and saved states.
 pub type LiveHandles = unsafe extern "C" fn(instances: *mut u64, saved: *mut u64);

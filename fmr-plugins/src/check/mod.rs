@@ -82,7 +82,7 @@ pub fn library(library: &Arc<Library>, options: &Options) -> Report {
 }
 
 fn check(library: &Arc<Library>, options: &Options, tell: &mut dyn FnMut(&Finding)) -> Report {
-    let mut report = Report::new(Arc::clone(library), tell);
+    let mut report = report::Writer::new(Arc::clone(library), tell);
     let before = library.live_handles();
     for offer in library.offers().filter(|o| options.component.as_deref().is_none_or(|c| c == o.name)) {
         report.component(offer.role, offer.name);

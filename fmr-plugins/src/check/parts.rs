@@ -199,7 +199,7 @@ fn scorer_rows(scorer: &dyn Scorer) -> Rows<'_> {
         forward: Box::new(move |x| Ok(score(x)?.0.insert_axis(Axis(1)))),
         pull: Some(Box::new(move |x, cotangent| {
             let (scores, gradients) = score(x)?;
-            Ok((scores.insert_axis(Axis(1)), gradients * &cotangent))
+            Ok((scores.insert_axis(Axis(1)), gradients * cotangent))
         })),
     }
 }

@@ -127,7 +127,10 @@ impl Rows<'_> {
         if let Some(Err(e)) = results.iter().find(|r| r.is_err()) {
             report.fail(name, format!("a call beside others fails: {e}"));
         } else if results.contains(&Ok(false)) {
-            report.fail(name, "calls from 4 threads give other numbers; guard shared state, or leave out FMR_THREAD_SAFE");
+            report.fail(
+                name,
+                "calls from 4 threads give other numbers; guard shared state, or leave out FMR_THREAD_SAFE",
+            );
         } else {
             report.pass(name, "calls from 4 threads give the same bits");
         }
@@ -160,7 +163,8 @@ impl Rows<'_> {
         };
         let apart = distance(value.view(), whole);
         if apart > 1e-5 {
-            return report.fail(name, format!("the forward with a pull-back differs by {apart:.1e} from the one without"));
+            return report
+                .fail(name, format!("the forward with a pull-back differs by {apart:.1e} from the one without"));
         }
         if gradient.iter().any(|g| !g.is_finite()) {
             return report.fail(name, "gives gradients that are not finite");
@@ -178,7 +182,10 @@ impl Rows<'_> {
         if worst > 0.03 {
             report.fail(
                 name,
-                format!("differs from finite differences by {:.0} %; the gradient or its order is wrong", worst * 100.0),
+                format!(
+                    "differs from finite differences by {:.0} %; the gradient or its order is wrong",
+                    worst * 100.0
+                ),
             );
         } else if gradient.iter().all(|g| *g == 0.0) {
             report.note(name, "the gradient is zero everywhere");
@@ -211,7 +218,8 @@ impl Rows<'_> {
         let expected = dot(gradient, direction.view());
         // A slope that is small by chance is measured against what it could be.
         let size = |a: ArrayView2<'_, f32>| dot(a, a).sqrt();
-        let scale = expected.abs().max(0.05 * size(gradient) * size(direction.view()) / (direction.len() as f64).sqrt());
+        let scale =
+            expected.abs().max(0.05 * size(gradient) * size(direction.view()) / (direction.len() as f64).sqrt());
         let mut best = f64::INFINITY;
         for step in [0.1_f32, 0.03, 0.01, 0.003, 0.001, 0.0003] {
             let up = (self.forward)((&self.samples + &(&direction * step)).view())?;

@@ -50,10 +50,6 @@ impl Report {
     pub fn count(&self, verdict: Verdict) -> usize {
         self.findings.iter().filter(|f| f.verdict == verdict).count()
     }
-
-    pub(super) fn new<'a>(library: Arc<Library>, tell: &'a mut dyn FnMut(&Finding)) -> Writer<'a> {
-        Writer { component: String::new(), report: Self { library, findings: vec![] }, tell }
-    }
 }
 
 impl fmt::Display for Finding {
@@ -94,7 +90,11 @@ pub(super) struct Writer<'a> {
     tell: &'a mut dyn FnMut(&Finding),
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    pub(super) fn new(library: Arc<Library>, tell: &'a mut dyn FnMut(&Finding)) -> Self {
+        Self { component: String::new(), report: Report { library, findings: vec![] }, tell }
+    }
+
     pub(super) fn component(&mut self, role: Role, name: &str) {
         self.component = format!("{role} {name:?}");
     }

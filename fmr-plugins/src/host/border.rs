@@ -180,9 +180,7 @@ impl Instance {
         let f = self.component.set_classes.ok_or_else(|| Refusal::new("it has no classes to set"))?;
         call(wishes, |call| {
             // SAFETY: all arguments are valid during the call, which is the only one.
-            unsafe {
-                f(self.ptr.as_ptr(), call, names.as_ptr(), names.len(), templates.as_ptr(), templates.len())
-            }
+            unsafe { f(self.ptr.as_ptr(), call, names.as_ptr(), names.len(), templates.as_ptr(), templates.len()) }
         })
     }
 
@@ -233,7 +231,12 @@ impl Drop for Saved {
 
 impl Saved {
     /// The vector-Jacobian product; consumes the state.
-    pub(super) fn pull_back(self, cotangent: &mut Tensor, gradient: &mut Output, wishes: &Wishes) -> Result<(), Refusal> {
+    pub(super) fn pull_back(
+        self,
+        cotangent: &mut Tensor,
+        gradient: &mut Output,
+        wishes: &Wishes,
+    ) -> Result<(), Refusal> {
         let instance = &self.instance;
         let (f, _) = instance.component.pull_back.ok_or_else(|| Refusal::new("it has no pull-back"))?;
         let (from, to) = (cotangent.view(), gradient.view());

@@ -77,7 +77,11 @@ impl Handle {
     }
 
     fn same_len(&self, asked: &str, n: usize, labels: &[usize]) -> Result<(), ComponentError> {
-        if labels.len() == n { Ok(()) } else { Err(self.error(asked, format!("{} labels for {n} samples", labels.len()))) }
+        if labels.len() == n {
+            Ok(())
+        } else {
+            Err(self.error(asked, format!("{} labels for {n} samples", labels.len())))
+        }
     }
 }
 
@@ -91,8 +95,7 @@ pub(super) struct PluginTarget {
 impl PluginTarget {
     pub(super) fn new(handle: Handle) -> Self {
         let info = handle.info();
-        let spec =
-            TargetSpec { name: info.name.clone(), classes: info.classes, differentiable: info.differentiable };
+        let spec = TargetSpec { name: info.name.clone(), classes: info.classes, differentiable: info.differentiable };
         Self { handle, spec }
     }
 }
@@ -108,8 +111,7 @@ impl Target for PluginTarget {
             return Ok(Array2::zeros(shape));
         }
         let asked = format!("logits of {} images", shape[0]);
-        let [values] =
-            self.handle.forward(&asked, abi::LOGITS, vec![Tensor::copy(images)], [Output::new(&shape)])?;
+        let [values] = self.handle.forward(&asked, abi::LOGITS, vec![Tensor::copy(images)], [Output::new(&shape)])?;
         Ok(array(ndarray::Dim(shape), values))
     }
 

@@ -77,7 +77,9 @@ pub enum Problem {
     #[error("its tables are broken: {0}; build it anew against this fmr's fmr_plugin.h, or tell its author")]
     Table(String),
     /// Two components have the same name.
-    #[error("it offers the {role} {name:?}, which {other} offers too; remove one, or name the file by `plugin = \"…\"`")]
+    #[error(
+        "it offers the {role} {name:?}, which {other} offers too; remove one, or name the file by `plugin = \"…\"`"
+    )]
     Duplicate {
         /// The component's role.
         role: &'static str,

@@ -67,7 +67,8 @@ fn kind(bytes: &[u8]) -> Kind {
                         _ => UNNAMED,
                     };
                     // ELF does not say which system; what is not for this one fails in its loader.
-                    let system = if cfg!(any(windows, target_vendor = "apple")) { "linux" } else { std::env::consts::OS };
+                    let system =
+                        if cfg!(any(windows, target_vendor = "apple")) { "linux" } else { std::env::consts::OS };
                     Kind::Library { system, machine }
                 }
             }
@@ -92,7 +93,9 @@ fn kind(bytes: &[u8]) -> Kind {
             Kind::Library { system: "windows", machine }
         }
         [b'!', b'<', b'a', b'r', b'c', b'h', b'>', ..] => Kind::Other("a static library"),
-        _ if bytes.iter().take(512).all(|b| b.is_ascii_graphic() || b.is_ascii_whitespace()) => Kind::Other("a text file"),
+        _ if bytes.iter().take(512).all(|b| b.is_ascii_graphic() || b.is_ascii_whitespace()) => {
+            Kind::Other("a text file")
+        }
         _ => Kind::Other("some other kind of file"),
     }
 }

@@ -82,7 +82,10 @@ fn overdue(refusal: Refusal, limits: &Limits, wishes: &Wishes) -> Refusal {
     match wishes.deadline {
         Some(deadline) if refusal.status == abi::CANCELLED && Instant::now() >= deadline => {
             let seconds = limits.time.unwrap_or_default().as_secs_f64();
-            Refusal { message: format!("it took longer than {seconds} s and was stopped; raise `time-limit`"), ..refusal }
+            Refusal {
+                message: format!("it took longer than {seconds} s and was stopped; raise `time-limit`"),
+                ..refusal
+            }
         }
         _ => refusal,
     }
@@ -146,11 +149,12 @@ impl Handle {
             drop(pass);
             result
         });
-        result.unwrap_or_else(|overdue| {
-            self.gate.give_up();
-            Err(overdue)
-        })
-        .map_err(|r| explained(&self.label, asked, r))
+        result
+            .unwrap_or_else(|overdue| {
+                self.gate.give_up();
+                Err(overdue)
+            })
+            .map_err(|r| explained(&self.label, asked, r))
     }
 
     pub(super) fn set_classes(&self, names: &[String], templates: &[String]) -> Result<(), ComponentError> {

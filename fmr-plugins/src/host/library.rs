@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::error::{PluginError, Problem};
+use super::file;
 use super::tables::{self, Component, Role, Tables};
 use super::texts::Texts;
-use super::file;
 use crate::abi;
 
 /// A plugin's library that was loaded. It stays loaded until the process ends.
@@ -57,7 +57,10 @@ impl Library {
         }
         let tables = load(&path).map_err(fail)?;
         if tables.panic_aborts {
-            tracing::warn!("{}: built so that a panic ends the process; a failure in it cannot be caught", path.display());
+            tracing::warn!(
+                "{}: built so that a panic ends the process; a failure in it cannot be caught",
+                path.display()
+            );
         }
         let library = Arc::new(Self { path, sha256: found, tables });
         loaded.push(Arc::clone(&library));
@@ -130,11 +133,9 @@ impl Library {
         };
         match matching[..] {
             [one] => Ok(one),
-            [] => Err(fail(Problem::NoComponent {
-                role: role.name(),
-                name: name.map(str::to_owned),
-                known: known(None),
-            })),
+            [] => {
+                Err(fail(Problem::NoComponent { role: role.name(), name: name.map(str::to_owned), known: known(None) }))
+            }
             _ => Err(fail(Problem::Ambiguous { role: role.name(), known: known(Some(role)) })),
         }
     }

@@ -44,9 +44,9 @@ impl Reference {
             Some(serde_json::Value::String(text)) => Ok(Some(text)),
             Some(other) => Err(SettingError::new(key, format!("is {other}, must be text"))),
         };
-        let plugin = string("plugin")?
-            .filter(|p| !p.is_empty())
-            .ok_or_else(|| SettingError::new("plugin", "must name the plugin's file, or a plugin in the search path"))?;
+        let plugin = string("plugin")?.filter(|p| !p.is_empty()).ok_or_else(|| {
+            SettingError::new("plugin", "must name the plugin's file, or a plugin in the search path")
+        })?;
         let (component, sha256) = (string("component")?, string("sha256")?);
         if let Some(hash) = &sha256
             && (hash.len() != 64 || !hash.bytes().all(|b| b.is_ascii_hexdigit()))
@@ -187,7 +187,8 @@ pub fn register_found(registry: &mut Registry, plugins: &Plugins) -> Vec<PluginE
         };
         for offer in library.offers() {
             let (role, name) = (offer.role, offer.name);
-            let other = taken.iter().find(|(r, n, _)| *r == role && n == name).map(|(.., file)| file.display().to_string());
+            let other =
+                taken.iter().find(|(r, n, _)| *r == role && n == name).map(|(.., file)| file.display().to_string());
             let other = other.or_else(|| has(registry, role, name).then(|| "fmr itself".to_owned()));
             if let Some(other) = other {
                 let problem = Problem::Duplicate { role: role.name(), name: name.to_owned(), other };
@@ -213,8 +214,9 @@ fn has(registry: &Registry, role: Role, name: &str) -> bool {
 fn add(registry: &mut Registry, library: &Arc<Library>, role: Role, name: &str, limits: &Limits) {
     let (library, kind, limits) = (Arc::clone(library), name.to_owned(), limits.clone());
     match role {
-        Role::Generator => registry
-            .add_generator(name, move |settings, site| library.generator(Some(&kind), settings, site, &limits)),
+        Role::Generator => {
+            registry.add_generator(name, move |settings, site| library.generator(Some(&kind), settings, site, &limits))
+        }
         Role::Oracle => {
             registry.add_oracle(name, move |settings, site| library.oracle(Some(&kind), settings, site, &limits));
         }

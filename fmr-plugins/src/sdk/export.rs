@@ -115,6 +115,7 @@ macro_rules! __component {
 /// assert!(report.passed(), "{report}");
 /// ```
 #[cfg(feature = "host")]
+#[expect(clippy::crate_in_macro_def, reason = "the crate that exports the plugin is meant")]
 #[macro_export]
 macro_rules! linked {
     () => {{

@@ -53,7 +53,10 @@ pub(super) unsafe fn guard(
     let Ok(call) = (unsafe { prefix::read(call) }) else { return abi::BAD_CALL };
     let _scope = Scope::enter(call);
     let failure = if poisoned.is_some_and(|p| p.load(Ordering::Acquire)) {
-        Failure::new(abi::POISONED, "an earlier call panicked, which may have left it inconsistent; it has to be made anew")
+        Failure::new(
+            abi::POISONED,
+            "an earlier call panicked, which may have left it inconsistent; it has to be made anew",
+        )
     } else {
         match caught(work) {
             Ok(Ok(())) => return abi::OK,

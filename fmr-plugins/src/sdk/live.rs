@@ -32,10 +32,10 @@ macro_rules! constructor {
     };
 }
 
-constructor!(generator, Generator, |c| Part::Generator(c));
+constructor!(generator, Generator, Part::Generator);
 constructor!(oracle, Oracle, |c| Part::Oracle(RwLock::new(c)));
-constructor!(target, Target, |c| Part::Target(c));
-constructor!(scorer, Scorer, |c| Part::Scorer(c));
+constructor!(target, Target, Part::Target);
+constructor!(scorer, Scorer, Part::Scorer);
 
 static INSTANCES: AtomicU64 = AtomicU64::new(0);
 static SAVED: AtomicU64 = AtomicU64::new(0);
@@ -192,13 +192,13 @@ impl Description {
         let name = name.into_boxed_str();
         let names: Vec<Box<str>> = latent.iter().map(|b| b.name.as_str().into()).collect();
         let shapes: Vec<Box<[i64]>> = latent.iter().map(|b| b.shape.iter().map(|l| *l as i64).collect()).collect();
-        let block = |(name, shape): (&Box<str>, &Box<[i64]>)| abi::Block {
+        let block = |name: &str, shape: &[i64]| abi::Block {
             name: abi::Str::new(name),
             shape: shape.as_ptr(),
             ndim: shape.len() as u32,
             reserved: 0,
         };
-        let blocks: Box<[abi::Block]> = names.iter().zip(&shapes).map(block).collect();
+        let blocks: Box<[abi::Block]> = names.iter().zip(&shapes).map(|(name, shape)| block(name, shape)).collect();
         let info = Box::new(abi::Info {
             size: size_of::<abi::Info>() as u32,
             classes: u32::try_from(classes).unwrap_or(u32::MAX),

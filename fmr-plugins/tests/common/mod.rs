@@ -36,7 +36,19 @@ pub(crate) fn build(cc: &str, source: &str, name: &str, arguments: &[&str], fold
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let library = folder.join(format!("lib{name}{}", std::env::consts::DLL_SUFFIX));
     let output = Command::new(cc)
-        .args(["-std=c99", "-O1", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-Wno-unused", "-shared", "-fPIC", "-o"])
+        .args([
+            "-std=c99",
+            "-O1",
+            "-g",
+            "-Wall",
+            "-Wextra",
+            "-Wpedantic",
+            "-Werror",
+            "-Wno-unused",
+            "-shared",
+            "-fPIC",
+            "-o",
+        ])
         .arg(&library)
         .arg("-I")
         .arg(root.join("include"))
