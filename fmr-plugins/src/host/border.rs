@@ -118,6 +118,8 @@ pub(super) struct Instance {
     ptr: NonNull<abi::Instance>,
     component: Component,
     pub(super) info: Info,
+    /// Set where a call panicked: the instance will refuse all others.
+    pub(super) panicked: AtomicBool,
 }
 
 // SAFETY: the contract allows an instance to be used and destroyed on any thread. Calls at the same time go through
@@ -164,7 +166,7 @@ impl Instance {
                 unsafe { (component.destroy)(ptr.as_ptr()) };
                 Err(Refusal::new("it says that it is differentiable, but has no pull_back"))
             }
-            Ok(info) => Ok(Self { ptr, component, info }),
+            Ok(info) => Ok(Self { ptr, component, info, panicked: AtomicBool::new(false) }),
             Err(problem) => {
                 // SAFETY: as above.
                 unsafe { (component.destroy)(ptr.as_ptr()) };
@@ -188,12 +190,12 @@ impl Instance {
     pub(super) fn forward(
         self: &Arc<Self>,
         function: Function,
-        inputs: &mut [Tensor],
+        inputs: &[Tensor],
         outputs: &mut [Output],
         save: bool,
         wishes: &Wishes,
     ) -> Result<Option<Saved>, Refusal> {
-        let ins: Vec<abi::View> = inputs.iter_mut().map(Tensor::view).collect();
+        let ins: Vec<abi::View> = inputs.iter().map(Tensor::view).collect();
         let outs: Vec<abi::View> = outputs.iter_mut().map(Output::view).collect();
         let mut handle = ptr::null_mut();
         let place = if save { &raw mut handle } else { ptr::null_mut() };
@@ -231,12 +233,7 @@ impl Drop for Saved {
 
 impl Saved {
     /// The vector-Jacobian product; consumes the state.
-    pub(super) fn pull_back(
-        self,
-        cotangent: &mut Tensor,
-        gradient: &mut Output,
-        wishes: &Wishes,
-    ) -> Result<(), Refusal> {
+    pub(super) fn pull_back(self, cotangent: &Tensor, gradient: &mut Output, wishes: &Wishes) -> Result<(), Refusal> {
         let instance = &self.instance;
         let (f, _) = instance.component.pull_back.ok_or_else(|| Refusal::new("it has no pull-back"))?;
         let (from, to) = (cotangent.view(), gradient.view());

@@ -43,10 +43,11 @@ impl Tensor {
         Self { values: Values::I64(values), shape: vec![labels.len() as i64], strides: vec![1] }
     }
 
-    pub(super) fn view(&mut self) -> View {
-        let (data, dtype) = match &mut self.values {
-            Values::F32(v) => (v.as_mut_ptr().cast(), DType::F32),
-            Values::I64(v) => (v.as_mut_ptr().cast(), DType::I64),
+    /// For reading; the interface has one type of view for both directions.
+    pub(super) fn view(&self) -> View {
+        let (data, dtype) = match &self.values {
+            Values::F32(v) => (v.as_ptr().cast_mut().cast(), DType::F32),
+            Values::I64(v) => (v.as_ptr().cast_mut().cast(), DType::I64),
         };
         View { data, shape: self.shape.as_ptr(), strides: self.strides.as_ptr(), ndim: self.shape.len() as u32, dtype }
     }

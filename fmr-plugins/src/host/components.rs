@@ -6,7 +6,7 @@ use fmr_core::{
 use ndarray::{Array, Array1, Array2, Array4, ArrayView, ArrayView2, ArrayView4, Axis, Dimension, RemoveAxis};
 
 use super::border::Saved;
-use super::buffers::{Output, Tensor};
+use super::buffers::Tensor;
 use super::handle::Handle;
 use crate::abi;
 
@@ -41,7 +41,7 @@ impl Handle {
             inputs.extend(labels.map(|l| Tensor::labels(&l[start..start + each])));
             let mut shape = row.clone();
             shape[0] = each;
-            let (part, state) = self.forward_saving(asked, function, inputs, Output::new(shape.slice()))?;
+            let (part, state) = self.forward_saving(asked, function, inputs, shape.slice())?;
             saved.push(state);
             if values.is_empty() { values = part } else { values.extend(part) }
         }
@@ -70,7 +70,7 @@ impl Handle {
             let some = cotangent.slice_axis(Axis(0), (i * parts.each..(i + 1) * parts.each).into());
             let mut part = shape.clone();
             part[0] = parts.each;
-            let part = self.pull_back(asked, saved, Tensor::copy(some), Output::new(part.slice()))?;
+            let part = self.pull_back(asked, saved, Tensor::copy(some), part.slice())?;
             if values.is_empty() { values = part } else { values.extend(part) }
         }
         Ok(array(shape, values))
@@ -111,7 +111,7 @@ impl Target for PluginTarget {
             return Ok(Array2::zeros(shape));
         }
         let asked = format!("logits of {} images", shape[0]);
-        let [values] = self.handle.forward(&asked, abi::LOGITS, vec![Tensor::copy(images)], [Output::new(&shape)])?;
+        let [values] = self.handle.forward(&asked, abi::LOGITS, vec![Tensor::copy(images)], [&shape])?;
         Ok(array(ndarray::Dim(shape), values))
     }
 
@@ -182,7 +182,7 @@ impl Generator for PluginGenerator {
             return Ok(Array2::zeros(shape));
         }
         let inputs = vec![Tensor::copy(images), Tensor::labels(labels)];
-        let [values] = self.handle.forward(&asked, abi::ENCODE, inputs, [Output::new(&shape)])?;
+        let [values] = self.handle.forward(&asked, abi::ENCODE, inputs, [&shape])?;
         Ok(array(ndarray::Dim(shape), values))
     }
 
@@ -195,7 +195,7 @@ impl Generator for PluginGenerator {
             return Ok(Array4::zeros(shape));
         }
         let inputs = vec![Tensor::copy(latents), Tensor::labels(labels)];
-        let [values] = self.handle.forward(&asked, abi::DECODE, inputs, [Output::new(shape.slice())])?;
+        let [values] = self.handle.forward(&asked, abi::DECODE, inputs, [shape.slice()])?;
         Ok(array(shape, values))
     }
 
@@ -253,7 +253,7 @@ impl Oracle for PluginOracle {
         if shape[0] == 0 {
             return Ok(Array2::zeros(shape));
         }
-        let [values] = self.handle.forward(&asked, abi::JUDGE, vec![Tensor::copy(images)], [Output::new(&shape)])?;
+        let [values] = self.handle.forward(&asked, abi::JUDGE, vec![Tensor::copy(images)], [&shape])?;
         Ok(array(ndarray::Dim(shape), values))
     }
 }
@@ -291,8 +291,7 @@ impl Scorer for PluginScorer {
             return Ok((Array1::zeros(0), Array2::zeros((0, k))));
         }
         let inputs = vec![Tensor::copy(logits), Tensor::copy(clean), Tensor::labels(labels)];
-        let outputs = [Output::new(&[n]), Output::new(&[n, k])];
-        let [scores, gradients] = self.handle.forward(&asked, abi::SCORE, inputs, outputs)?;
+        let [scores, gradients] = self.handle.forward(&asked, abi::SCORE, inputs, [&[n], &[n, k]])?;
         Ok((Array1::from_vec(scores), array(ndarray::Dim([n, k]), gradients)))
     }
 }

@@ -10,7 +10,7 @@ use crate::prefix;
 const MOST: usize = 1 << 30;
 
 /// What an instance takes and gives.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Info {
     pub(super) name: String,
     pub(super) classes: usize,

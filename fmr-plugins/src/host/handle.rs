@@ -2,8 +2,8 @@
 //! errors that name the file.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use fmr_core::registry::{MakeError, Settings, Site};
@@ -13,7 +13,7 @@ use super::border::{Instance, Place, Refusal, Saved, Wishes};
 use super::buffers::{Output, Tensor};
 use super::describe::Info;
 use super::library::Library;
-use super::tables::Role;
+use super::tables::{Component, Role};
 use super::watch::{self, Gate};
 use crate::abi::{self, Function};
 
@@ -39,10 +39,32 @@ impl Default for Limits {
     }
 }
 
+/// What an instance is made of, and made anew of.
+#[derive(Debug, Clone)]
+struct Recipe {
+    component: Component,
+    settings: String,
+    place: Place,
+    /// An oracle's classes and templates, once they are set.
+    classes: Option<(Vec<String>, Vec<String>)>,
+}
+
+impl Recipe {
+    fn make(&self, wishes: &Wishes) -> Result<Instance, Refusal> {
+        let instance = Instance::make(self.component.clone(), &self.settings, &self.place, wishes)?;
+        if let Some((names, templates)) = &self.classes {
+            instance.set_classes(names, templates, wishes)?;
+        }
+        Ok(instance)
+    }
+}
+
 /// See the module.
-#[derive(Clone)]
 pub(super) struct Handle {
-    instance: Arc<Instance>,
+    recipe: Mutex<Recipe>,
+    /// Replaced after a panic.
+    instance: Mutex<Arc<Instance>>,
+    info: Info,
     gate: Arc<Gate>,
     limits: Limits,
     seed: u64,
@@ -54,6 +76,10 @@ impl std::fmt::Debug for Handle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Handle({})", self.label)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn wishes(limits: &Limits, seed: u64, speaker: &Arc<str>) -> Wishes {
@@ -102,31 +128,38 @@ impl Handle {
     ) -> Result<Self, MakeError> {
         let component = library.component(role, name)?.clone();
         let label: Arc<str> = label(role, &component.name, library.path()).into();
-        let asked = "make it of its settings";
         let length = |l: usize| u32::try_from(l).unwrap_or(u32::MAX);
         let place = Place {
             base: site.base.to_string_lossy().into_owned(),
             device: site.device.clone(),
             image: site.image.map(length),
         };
-        let text = serde_json::Value::Object(settings.0.clone()).to_string();
+        let settings = serde_json::Value::Object(settings.0.clone()).to_string();
+        let recipe = Recipe { component, settings, place, classes: None };
         let wishes = wishes(limits, site.seed, &label);
-        let made = within(limits, move || Instance::make(component, &text, &place, &wishes)).and_then(|made| made);
-        match made {
-            Ok(instance) => {
-                if !instance.info.deterministic {
-                    tracing::warn!("{label}: it does not promise to be deterministic; a repeated run may differ");
-                }
-                let gate = Gate::new(instance.info.thread_safe);
-                Ok(Self { gate, instance: Arc::new(instance), limits: limits.clone(), seed: site.seed, label })
-            }
-            Err(r) if r.status == abi::BAD_SETTING => Err(SettingError::new(r.subject, r.message).into()),
-            Err(r) => Err(explained(&label, asked, r).into()),
+        let of = recipe.clone();
+        let instance = match within(limits, move || of.make(&wishes)).and_then(|made| made) {
+            Ok(instance) => instance,
+            Err(r) if r.status == abi::BAD_SETTING => return Err(SettingError::new(r.subject, r.message).into()),
+            Err(r) => return Err(explained(&label, "make it of its settings", r).into()),
+        };
+        let info = instance.info.clone();
+        if !info.deterministic {
+            tracing::warn!("{label}: it does not promise to be deterministic; a repeated run may differ");
         }
+        Ok(Self {
+            recipe: Mutex::new(recipe),
+            instance: Mutex::new(Arc::new(instance)),
+            gate: Gate::new(info.thread_safe),
+            info,
+            limits: limits.clone(),
+            seed: site.seed,
+            label,
+        })
     }
 
     pub(super) fn info(&self) -> &Info {
-        &self.instance.info
+        &self.info
     }
 
     /// An error of this component.
@@ -134,44 +167,79 @@ impl Handle {
         ComponentError::new(&*self.label, asked, problem)
     }
 
+    /// The instance, made anew where a panic may have left it inconsistent: one bad sample must not end the run.
+    fn instance(&self) -> Result<Arc<Instance>, Refusal> {
+        let mut instance = lock(&self.instance);
+        if instance.panicked.load(Ordering::Acquire) {
+            tracing::warn!("{}: made anew after a panic", self.label);
+            let (recipe, wishes) = (lock(&self.recipe).clone(), wishes(&self.limits, self.seed, &self.label));
+            let made = within(&self.limits, move || recipe.make(&wishes)).and_then(|made| made)?;
+            if made.info != self.info {
+                return Err(Refusal::new("made anew after a panic, it describes itself otherwise; tell its author"));
+            }
+            *instance = Arc::new(made);
+        }
+        Ok(Arc::clone(&instance))
+    }
+
     /// A call under the host's rules.
-    fn call<R: Send + 'static>(
+    fn attempt<R: Send + 'static>(
         &self,
-        asked: &str,
         job: impl FnOnce(&Arc<Instance>, &Wishes) -> Result<R, Refusal> + Send + 'static,
-    ) -> Result<R, ComponentError> {
-        let stuck = |_| self.error(asked, "an earlier call never returned; start fmr anew to use it again");
+    ) -> Result<R, Refusal> {
+        let stuck = |_| Refusal::new("an earlier call never returned; start fmr anew to use it again");
         let pass = self.gate.enter().map_err(stuck)?;
-        let (instance, wishes) = (Arc::clone(&self.instance), wishes(&self.limits, self.seed, &self.label));
-        let limits = self.limits.clone();
+        let (instance, wishes) = (self.instance()?, wishes(&self.limits, self.seed, &self.label));
+        let (limits, shared) = (self.limits.clone(), Arc::clone(&instance));
         let result = within(&self.limits, move || {
-            let result = job(&instance, &wishes).map_err(|r| overdue(r, &limits, &wishes));
+            let result = job(&shared, &wishes).map_err(|r| overdue(r, &limits, &wishes));
             drop(pass);
             result
         });
+        let result = result.unwrap_or_else(|overdue| {
+            self.gate.give_up();
+            Err(overdue)
+        });
+        if let Err(Refusal { status: abi::PANICKED | abi::POISONED, .. }) = result {
+            instance.panicked.store(true, Ordering::Release);
+        }
         result
-            .unwrap_or_else(|overdue| {
-                self.gate.give_up();
-                Err(overdue)
-            })
-            .map_err(|r| explained(&self.label, asked, r))
     }
 
     pub(super) fn set_classes(&self, names: &[String], templates: &[String]) -> Result<(), ComponentError> {
-        let (names, templates) = (names.to_owned(), templates.to_owned());
-        self.call("set classes", move |instance, wishes| instance.set_classes(&names, &templates, wishes))
+        let classes = (names.to_owned(), templates.to_owned());
+        let set = classes.clone();
+        self.attempt(move |instance, wishes| instance.set_classes(&set.0, &set.1, wishes))
+            .map_err(|r| explained(&self.label, "set classes", r))?;
+        lock(&self.recipe).classes = Some(classes);
+        Ok(())
     }
 
-    /// Values of the outputs.
+    /// A forward. Where the instance was poisoned by a call beside this one, it is repeated on the one made anew.
+    fn compute<R: Send + 'static>(
+        &self,
+        asked: &str,
+        job: impl Fn(&Arc<Instance>, &Wishes) -> Result<R, Refusal> + Clone + Send + 'static,
+    ) -> Result<R, ComponentError> {
+        let result = match self.attempt(job.clone()) {
+            Err(r) if r.status == abi::POISONED => self.attempt(job),
+            result => result,
+        };
+        result.map_err(|r| explained(&self.label, asked, r))
+    }
+
+    /// Values of the outputs of these shapes.
     pub(super) fn forward<const N: usize>(
         &self,
         asked: &str,
         function: Function,
-        mut inputs: Vec<Tensor>,
-        mut outputs: [Output; N],
+        inputs: Vec<Tensor>,
+        shapes: [&[usize]; N],
     ) -> Result<[Vec<f32>; N], ComponentError> {
-        self.call(asked, move |instance, wishes| {
-            instance.forward(function, &mut inputs, &mut outputs, false, wishes)?;
+        let (inputs, shapes) = (Arc::new(inputs), shapes.map(<[usize]>::to_vec));
+        self.compute(asked, move |instance, wishes| {
+            let mut outputs = shapes.each_ref().map(|s| Output::new(s));
+            instance.forward(function, &inputs, &mut outputs, false, wishes)?;
             Ok(outputs.map(Output::into_values))
         })
     }
@@ -181,12 +249,13 @@ impl Handle {
         &self,
         asked: &str,
         function: Function,
-        mut inputs: Vec<Tensor>,
-        mut output: Output,
+        inputs: Vec<Tensor>,
+        shape: &[usize],
     ) -> Result<(Vec<f32>, Saved), ComponentError> {
-        self.call(asked, move |instance, wishes| {
-            let outputs = std::slice::from_mut(&mut output);
-            let saved = instance.forward(function, &mut inputs, outputs, true, wishes)?;
+        let (inputs, shape) = (Arc::new(inputs), shape.to_vec());
+        self.compute(asked, move |instance, wishes| {
+            let mut output = Output::new(&shape);
+            let saved = instance.forward(function, &inputs, std::slice::from_mut(&mut output), true, wishes)?;
             let saved = saved.ok_or_else(|| Refusal::new("it saved nothing for its pull-back"))?;
             Ok((output.into_values(), saved))
         })
@@ -197,13 +266,15 @@ impl Handle {
         &self,
         asked: &str,
         saved: Saved,
-        mut cotangent: Tensor,
-        mut gradient: Output,
+        cotangent: Tensor,
+        shape: &[usize],
     ) -> Result<Vec<f32>, ComponentError> {
-        self.call(asked, move |_, wishes| {
-            saved.pull_back(&mut cotangent, &mut gradient, wishes)?;
+        let mut gradient = Output::new(shape);
+        self.attempt(move |_, wishes| {
+            saved.pull_back(&cotangent, &mut gradient, wishes)?;
             Ok(gradient.into_values())
         })
+        .map_err(|r| explained(&self.label, asked, r))
     }
 }
 
