@@ -1,0 +1,99 @@
+//! The binary interface between fmr and its plugins, as `include/fmr_plugin.h` declares it for C.
+//!
+//! Only `repr(C)` structures of integers, pointers and function pointers live here; `docs/plugins.md` is the contract in
+//! words. A test compiles the header against the layout that [`layout`] states, so the two cannot drift apart.
+//!
+//! Growth: within a major version, structures that start with `size` get new fields at their end only, and a field
+//! beyond `size` counts as zero. The structures without `size` ([`Str`], [`Text`], [`DType`], [`View`], [`Block`]) are frozen.
+
+#![no_std]
+
+mod layout;
+mod tables;
+mod values;
+
+pub use layout::{Field, Layout, constants, layout};
+pub use tables::{
+    Component, Create, Destroy, Entry, Forward, GetInfo, Host, Info, Library, LiveHandles, PullBack, Release,
+    SetClasses,
+};
+pub use values::{Block, Call, DType, Error, Instance, Saved, Site, Str, Text, View};
+
+/// First bytes of a [`Library`]: `FMR1`.
+pub const MAGIC: u32 = 0x3152_4d46;
+/// Incompatible changes; part of the entry symbol's name.
+pub const MAJOR: u16 = 1;
+/// Compatible additions.
+pub const MINOR: u16 = 0;
+/// Name of the one symbol that a plugin exports, an [`Entry`].
+pub const ENTRY: &str = "fmr_plugin_v1";
+
+/// What a call ends with.
+pub type Status = i32;
+/// Done; every output is written.
+pub const OK: Status = 0;
+/// A setting is unknown, missing or makes no sense; the error's subject is its key.
+pub const BAD_SETTING: Status = 1;
+/// The plugin does not offer this.
+pub const UNSUPPORTED: Status = 2;
+/// It could not be done; the error says why.
+pub const FAILED: Status = 3;
+/// The plugin panicked. The instance is poisoned.
+pub const PANICKED: Status = 4;
+/// An earlier call panicked; the instance does not work any more.
+pub const POISONED: Status = 5;
+/// This pull-back was used before.
+pub const CONSUMED: Status = 6;
+/// The call's `cancelled` said so.
+pub const CANCELLED: Status = 7;
+/// The host broke the contract, e.g. by a buffer of the wrong shape.
+pub const BAD_CALL: Status = 8;
+
+/// The roles that a component can have.
+pub type Role = u32;
+/// Encodes images to latents and decodes latents, the latter with a pull-back.
+pub const GENERATOR: Role = 1;
+/// Judges which class an image shows.
+pub const ORACLE: Role = 2;
+/// The classifier under test.
+pub const TARGET: Role = 3;
+/// What the search maximises.
+pub const SCORER: Role = 4;
+
+/// What [`Component::forward`] can be asked for.
+pub type Function = u32;
+/// Generator: images `f32 [n, c, h, w]`, labels `i64 [n]` → latents `f32 [n, d]`.
+pub const ENCODE: Function = 1;
+/// Generator: latents `f32 [n, d]`, labels `i64 [n]` → images `f32 [n, c, h, w]`. Has a pull-back.
+pub const DECODE: Function = 2;
+/// Oracle: images `f32 [n, c, h, w]` → class probabilities `f32 [n, k]`.
+pub const JUDGE: Function = 3;
+/// Target: images `f32 [n, c, h, w]` → logits `f32 [n, k]`. Has a pull-back where the target is differentiable.
+pub const LOGITS: Function = 4;
+/// Scorer: logits `f32 [n, k]`, clean logits `f32 [n, k]`, labels `i64 [n]` → scores `f32 [n]`, gradients `f32 [n, k]`.
+pub const SCORE: Function = 5;
+
+/// [`Info::flags`]: offers a pull-back.
+pub const DIFFERENTIABLE: u64 = 1;
+/// [`Info::flags`]: the same call gives the same bits.
+pub const DETERMINISTIC: u64 = 1 << 1;
+/// [`Info::flags`]: may be called from several threads at once. Without it the host lets calls queue.
+pub const THREAD_SAFE: u64 = 1 << 2;
+/// [`Info::flags`]: a pull-back may span several samples. Without it the host asks for pull-backs one sample at a time.
+pub const BATCHED_PULL_BACK: u64 = 1 << 3;
+/// [`Info::flags`]: reads the labels it is given.
+pub const NEEDS_LABELS: u64 = 1 << 4;
+
+/// [`Library::flags`]: built so that a panic ends the process; nothing can be caught.
+pub const PANIC_ABORTS: u64 = 1;
+
+/// Levels of [`Call::log`].
+pub type Level = u32;
+/// Something is wrong.
+pub const LEVEL_ERROR: Level = 1;
+/// Something is odd.
+pub const LEVEL_WARN: Level = 2;
+/// Something worth knowing.
+pub const LEVEL_INFO: Level = 3;
+/// Details.
+pub const LEVEL_DEBUG: Level = 4;

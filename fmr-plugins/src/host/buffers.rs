@@ -1,0 +1,104 @@
+//! Tensors that cross the border.
+
+use crate::abi::{DType, View};
+
+/// A NaN that no computation gives: what still holds it was not written.
+const UNWRITTEN: u32 = 0x7fc5_eb1d;
+/// Values behind an output that have to stay as they are.
+const FENCE: usize = 16;
+
+fn strides(shape: &[i64]) -> Vec<i64> {
+    let mut strides = vec![1; shape.len()];
+    for i in (1..shape.len()).rev() {
+        strides[i - 1] = strides[i] * shape[i];
+    }
+    strides
+}
+
+#[derive(Debug)]
+enum Values {
+    F32(Vec<f32>),
+    I64(Vec<i64>),
+}
+
+/// An input.
+#[derive(Debug)]
+pub(super) struct Tensor {
+    values: Values,
+    shape: Vec<i64>,
+    strides: Vec<i64>,
+}
+
+impl Tensor {
+    /// Copies an array, row by row.
+    pub(super) fn copy<D: ndarray::Dimension>(array: ndarray::ArrayView<'_, f32, D>) -> Self {
+        let shape: Vec<i64> = array.shape().iter().map(|l| *l as i64).collect();
+        let values = array.as_slice().map_or_else(|| array.iter().copied().collect(), <[f32]>::to_vec);
+        Self { values: Values::F32(values), strides: strides(&shape), shape }
+    }
+
+    /// Class indices.
+    pub(super) fn labels(labels: &[usize]) -> Self {
+        let values = labels.iter().map(|l| i64::try_from(*l).unwrap_or(i64::MAX)).collect();
+        Self { values: Values::I64(values), shape: vec![labels.len() as i64], strides: vec![1] }
+    }
+
+    /// For reading; the interface has one type of view for both directions.
+    pub(super) fn view(&self) -> View {
+        let (data, dtype) = match &self.values {
+            Values::F32(v) => (v.as_ptr().cast_mut().cast(), DType::F32),
+            Values::I64(v) => (v.as_ptr().cast_mut().cast(), DType::I64),
+        };
+        View { data, shape: self.shape.as_ptr(), strides: self.strides.as_ptr(), ndim: self.shape.len() as u32, dtype }
+    }
+}
+
+/// An output, which knows whether all of it and nothing else was written.
+#[derive(Debug)]
+pub(super) struct Output {
+    values: Vec<f32>,
+    shape: Vec<i64>,
+    strides: Vec<i64>,
+}
+
+impl Output {
+    pub(super) fn new(shape: &[usize]) -> Self {
+        let len: usize = shape.iter().product();
+        let shape: Vec<i64> = shape.iter().map(|l| *l as i64).collect();
+        Self { values: vec![f32::from_bits(UNWRITTEN); len + FENCE], strides: strides(&shape), shape }
+    }
+
+    pub(super) fn view(&mut self) -> View {
+        View {
+            data: self.values.as_mut_ptr().cast(),
+            shape: self.shape.as_ptr(),
+            strides: self.strides.as_ptr(),
+            ndim: self.shape.len() as u32,
+            dtype: DType::F32,
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), String> {
+        let (values, fence) = self.values.split_at(self.values.len() - FENCE);
+        if fence.iter().any(|v| v.to_bits() != UNWRITTEN) {
+            return Err(format!(
+                "it wrote beyond the end of an output of shape {:?}, which may have damaged this process; tell its author",
+                self.shape
+            ));
+        }
+        let unwritten = values.iter().filter(|v| v.to_bits() == UNWRITTEN).count();
+        if unwritten > 0 {
+            return Err(format!(
+                "it left {unwritten} of the {} values of an output of shape {:?} unwritten; tell its author",
+                values.len(),
+                self.shape
+            ));
+        }
+        Ok(())
+    }
+
+    pub(super) fn into_values(mut self) -> Vec<f32> {
+        self.values.truncate(self.values.len() - FENCE);
+        self.values
+    }
+}

@@ -1,0 +1,92 @@
+//! What an instance says of itself, checked and copied.
+
+use fmr_core::LatentBlock;
+
+use super::tables::{Role, text};
+use crate::abi;
+use crate::prefix;
+
+/// Largest number of values of one image, latent or row of logits that is believed.
+const MOST: usize = 1 << 30;
+
+/// What an instance takes and gives.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Info {
+    pub(super) name: String,
+    pub(super) classes: usize,
+    pub(super) image: [usize; 3],
+    pub(super) latent: Vec<LatentBlock>,
+    pub(super) differentiable: bool,
+    pub(super) deterministic: bool,
+    pub(super) thread_safe: bool,
+    pub(super) batched_pull_back: bool,
+}
+
+/// Reads the description of an instance of that role.
+///
+/// # Safety
+/// As for [`prefix::read`], and so on for what it points at.
+pub(super) unsafe fn read(info: *const abi::Info, role: Role) -> Result<Info, String> {
+    // SAFETY: the caller's promise.
+    let raw = unsafe { prefix::read(info) }.map_err(|e| format!("its info: {e}"))?;
+    // SAFETY: as above.
+    let name = unsafe { text(raw.name, "its name")? };
+    if name.is_empty() {
+        return Err("it has no name".into());
+    }
+    let (mut image, mut latent) = ([0; 3], vec![]);
+    if role == Role::Generator {
+        image = raw.image.map(|l| l as usize);
+        believe("an image", &image)?;
+        // SAFETY: as above.
+        latent = unsafe { blocks(&raw)? };
+    }
+    if role == Role::Target && (raw.classes < 2 || raw.classes as usize > MOST) {
+        return Err(format!("{} classes", raw.classes));
+    }
+    let has = |flag| raw.flags & flag != 0;
+    Ok(Info {
+        name,
+        classes: raw.classes as usize,
+        image,
+        latent,
+        differentiable: has(abi::DIFFERENTIABLE),
+        deterministic: has(abi::DETERMINISTIC),
+        thread_safe: has(abi::THREAD_SAFE),
+        batched_pull_back: has(abi::BATCHED_PULL_BACK),
+    })
+}
+
+/// The number of values of a shape, if it is one.
+fn believe(what: &str, shape: &[usize]) -> Result<usize, String> {
+    let len = shape.iter().try_fold(1_usize, |n, l| n.checked_mul(*l)).filter(|n| (1..=MOST).contains(n));
+    len.ok_or_else(|| format!("{what} of shape {shape:?}"))
+}
+
+/// # Safety
+/// As for [`read`].
+unsafe fn blocks(info: &abi::Info) -> Result<Vec<LatentBlock>, String> {
+    if info.blocks_len == 0 || info.blocks_len > 1 << 16 || info.blocks.is_null() {
+        return Err(format!("a latent of {} blocks", info.blocks_len));
+    }
+    let mut offset = 0_usize;
+    (0..info.blocks_len as usize)
+        .map(|i| {
+            // SAFETY: the list has that many blocks.
+            let block = unsafe { info.blocks.add(i).read() };
+            // SAFETY: as for the info.
+            let name = unsafe { text(block.name, "a block's name")? };
+            if block.ndim > 8 || (block.shape.is_null() && block.ndim > 0) {
+                return Err(format!("block {name:?} of {} dimensions", block.ndim));
+            }
+            let shape = (0..block.ndim as usize)
+                // SAFETY: the shape has `ndim` lengths.
+                .map(|d| usize::try_from(unsafe { block.shape.add(d).read() }).unwrap_or(0))
+                .collect::<Vec<_>>();
+            let len = believe(&format!("block {name:?}"), &shape)?;
+            let at = offset;
+            offset = offset.checked_add(len).filter(|n| *n <= MOST).ok_or("a latent of too many values")?;
+            Ok(LatentBlock { name, shape, offset: at })
+        })
+        .collect()
+}

@@ -1,0 +1,288 @@
+//! A component of a plugin with the host's rules around each call: time limit, one call at a time where it needs that,
+//! errors that name the file.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use fmr_core::registry::{MakeError, Settings, Site};
+use fmr_core::{ComponentError, SettingError};
+
+use super::border::{Instance, Place, Refusal, Saved, Wishes};
+use super::buffers::{Output, Tensor};
+use super::describe::Info;
+use super::library::Library;
+use super::tables::{Component, Role};
+use super::watch::{self, Gate};
+use crate::abi::{self, Function};
+
+/// What calls into plugins are held to.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Time after which a call is given up; `None` waits for ever. A call that is told to stop gets a second more.
+    pub time: Option<Duration>,
+    /// Threads that a call may keep busy; 0 leaves it to the plugin.
+    pub threads: u32,
+    /// Set to stop calls that are under way.
+    pub cancel: Option<Arc<AtomicBool>>,
+}
+
+impl Limits {
+    /// Generous enough for a batch of the largest models on a slow machine.
+    pub const DEFAULT_TIME: Duration = Duration::from_secs(3600);
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { time: Some(Self::DEFAULT_TIME), threads: 0, cancel: None }
+    }
+}
+
+/// What an instance is made of, and made anew of.
+#[derive(Debug, Clone)]
+struct Recipe {
+    component: Component,
+    settings: String,
+    place: Place,
+    /// An oracle's classes and templates, once they are set.
+    classes: Option<(Vec<String>, Vec<String>)>,
+}
+
+impl Recipe {
+    fn make(&self, wishes: &Wishes) -> Result<Instance, Refusal> {
+        let instance = Instance::make(self.component.clone(), &self.settings, &self.place, wishes)?;
+        if let Some((names, templates)) = &self.classes {
+            instance.set_classes(names, templates, wishes)?;
+        }
+        Ok(instance)
+    }
+}
+
+/// See the module.
+pub(super) struct Handle {
+    recipe: Mutex<Recipe>,
+    /// Replaced after a panic.
+    instance: Mutex<Arc<Instance>>,
+    info: Info,
+    gate: Arc<Gate>,
+    limits: Limits,
+    seed: u64,
+    /// E.g. `target "linear" of /plugins/liblinear.so`.
+    label: Arc<str>,
+}
+
+impl std::fmt::Debug for Handle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Handle({})", self.label)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn wishes(limits: &Limits, seed: u64, speaker: &Arc<str>) -> Wishes {
+    Wishes {
+        threads: limits.threads,
+        seed,
+        deadline: limits.time.map(|t| Instant::now() + t),
+        cancel: limits.cancel.clone(),
+        speaker: Arc::clone(speaker),
+    }
+}
+
+/// Runs a call until its limit and the second that it has to obey.
+fn within<R: Send + 'static>(limits: &Limits, job: impl FnOnce() -> R + Send + 'static) -> Result<R, Refusal> {
+    let limit = limits.time.map(|t| t + Duration::from_secs(1).min(t));
+    watch::within(limit, job).map_err(|_| {
+        Refusal::new(format!(
+            "it did not return within {} s; raise `time-limit` if it is slow, else tell its author that it hangs",
+            limits.time.unwrap_or_default().as_secs_f64()
+        ))
+    })
+}
+
+/// A call that obeyed when its time was over did not fail by itself.
+fn overdue(refusal: Refusal, limits: &Limits, wishes: &Wishes) -> Refusal {
+    match wishes.deadline {
+        Some(deadline) if refusal.status == abi::CANCELLED && Instant::now() >= deadline => {
+            let seconds = limits.time.unwrap_or_default().as_secs_f64();
+            Refusal {
+                message: format!("it took longer than {seconds} s and was stopped; raise `time-limit`"),
+                ..refusal
+            }
+        }
+        _ => refusal,
+    }
+}
+
+impl Handle {
+    pub(super) fn make(
+        library: &Library,
+        role: Role,
+        name: Option<&str>,
+        settings: &Settings,
+        site: &Site,
+        limits: &Limits,
+    ) -> Result<Self, MakeError> {
+        let component = library.component(role, name)?.clone();
+        let label: Arc<str> = label(role, &component.name, library.path()).into();
+        let length = |l: usize| u32::try_from(l).unwrap_or(u32::MAX);
+        let place = Place {
+            base: site.base.to_string_lossy().into_owned(),
+            device: site.device.clone(),
+            image: site.image.map(length),
+        };
+        let settings = serde_json::Value::Object(settings.0.clone()).to_string();
+        let recipe = Recipe { component, settings, place, classes: None };
+        let wishes = wishes(limits, site.seed, &label);
+        let of = recipe.clone();
+        let instance = match within(limits, move || of.make(&wishes)).and_then(|made| made) {
+            Ok(instance) => instance,
+            Err(r) if r.status == abi::BAD_SETTING => return Err(SettingError::new(r.subject, r.message).into()),
+            Err(r) => return Err(explained(&label, "make it of its settings", r).into()),
+        };
+        let info = instance.info.clone();
+        if !info.deterministic {
+            tracing::warn!("{label}: it does not promise to be deterministic; a repeated run may differ");
+        }
+        Ok(Self {
+            recipe: Mutex::new(recipe),
+            instance: Mutex::new(Arc::new(instance)),
+            gate: Gate::new(info.thread_safe),
+            info,
+            limits: limits.clone(),
+            seed: site.seed,
+            label,
+        })
+    }
+
+    pub(super) fn info(&self) -> &Info {
+        &self.info
+    }
+
+    /// An error of this component.
+    pub(super) fn error(&self, asked: &str, problem: impl Into<String>) -> ComponentError {
+        ComponentError::new(&*self.label, asked, problem)
+    }
+
+    /// The instance, made anew where a panic may have left it inconsistent: one bad sample must not end the run.
+    fn instance(&self) -> Result<Arc<Instance>, Refusal> {
+        let mut instance = lock(&self.instance);
+        if instance.panicked.load(Ordering::Acquire) {
+            tracing::warn!("{}: made anew after a panic", self.label);
+            let (recipe, wishes) = (lock(&self.recipe).clone(), wishes(&self.limits, self.seed, &self.label));
+            let made = within(&self.limits, move || recipe.make(&wishes)).and_then(|made| made)?;
+            if made.info != self.info {
+                return Err(Refusal::new("made anew after a panic, it describes itself otherwise; tell its author"));
+            }
+            *instance = Arc::new(made);
+        }
+        Ok(Arc::clone(&instance))
+    }
+
+    /// A call under the host's rules.
+    fn attempt<R: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Arc<Instance>, &Wishes) -> Result<R, Refusal> + Send + 'static,
+    ) -> Result<R, Refusal> {
+        let stuck = |_| Refusal::new("an earlier call never returned; start fmr anew to use it again");
+        let pass = self.gate.enter().map_err(stuck)?;
+        let (instance, wishes) = (self.instance()?, wishes(&self.limits, self.seed, &self.label));
+        let (limits, shared) = (self.limits.clone(), Arc::clone(&instance));
+        let result = within(&self.limits, move || {
+            let result = job(&shared, &wishes).map_err(|r| overdue(r, &limits, &wishes));
+            drop(pass);
+            result
+        });
+        let result = result.unwrap_or_else(|overdue| {
+            self.gate.give_up();
+            Err(overdue)
+        });
+        if let Err(Refusal { status: abi::PANICKED | abi::POISONED, .. }) = result {
+            instance.panicked.store(true, Ordering::Release);
+        }
+        result
+    }
+
+    pub(super) fn set_classes(&self, names: &[String], templates: &[String]) -> Result<(), ComponentError> {
+        let classes = (names.to_owned(), templates.to_owned());
+        let set = classes.clone();
+        self.attempt(move |instance, wishes| instance.set_classes(&set.0, &set.1, wishes))
+            .map_err(|r| explained(&self.label, "set classes", r))?;
+        lock(&self.recipe).classes = Some(classes);
+        Ok(())
+    }
+
+    /// A forward. Where the instance was poisoned by a call beside this one, it is repeated on the one made anew.
+    fn compute<R: Send + 'static>(
+        &self,
+        asked: &str,
+        job: impl Fn(&Arc<Instance>, &Wishes) -> Result<R, Refusal> + Clone + Send + 'static,
+    ) -> Result<R, ComponentError> {
+        let result = match self.attempt(job.clone()) {
+            Err(r) if r.status == abi::POISONED => self.attempt(job),
+            result => result,
+        };
+        result.map_err(|r| explained(&self.label, asked, r))
+    }
+
+    /// Values of the outputs of these shapes.
+    pub(super) fn forward<const N: usize>(
+        &self,
+        asked: &str,
+        function: Function,
+        inputs: Vec<Tensor>,
+        shapes: [&[usize]; N],
+    ) -> Result<[Vec<f32>; N], ComponentError> {
+        let (inputs, shapes) = (Arc::new(inputs), shapes.map(<[usize]>::to_vec));
+        self.compute(asked, move |instance, wishes| {
+            let mut outputs = shapes.each_ref().map(|s| Output::new(s));
+            instance.forward(function, &inputs, &mut outputs, false, wishes)?;
+            Ok(outputs.map(Output::into_values))
+        })
+    }
+
+    /// Values of the output and what its pull-back needs.
+    pub(super) fn forward_saving(
+        &self,
+        asked: &str,
+        function: Function,
+        inputs: Vec<Tensor>,
+        shape: &[usize],
+    ) -> Result<(Vec<f32>, Saved), ComponentError> {
+        let (inputs, shape) = (Arc::new(inputs), shape.to_vec());
+        self.compute(asked, move |instance, wishes| {
+            let mut output = Output::new(&shape);
+            let saved = instance.forward(function, &inputs, std::slice::from_mut(&mut output), true, wishes)?;
+            let saved = saved.ok_or_else(|| Refusal::new("it saved nothing for its pull-back"))?;
+            Ok((output.into_values(), saved))
+        })
+    }
+
+    /// Values of the gradient.
+    pub(super) fn pull_back(
+        &self,
+        asked: &str,
+        saved: Saved,
+        cotangent: Tensor,
+        shape: &[usize],
+    ) -> Result<Vec<f32>, ComponentError> {
+        let mut gradient = Output::new(shape);
+        self.attempt(move |_, wishes| {
+            saved.pull_back(&cotangent, &mut gradient, wishes)?;
+            Ok(gradient.into_values())
+        })
+        .map_err(|r| explained(&self.label, asked, r))
+    }
+}
+
+fn label(role: Role, name: &str, path: &Path) -> String {
+    format!("{role} {name:?} of {}", path.display())
+}
+
+fn explained(label: &str, asked: &str, refusal: Refusal) -> ComponentError {
+    let asked = if refusal.subject.is_empty() { asked.to_owned() } else { refusal.subject };
+    ComponentError::new(label, asked, refusal.message)
+}

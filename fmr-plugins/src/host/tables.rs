@@ -1,0 +1,175 @@
+//! A library's tables, read once, checked, and copied to types of ours.
+
+use super::error::Problem;
+use crate::abi::{self, Str};
+use crate::prefix;
+
+/// What a component is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// See [`fmr_core::Generator`].
+    Generator,
+    /// See [`fmr_core::Oracle`].
+    Oracle,
+    /// See [`fmr_core::Target`].
+    Target,
+    /// See [`fmr_core::Scorer`].
+    Scorer,
+}
+
+impl Role {
+    /// All roles.
+    pub const ALL: [Self; 4] = [Self::Generator, Self::Oracle, Self::Target, Self::Scorer];
+
+    /// Lower-case name, as in experiment files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Generator => "generator",
+            Self::Oracle => "oracle",
+            Self::Target => "target",
+            Self::Scorer => "scorer",
+        }
+    }
+
+    fn of(role: abi::Role) -> Option<Self> {
+        match role {
+            abi::GENERATOR => Some(Self::Generator),
+            abi::ORACLE => Some(Self::Oracle),
+            abi::TARGET => Some(Self::Target),
+            abi::SCORER => Some(Self::Scorer),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl std::str::FromStr for Role {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let role = Self::ALL.into_iter().find(|r| r.name() == text);
+        role.ok_or_else(|| format!("there is no role {text:?}; it is generator, oracle, target or scorer"))
+    }
+}
+
+/// A component's table: functions that are all there.
+#[derive(Debug, Clone)]
+pub(super) struct Component {
+    pub(super) role: Role,
+    pub(super) name: String,
+    pub(super) schema: String,
+    pub(super) create: abi::Create,
+    pub(super) destroy: abi::Destroy,
+    pub(super) info: abi::GetInfo,
+    pub(super) forward: abi::Forward,
+    pub(super) set_classes: Option<abi::SetClasses>,
+    /// Pull-back and release.
+    pub(super) pull_back: Option<(abi::PullBack, abi::Release)>,
+}
+
+/// A library's table.
+#[derive(Debug, Clone)]
+pub(super) struct Tables {
+    pub(super) name: String,
+    pub(super) version: String,
+    pub(super) abi: (u16, u16),
+    pub(super) panic_aborts: bool,
+    pub(super) components: Vec<Component>,
+    pub(super) live_handles: Option<abi::LiveHandles>,
+}
+
+/// Reads and checks a library's table.
+///
+/// # Safety
+/// A pointer that is neither null nor misaligned leads to as many bytes as its size states, and so on for what the
+/// table points at.
+pub(super) unsafe fn read(library: *const abi::Library) -> Result<Tables, Problem> {
+    let broken = |what: &str, why: &dyn std::fmt::Display| Problem::Table(format!("{what}: {why}"));
+    // SAFETY: the caller's promise.
+    let table = unsafe { prefix::read(library) }.map_err(|e| broken("the library's table", &e))?;
+    if table.magic != abi::MAGIC {
+        return Err(broken("the library's table", &"it does not start with FMR1"));
+    }
+    if table.major != abi::MAJOR {
+        return Err(Problem::Version { found: table.major });
+    }
+    // SAFETY: texts of a valid table.
+    let (name, version) = unsafe { (text(table.name, "the library's name"), text(table.version, "its version")) };
+    let (name, version) = (name.map_err(Problem::Table)?, version.map_err(Problem::Table)?);
+    if table.components_len > 1024 || (table.components.is_null() && table.components_len > 0) {
+        return Err(broken("the list of components", &format!("{} components", table.components_len)));
+    }
+    if table.components_len == 0 {
+        return Err(Problem::Table("it holds no component".into()));
+    }
+    let components = (0..table.components_len as usize)
+        .map(|i| {
+            // SAFETY: the list has that many entries.
+            unsafe { component(table.components.add(i).read()) }.map_err(|e| broken(&format!("component {i}"), &e))
+        })
+        .collect::<Result<Vec<Component>, _>>()?;
+    for (i, c) in components.iter().enumerate() {
+        if components[..i].iter().any(|other| (other.role, &other.name) == (c.role, &c.name)) {
+            return Err(Problem::Table(format!("it holds two components of role {} called {:?}", c.role, c.name)));
+        }
+    }
+    let panic_aborts = table.flags & abi::PANIC_ABORTS != 0;
+    let abi = (table.major, table.minor);
+    Ok(Tables { name, version, abi, panic_aborts, components, live_handles: table.live_handles })
+}
+
+/// # Safety
+/// As for [`read`].
+unsafe fn component(ptr: *const abi::Component) -> Result<Component, String> {
+    // SAFETY: the caller's promise.
+    let table = unsafe { prefix::read(ptr) }.map_err(|e| format!("its table: {e}"))?;
+    // SAFETY: texts of a valid table.
+    let (name, schema) = unsafe { (text(table.name, "its name")?, text(table.schema, "its schema")?) };
+    let role = Role::of(table.role).ok_or_else(|| format!("{name:?} has the unknown role {}", table.role))?;
+    if name.is_empty() || name.len() > 200 || name.chars().any(char::is_control) {
+        return Err(format!("{name:?} is no name"));
+    }
+    let null = |function: &str| format!("{role} {name:?} lacks the function {function}");
+    if role == Role::Oracle && table.set_classes.is_none() {
+        return Err(null("set_classes"));
+    }
+    let pull_back = match (table.pull_back, table.release) {
+        (Some(pull_back), Some(release)) => Some((pull_back, release)),
+        (Some(_), None) => return Err(null("release")),
+        (None, _) if role == Role::Generator => return Err(null("pull_back")),
+        (None, _) => None,
+    };
+    Ok(Component {
+        role,
+        schema,
+        create: table.create.ok_or_else(|| null("create"))?,
+        destroy: table.destroy.ok_or_else(|| null("destroy"))?,
+        info: table.info.ok_or_else(|| null("info"))?,
+        forward: table.forward.ok_or_else(|| null("forward"))?,
+        set_classes: table.set_classes,
+        pull_back,
+        name,
+    })
+}
+
+/// Copies a text.
+///
+/// # Safety
+/// A text that is not null has as many readable bytes as it states.
+pub(super) unsafe fn text(text: Str, what: &str) -> Result<String, String> {
+    if text.len == 0 {
+        return Ok(String::new());
+    }
+    if text.ptr.is_null() || text.len > 1 << 20 {
+        return Err(format!("{what} is null or longer than a mebibyte"));
+    }
+    // SAFETY: the caller's promise.
+    let bytes = unsafe { std::slice::from_raw_parts(text.ptr, text.len) };
+    let text = std::str::from_utf8(bytes);
+    text.map(str::to_owned).map_err(|_| format!("{what} is not valid UTF-8"))
+}

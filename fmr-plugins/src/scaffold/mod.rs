@@ -1,0 +1,138 @@
+//! `fmr plugin new`: a crate with one component that builds, works and tests itself, to be filled with one's own.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::host::Role;
+
+/// Where the new crate takes fmr's crates from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A git repository.
+    Git(String),
+    /// A checkout on this machine.
+    Path(PathBuf),
+}
+
+impl Default for Source {
+    /// fmr's own repository.
+    fn default() -> Self {
+        Self::Git(env!("CARGO_PKG_REPOSITORY").to_owned())
+    }
+}
+
+/// Why there is no new crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScaffoldError {
+    /// The name cannot be a crate's.
+    #[error("{0:?} cannot name a plugin: use lower-case letters, digits and single dashes, starting with a letter")]
+    Name(String),
+    /// There is something already.
+    #[error("{} exists already; choose another name or folder", .0.display())]
+    Exists(PathBuf),
+    /// The files cannot be written.
+    #[error("{} cannot be written ({source}); choose another folder", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Names that cargo, or the language, has other plans for.
+const RESERVED: [&str; 8] = ["core", "std", "alloc", "test", "self", "super", "crate", "proc-macro"];
+
+fn sound(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.split('-').all(|part| !part.is_empty())
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+        && !RESERVED.contains(&name)
+        && !name.starts_with("fmr-")
+}
+
+/// Writes the crate `folder/name` with one component of that role and name, and gives its folder.
+///
+/// # Errors
+/// The name is not one, the folder is taken, or the files cannot be written.
+pub fn new(name: &str, role: Role, folder: &Path, source: &Source) -> Result<PathBuf, ScaffoldError> {
+    if !sound(name) {
+        return Err(ScaffoldError::Name(name.to_owned()));
+    }
+    let root = folder.join(name);
+    if root.exists() {
+        return Err(ScaffoldError::Exists(root));
+    }
+    let files = [
+        ("Cargo.toml", manifest(name, role, source)),
+        ("README.md", fill(include_str!("templates/README.md"), name, role)),
+        (".gitignore", "/target\n".to_owned()),
+        ("src/lib.rs", fill(code(role), name, role)),
+        ("example.toml", fill(include_str!("templates/example.toml"), name, role)),
+    ];
+    for (file, text) in files {
+        let path = root.join(file);
+        let parent = path.parent().unwrap_or(&root).to_owned();
+        std::fs::create_dir_all(parent)
+            .and_then(|()| std::fs::write(&path, text))
+            .map_err(|source| ScaffoldError::Write { path, source })?;
+    }
+    Ok(root)
+}
+
+/// The example of a role.
+fn code(role: Role) -> &'static str {
+    match role {
+        Role::Generator => include_str!("templates/generator.rs"),
+        Role::Oracle => include_str!("templates/oracle.rs"),
+        Role::Target => include_str!("templates/target.rs"),
+        Role::Scorer => include_str!("templates/scorer.rs"),
+    }
+}
+
+fn fill(template: &str, name: &str, role: Role) -> String {
+    template.replace("my-component", name).replace("my_component", &name.replace('-', "_")).replace("ROLE", role.name())
+}
+
+fn manifest(name: &str, role: Role, source: &Source) -> String {
+    let from = |package: &str| match source {
+        Source::Git(url) => toml_text("git", url),
+        Source::Path(root) => toml_text("path", &root.join(package).to_string_lossy()),
+    };
+    fill(include_str!("templates/Cargo.toml.in"), name, role)
+        .replace("FMR_CORE", &from("fmr-core"))
+        .replace("FMR_PLUGINS", &from("fmr-plugins"))
+}
+
+fn toml_text(key: &str, value: &str) -> String {
+    let value = value.replace('\\', "\\\\").replace('"', "\\\"");
+    format!("{key} = \"{value}\"")
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_crates() {
+        for name in ["my-model", "a", "resnet50-v2"] {
+            assert!(sound(name), "{name}");
+        }
+        for name in ["", "My", "9a", "a--b", "-a", "a-", "a_b", "a b", "../x", "core", "fmr-core", "ä"] {
+            assert!(!sound(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = new("mine", Role::Target, folder.path(), &Source::default()).unwrap();
+        let text = std::fs::read_to_string(root.join("Cargo.toml")).unwrap();
+        assert!(text.contains(concat!("git = \"", env!("CARGO_PKG_REPOSITORY"))), "{text}");
+        let again = new("mine", Role::Scorer, folder.path(), &Source::default()).unwrap_err();
+        assert!(matches!(again, ScaffoldError::Exists(_)));
+        assert!(std::fs::read_to_string(root.join("src/lib.rs")).unwrap().contains("target \"mine\""));
+    }
+}

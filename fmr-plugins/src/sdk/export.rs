@@ -1,0 +1,125 @@
+/// Exports components from a library, which makes it a plugin.
+///
+/// One entry a component: its role (`generator`, `oracle`, `target` or `scorer`), the name that experiment files use as
+/// `kind`, the type of its settings, and what makes it of them: a function of the settings and the
+/// [`Site`](fmr_core::registry::Site) that returns the component or an error
+/// ([`SettingError`](fmr_core::SettingError), [`ComponentError`](fmr_core::ComponentError) or
+/// [`MakeError`](fmr_core::registry::MakeError)). Settings are any `serde::Deserialize` struct, which should say
+/// `deny_unknown_fields`. The crate's `crate-type` has to include `cdylib`.
+///
+/// ```
+/// use fmr_core::{ComponentError, Scorer, SettingError, registry::Site};
+/// use ndarray::{Array1, Array2, ArrayView2, Axis};
+///
+/// #[derive(serde::Deserialize)]
+/// #[serde(deny_unknown_fields)]
+/// struct Settings {
+///     weight: f32,
+/// }
+///
+/// struct Sum(f32);
+///
+/// impl Sum {
+///     fn new(settings: Settings, _: &Site) -> Result<Self, SettingError> {
+///         Ok(Self(settings.weight))
+///     }
+/// }
+///
+/// impl Scorer for Sum {
+///     fn name(&self) -> &str {
+///         "sum"
+///     }
+///
+///     fn score(
+///         &self,
+///         logits: ArrayView2<'_, f32>,
+///         _: ArrayView2<'_, f32>,
+///         _: &[usize],
+///     ) -> Result<(Array1<f32>, Array2<f32>), ComponentError> {
+///         Ok((logits.sum_axis(Axis(1)) * self.0, Array2::from_elem(logits.dim(), self.0)))
+///     }
+/// }
+///
+/// fmr_plugins::export! {
+///     scorer "sum": Settings => Sum::new,
+/// }
+/// # fn main() {}
+/// ```
+#[macro_export]
+macro_rules! export {
+    ($($role:ident $name:literal: $settings:ty => $make:expr),+ $(,)?) => {
+        /// Hands the host the table of this plugin's components.
+        ///
+        /// # Safety
+        /// As `fmr_plugin.h` says: `host` is null or valid, `error` is null or valid, `library` is valid.
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn fmr_plugin_v1(
+            host: *const $crate::abi::Host,
+            error: *mut $crate::abi::Error,
+            library: *mut *const $crate::abi::Library,
+        ) -> $crate::abi::Status {
+            static TABLE: ::std::sync::OnceLock<$crate::abi::Library> = ::std::sync::OnceLock::new();
+            // SAFETY: the caller's promises are those that `enter` asks for.
+            unsafe {
+                $crate::sdk::enter(
+                    host,
+                    error,
+                    library,
+                    &TABLE,
+                    (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), cfg!(panic = "abort")),
+                    || vec![$($crate::__component!($role, $name, $settings, $make)),+],
+                )
+            }
+        }
+    };
+    ($($other:tt)*) => {
+        ::core::compile_error!(
+            "export! takes entries such as `target \"my-model\": MySettings => MyModel::new,`: \
+             a role (generator, oracle, target or scorer), a name in quotes, the type of the settings, and a function \
+             of the settings and the site"
+        );
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __component {
+    (@ $constructor:ident, $role:ident, $name:literal, $settings:ty, $make:expr) => {{
+        unsafe extern "C" fn create(
+            settings: $crate::abi::Str,
+            site: *const $crate::abi::Site,
+            call: *const $crate::abi::Call,
+            out: *mut *mut $crate::abi::Instance,
+        ) -> $crate::abi::Status {
+            // SAFETY: the caller's promises are those that `create` asks for.
+            unsafe { $crate::sdk::create(settings, site, call, out, $crate::sdk::$constructor::<$settings, _, _>($make)) }
+        }
+        $crate::sdk::component($crate::abi::$role, $name, create, $crate::sdk::schema::<$settings>())
+    }};
+    (generator, $($rest:tt)*) => { $crate::__component!(@ generator, GENERATOR, $($rest)*) };
+    (oracle, $($rest:tt)*) => { $crate::__component!(@ oracle, ORACLE, $($rest)*) };
+    (target, $($rest:tt)*) => { $crate::__component!(@ target, TARGET, $($rest)*) };
+    (scorer, $($rest:tt)*) => { $crate::__component!(@ scorer, SCORER, $($rest)*) };
+    ($role:ident, $($rest:tt)*) => {
+        ::core::compile_error!(concat!(
+            "there is no role `", stringify!($role), "`; a component is a generator, an oracle, a target or a scorer"
+        ))
+    };
+}
+
+/// The plugin that this crate exports, linked rather than loaded, for its own tests:
+///
+/// ```ignore
+/// let library = fmr_plugins::linked!()?;
+/// let report = fmr_plugins::check::library(&library, &fmr_plugins::check::Options::default());
+/// assert!(report.passed(), "{report}");
+/// ```
+#[cfg(feature = "host")]
+#[expect(clippy::crate_in_macro_def, reason = "the crate that exports the plugin is meant")]
+#[macro_export]
+macro_rules! linked {
+    () => {{
+        // SAFETY: the function is the one that `export!` makes, which keeps the contract.
+        unsafe { $crate::host::Library::linked(env!("CARGO_PKG_NAME"), crate::fmr_plugin_v1) }
+    }};
+}

@@ -1,0 +1,2 @@
+void fmr_dependency(void);
+void fmr_dependency(void) {}

@@ -1,0 +1,62 @@
+//! What the tests share: a place to make components in, and the C compiler.
+#![allow(dead_code, reason = "no test uses all of it")]
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use fmr_core::registry::{Settings, Site};
+use ndarray::Array4;
+
+pub(crate) fn site() -> Site {
+    Site { base: PathBuf::from("/"), device: "cpu".into(), seed: 7, image: [3, 4, 5] }
+}
+
+pub(crate) fn settings(json: &str) -> Settings {
+    Settings(serde_json::from_str(json).unwrap())
+}
+
+/// Images that differ in every value.
+pub(crate) fn images(n: usize) -> Array4<f32> {
+    Array4::from_shape_fn((n, 3, 4, 5), |(i, c, h, w)| ((i * 60 + c * 20 + h * 5 + w) as f32 * 0.37).sin() * 0.4 + 0.5)
+}
+
+/// The C compiler, from `CC` or `cc`; `None`, with a notice, where there is none.
+pub(crate) fn compiler() -> Option<String> {
+    let cc = std::env::var("CC").unwrap_or_else(|_| "cc".into());
+    if Command::new(&cc).arg("--version").output().is_ok_and(|o| o.status.success()) {
+        return Some(cc);
+    }
+    eprintln!("skipped: there is no C compiler {cc:?}");
+    None
+}
+
+/// Builds a plugin from a C file of `tests/c`.
+pub(crate) fn build(cc: &str, source: &str, name: &str, arguments: &[&str], folder: &Path) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let library = folder.join(format!("lib{name}{}", std::env::consts::DLL_SUFFIX));
+    let output = Command::new(cc)
+        .args([
+            "-std=c99",
+            "-O1",
+            "-g",
+            "-Wall",
+            "-Wextra",
+            "-Wpedantic",
+            "-Werror",
+            "-Wno-unused",
+            "-shared",
+            "-fPIC",
+            "-o",
+        ])
+        .arg(&library)
+        .arg("-I")
+        .arg(root.join("include"))
+        .arg(root.join("tests/c").join(source))
+        .args(arguments)
+        .arg("-lm")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    library
+}
