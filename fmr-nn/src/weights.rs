@@ -329,6 +329,8 @@ pub struct Loaded {
     pub metadata: BTreeMap<String, String>,
     /// What the file looks like, with its article, if it was recognised.
     pub looks_like: Option<String>,
+    /// Small tensors beside the model in a wrapper around it: mean and deviation of a normalising layer.
+    pub beside: Vec<(String, Vec<f32>)>,
 }
 
 /// Reads all floating-point parameters of a checkpoint in any container that [`fmr_checkpoint`] understands.
@@ -336,8 +338,19 @@ pub struct Loaded {
 /// # Errors
 /// The file is missing, damaged, or no checkpoint; the message names it and says what it is.
 pub fn read(path: &std::path::Path) -> Result<Loaded, fmr_checkpoint::CheckpointError> {
+    read_selected(path, &fmr_checkpoint::Selection::default())
+}
+
+/// As [`read`], from the place in the container that `selection` describes.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_selected(
+    path: &std::path::Path,
+    selection: &fmr_checkpoint::Selection,
+) -> Result<Loaded, fmr_checkpoint::CheckpointError> {
     let file = fmr_checkpoint::Checkpoint::open(path)?;
-    let state = file.state_dict(&fmr_checkpoint::Selection::default())?;
+    let state = file.state_dict(selection)?;
     let mut tensors = StateDict::new();
     for (name, info) in state.iter().filter(|(_, info)| info.dtype().is_float()) {
         let (shape, values) = file.tensor_f32(info.key())?;
@@ -348,5 +361,8 @@ pub fn read(path: &std::path::Path) -> Result<Loaded, fmr_checkpoint::Checkpoint
         _ => None,
     };
     let metadata = file.metadata().iter().filter_map(|(k, v)| Some((k.clone(), text(v)?))).collect();
-    Ok(Loaded { tensors, metadata, looks_like: file.looks_like() })
+    let beside = state.beside().filter(|info| info.dtype().is_float());
+    let beside = beside.map(|info| Ok((info.key().to_owned(), file.tensor_f32(info.key())?.1)));
+    let beside = beside.collect::<Result<_, fmr_checkpoint::CheckpointError>>()?;
+    Ok(Loaded { tensors, metadata, looks_like: file.looks_like(), beside })
 }

@@ -140,7 +140,7 @@ impl Reconstruction {
             return Tensor::zeros([1], &self.device);
         };
         let channel = |v: [f32; 3]| Tensor::<1>::from_floats(v, &self.device).reshape([1, 3, 1, 1]);
-        let (mean, std) = (channel(entry.mean), channel(entry.std));
+        let (mean, std) = (channel(entry.preprocess.mean), channel(entry.preprocess.std));
         let prepare = |t: Tensor<4>| (((t + 1.0) / 2.0) - mean.clone()) / std.clone();
         let lift = |t: Tensor<4>| Tensor::from_inner(t);
         let unit = |t: Tensor<4>| {
@@ -290,16 +290,13 @@ impl Task for Reconstruction {
                     for image in images.chunks_exact(3 * h * w) {
                         if c == 1 {
                             prepared.extend((0..h * w).map(|i| {
-                                ((image[i] + image[h * w + i] + image[2 * h * w + i]) / 3.0 - entry.mean[0])
-                                    / entry.std[0]
+                                ((image[i] + image[h * w + i] + image[2 * h * w + i]) / 3.0 - entry.preprocess.mean[0])
+                                    / entry.preprocess.std[0]
                             }));
                         } else {
-                            prepared.extend(
-                                image
-                                    .iter()
-                                    .enumerate()
-                                    .map(|(i, v)| (v - entry.mean[i / (h * w)]) / entry.std[i / (h * w)]),
-                            );
+                            prepared.extend(image.iter().enumerate().map(|(i, v)| {
+                                (v - entry.preprocess.mean[i / (h * w)]) / entry.preprocess.std[i / (h * w)]
+                            }));
                         }
                     }
                     let n = prepared.len() / (c * h * w);

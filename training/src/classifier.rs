@@ -53,11 +53,11 @@ impl Classification {
     }
 
     fn normalised(&self, images: Vec<f32>) -> Tensor<4> {
-        let [c, h, w] = self.entry.input;
+        let [c, h, w] = self.entry.preprocess.input;
         let mut images = images;
         for image in images.chunks_exact_mut(c * h * w) {
             for (k, plane) in image.chunks_exact_mut(h * w).enumerate() {
-                let (mean, std) = (self.entry.mean[k], self.entry.std[k]);
+                let (mean, std) = (self.entry.preprocess.mean[k], self.entry.preprocess.std[k]);
                 plane.iter_mut().for_each(|v| *v = (*v - mean) / std);
             }
         }

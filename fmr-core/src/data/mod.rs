@@ -9,6 +9,7 @@ mod subset;
 use std::path::PathBuf;
 
 use ndarray::{Array3, Array4};
+use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 pub use settings::{DataKind, DataSettings};
@@ -130,6 +131,26 @@ impl Dataset {
             out.assign(&image.broadcast((3, h, w))?);
         }
         Some(batch)
+    }
+
+    /// SHA-256 of everything that results can depend on: class names, keys, labels and pixels. The same images in
+    /// another container have the same digest.
+    pub fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        let mut add = |bytes: &[u8]| {
+            hash.update((bytes.len() as u64).to_le_bytes());
+            hash.update(bytes);
+        };
+        for class in &self.classes {
+            add(class.as_bytes());
+        }
+        for ((picture, label), key) in self.pictures.iter().zip(&self.labels).zip(&self.keys) {
+            add(key.as_bytes());
+            add(&(*label as u64).to_le_bytes());
+            add(format!("{:?}", picture.shape).as_bytes());
+            add(&picture.bytes);
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The images of the given indices, in that order.

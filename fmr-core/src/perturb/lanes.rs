@@ -15,6 +15,8 @@ pub struct Lanes<'a> {
     pub batch: usize,
     /// Called once on each thread before its first batch, e.g. to keep its kernels from starting threads of their own.
     pub enter: &'a (dyn Fn() + Sync),
+    /// Asked before each batch; `false` begins no more, and those under way are finished and handed over.
+    pub go_on: &'a (dyn Fn() -> bool + Sync),
 }
 
 impl Lanes<'_> {
@@ -39,7 +41,7 @@ impl Lanes<'_> {
                 let (next, stop, batches) = (&next, &stop, &batches);
                 scope.spawn(move || {
                     (self.enter)();
-                    while !stop.load(Ordering::Relaxed) {
+                    while !stop.load(Ordering::Relaxed) && (self.go_on)() {
                         let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
                         // The receiver is gone when the run has ended with an error.
                         if sender.send(perturber.run(&samples(batch))).is_err() {

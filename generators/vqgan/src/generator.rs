@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use burn::tensor::{Device, Tensor};
-use fmr_core::{ComponentError, Generator, GeneratorSpec, LatentBlock, LatentPullBack};
+use fmr_core::registry::{MakeError, Registry, Site};
+use fmr_core::{ComponentError, Generator, GeneratorSpec, LatentBlock, LatentPullBack, SettingError};
 use fmr_nn::bridge::{Traced, to_array, to_tensor};
 use fmr_nn::component::guarded;
 use fmr_nn::weights::{self, Builder};
@@ -39,17 +40,21 @@ pub struct VqganSettings {
     /// Whether every decode replaces vectors by their nearest codebook rows, with the gradient passed straight through.
     #[serde(default = "yes")]
     pub quantize: bool,
-    /// Device that computes.
-    #[serde(default = "cpu")]
-    pub device: String,
+    /// Device that computes; the run's unless named.
+    #[serde(default)]
+    pub device: Option<String>,
 }
 
 fn yes() -> bool {
     true
 }
 
-fn cpu() -> String {
-    "cpu".to_owned()
+/// Registers the generators of kind `vqgan`.
+pub fn register(registry: &mut Registry) {
+    registry.add_generator("vqgan", |settings, site| {
+        let settings: VqganSettings = settings.parse()?;
+        Ok(Box::new(Vqgan::from_settings(&settings, site)?))
+    });
 }
 
 /// A VQGAN for images of one size.
@@ -65,17 +70,19 @@ pub struct Vqgan {
 const COMPONENT: &str = "generator \"vqgan\"";
 
 impl Vqgan {
-    /// Loads a VQGAN for colour images `[3, height, width]`.
+    /// Loads a VQGAN for the images of a run.
     ///
     /// # Errors
     /// Weights or sizes that cannot be read, weights of another model, an image whose sides the model cannot halve.
-    pub fn from_settings(settings: &VqganSettings, image: [usize; 3]) -> Result<Self, ComponentError> {
+    pub fn from_settings(settings: &VqganSettings, site: &Site) -> Result<Self, MakeError> {
         let error = |asked: &str, problem: String| ComponentError::new(COMPONENT, asked, problem);
-        let device = fmr_nn::device::device(&settings.device).map_err(|e| error("choose the device", e.to_string()))?;
-        let file = weights::read(&settings.weights).map_err(|e| error("load weights", e.to_string()))?;
-        let path = settings.weights.display();
-        let text = match &settings.config {
-            Some(config) => std::fs::read_to_string(config)
+        let device = settings.device.as_ref().unwrap_or(&site.device);
+        let device = fmr_nn::device::device(device).map_err(|e| SettingError::new("device", e.to_string()))?;
+        let weights = site.path(&settings.weights);
+        let file = weights::read(&weights).map_err(|e| error("load weights", e.to_string()))?;
+        let path = weights.display();
+        let text = match settings.config.as_ref().map(|config| site.path(config)) {
+            Some(config) => std::fs::read_to_string(&config)
                 .map_err(|e| error("read sizes", format!("{}: {e}", config.display())))?,
             None => file.metadata.get("fmr-vqgan-config").cloned().ok_or_else(|| {
                 error("read sizes", format!("{path} does not carry them; name a file with them under `config`"))
@@ -88,7 +95,7 @@ impl Vqgan {
             let found = file.looks_like.map(|f| format!(" looks like {f};")).unwrap_or_default();
             error("load weights", format!("{path}:{found} {e}"))
         })?;
-        Self::new(net, &config, image, settings.latent, settings.quantize, device)
+        Ok(Self::new(net, &config, site.image, settings.latent, settings.quantize, device)?)
     }
 
     /// A VQGAN with seeded random weights, for measurements of speed and memory.

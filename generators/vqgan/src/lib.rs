@@ -11,5 +11,5 @@ mod quantizer;
 
 pub use autoencoder::Autoencoder;
 pub use config::{DdConfig, VqganConfig};
-pub use generator::{Latent, Vqgan, VqganSettings};
+pub use generator::{Latent, Vqgan, VqganSettings, register};
 pub use quantizer::{Codebook, nearest};

@@ -3,32 +3,81 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use fmr_core::preprocess::Filter;
-use fmr_core::{ComponentError, ImagePullBack, Target, TargetSpec};
+use fmr_checkpoint::Selection;
+use fmr_core::registry::{MakeError, Registry, Site};
+use fmr_core::{ComponentError, ImagePullBack, SettingError, Target, TargetSpec};
 use fmr_nn::bridge::{Traced, to_array, to_tensor};
 use fmr_nn::component::{Preparation, Wanted, guarded};
-use fmr_nn::weights::{self, Builder};
+use fmr_nn::weights::{self, Builder, Loaded};
 use ndarray::{Array2, Array4, ArrayView2, ArrayView4};
 use serde::{Deserialize, Serialize};
 
 use crate::network::Network;
-use crate::registry::{Entry, entries, entry};
+use crate::preprocess::{Preprocess, PreprocessSettings};
+use crate::registry::{Architecture, Entry, entries, entry};
 
 /// A target of kind `zoo`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ClassifierSettings {
-    /// Registered model, e.g. `resnet50`.
+    /// Registered model, e.g. `resnet50`; with `architecture`, any name.
     pub model: String,
     /// Checkpoint as its authors publish it.
     pub weights: PathBuf,
-    /// Device that computes.
-    #[serde(default = "cpu")]
-    pub device: String,
+    /// The moving average of the weights, where a file keeps both.
+    #[serde(default)]
+    pub ema: bool,
+    /// Number of logits, where it is not the registered model's.
+    #[serde(default)]
+    pub classes: Option<usize>,
+    /// An architecture that is not registered; `preprocess.input` must then say its input.
+    #[serde(default)]
+    pub architecture: Option<Architecture>,
+    /// Deviations from the registered model's pre-processing.
+    #[serde(default)]
+    pub preprocess: PreprocessSettings,
+    /// Device that computes; the run's unless named.
+    #[serde(default)]
+    pub device: Option<String>,
 }
 
-fn cpu() -> String {
-    "cpu".to_owned()
+/// Registers the targets of kind `zoo`.
+pub fn register(registry: &mut Registry) {
+    registry.add_target("zoo", |settings, site| {
+        let settings: ClassifierSettings = settings.parse()?;
+        Ok(Box::new(Classifier::from_settings(&settings, site)?))
+    });
+}
+
+impl ClassifierSettings {
+    /// The architecture and pre-processing that the settings name.
+    fn resolve(&self) -> Result<(Architecture, Preprocess), SettingError> {
+        let (architecture, base) = match &self.architecture {
+            Some(architecture) => {
+                let [_, h, _] = self.preprocess.input.ok_or_else(|| {
+                    SettingError::new(
+                        "preprocess.input",
+                        "must say the input of an architecture that is not registered",
+                    )
+                })?;
+                (architecture.clone(), Preprocess::imagenet(h, h))
+            }
+            None => {
+                let entry = entry(&self.model).ok_or_else(|| {
+                    let names: Vec<&str> = entries().iter().map(|e| e.name).collect();
+                    let known = names.join(", ");
+                    SettingError::new("model", format!("no model {:?} is registered; there are {known}", self.model))
+                })?;
+                (entry.architecture.clone(), entry.preprocess)
+            }
+        };
+        let architecture = match self.classes {
+            Some(0) => return Err(SettingError::new("classes", "is 0, must be at least 1")),
+            Some(classes) => architecture.with_classes(classes),
+            None => architecture,
+        };
+        Ok((architecture, self.preprocess.over(&base)))
+    }
 }
 
 /// A classifier of the zoo with its weights.
@@ -36,59 +85,95 @@ fn cpu() -> String {
 pub struct Classifier {
     spec: TargetSpec,
     network: Network,
+    preprocess: Preprocess,
     preparation: Preparation,
     device: Device,
 }
 
 impl Classifier {
-    /// Loads a model and its weights.
+    /// Loads a model and its weights for a run.
     ///
     /// # Errors
     /// An unknown model or device, or weights that cannot be read or are another model's.
-    pub fn from_settings(settings: &ClassifierSettings) -> Result<Self, ComponentError> {
+    pub fn from_settings(settings: &ClassifierSettings, site: &Site) -> Result<Self, MakeError> {
         let component = format!("target {:?}", settings.model);
-        let error = |asked: &str, problem: String| ComponentError::new(&component, asked, problem);
-        let entry = entry(&settings.model).ok_or_else(|| {
-            let names: Vec<&str> = entries().iter().map(|e| e.name).collect();
-            error("find the model", format!("no such model is registered; there are {}", names.join(", ")))
-        })?;
-        let device = fmr_nn::device::device(&settings.device).map_err(|e| error("choose the device", e.to_string()))?;
-        let file = weights::read(&settings.weights).map_err(|e| error("load weights", e.to_string()))?;
-        let mut b = Builder::stored(file.tensors, &device);
-        let network = Network::new(&mut b, &entry.architecture);
-        b.finish(|key| key.ends_with("num_batches_tracked")).map_err(|e| {
-            error("load weights", describe(&settings.weights, file.looks_like.as_deref(), entry.name, &e.to_string()))
-        })?;
-        Ok(Self::new(entry, network.folded(), device))
+        let error = |problem: String| ComponentError::new(&component, "load weights", problem);
+        let (architecture, mut preprocess) = settings.resolve()?;
+        let device = settings.device.as_ref().unwrap_or(&site.device);
+        let device = fmr_nn::device::device(device).map_err(|e| SettingError::new("device", e.to_string()))?;
+        let path = site.path(&settings.weights);
+        let selection = Selection::default().ema(settings.ema);
+        let file = weights::read_selected(&path, &selection).map_err(|e| error(e.to_string()))?;
+        if let Some((mean, std)) = normaliser(&file) {
+            preprocess.mean = settings.preprocess.mean.unwrap_or(mean);
+            preprocess.std = settings.preprocess.std.unwrap_or(std);
+        }
+        let network = load(&architecture, file, &device)
+            .map_err(|misfit| error(describe(&path, misfit.looks_like.as_deref(), &settings.model, &misfit.keys)))?;
+        Ok(Self::new(settings.model.clone(), network.folded(), &architecture, preprocess, device))
     }
 
     /// A model with seeded random weights, for measurements of speed and memory.
-    pub fn random(entry: &'static Entry, seed: u64, device: Device) -> Self {
+    pub fn random(entry: &Entry, seed: u64, device: Device) -> Self {
         let mut b = Builder::random_frozen(seed, &device);
         let network = Network::new(&mut b, &entry.architecture).folded();
-        Self::new(entry, network, device)
+        Self::new(entry.name.to_owned(), network, &entry.architecture, entry.preprocess, device)
     }
 
-    fn new(entry: &'static Entry, network: Network, device: Device) -> Self {
-        let channels = entry.input[0];
+    fn new(
+        name: String,
+        network: Network,
+        architecture: &Architecture,
+        preprocess: Preprocess,
+        device: Device,
+    ) -> Self {
+        let channels = preprocess.input[0].min(3);
         let wanted = Wanted {
-            input: entry.input,
-            mean: entry.mean[..channels].to_vec(),
-            std: entry.std[..channels].to_vec(),
-            filter: Filter::Bilinear,
+            input: preprocess.input,
+            mean: preprocess.mean[..channels].to_vec(),
+            std: preprocess.std[..channels].to_vec(),
+            filter: preprocess.filter(),
         };
-        let classes = entry.architecture.classes();
-        Self {
-            spec: TargetSpec { name: entry.name.to_owned(), classes, differentiable: true },
-            network,
-            preparation: Preparation::new(wanted),
-            device,
-        }
+        let spec = TargetSpec { name, classes: architecture.classes(), differentiable: true };
+        Self { spec, network, preprocess, preparation: Preparation::new(wanted), device }
+    }
+
+    /// What is done to an image before the network sees it.
+    pub fn preprocess(&self) -> &Preprocess {
+        &self.preprocess
     }
 
     fn component(&self) -> String {
         format!("target {:?}", self.spec.name)
     }
+}
+
+/// Weights that are not those of the architecture.
+#[derive(Debug)]
+struct Misfit {
+    looks_like: Option<String>,
+    keys: String,
+}
+
+/// The network of a file, under the parameter names that the file uses.
+fn load(architecture: &Architecture, file: Loaded, device: &Device) -> Result<Network, Misfit> {
+    let mut b = Builder::stored(file.tensors, device);
+    let named = architecture.clone().named_as_in(&|key| b.holds(key));
+    let network = Network::new(&mut b, &named);
+    match b.finish(|key| key.ends_with("num_batches_tracked")) {
+        Ok(_) => Ok(network),
+        Err(e) => Err(Misfit { looks_like: file.looks_like, keys: e.to_string() }),
+    }
+}
+
+/// Mean and deviation of a normalising layer around the model, as robust models carry one.
+fn normaliser(file: &Loaded) -> Option<([f32; 3], [f32; 3])> {
+    let find = |names: &[&str]| {
+        let buffer = file.beside.iter().find(|(key, _)| names.contains(&key.rsplit('.').next().unwrap_or_default()));
+        buffer.and_then(|(_, values)| <[f32; 3]>::try_from(values.as_slice()).ok())
+    };
+    let std = find(&["std", "sigma", "new_std"]).filter(|std| std.iter().all(|s| *s > 0.0))?;
+    Some((find(&["mean", "mu", "new_mean"])?, std))
 }
 
 /// A misfit of weights in a sentence.
@@ -139,5 +224,39 @@ impl Target for Classifier {
             });
             Ok((logits, pull_back))
         })
+    }
+}
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use fmr_core::registry::Settings;
+
+    fn make(text: &str) -> Result<Box<dyn Target>, MakeError> {
+        let mut registry = Registry::default();
+        register(&mut registry);
+        let base = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let site = Site { base, device: "cpu".into(), seed: 0, image: [3, 32, 32] };
+        registry.target("zoo", &Settings(serde_json::from_str(text).unwrap()), &site)
+    }
+
+    #[test]
+    fn is_made_from_settings() {
+        let weights = "assets/weights/resnet18-w16.safetensors";
+        let target = make(&format!(r#"{{"model": "cifar-resnet18-w16", "weights": "{weights}"}}"#)).unwrap();
+        assert_eq!(target.spec().classes, 10);
+    }
+
+    #[test]
+    fn errors_say_what_to_change() {
+        let error = |text: &str| make(text).err().unwrap().to_string();
+        let unknown = error(r#"{"model": "resnet19", "weights": "w"}"#);
+        assert!(unknown.starts_with("model: no model \"resnet19\" is registered; there are lenet,"), "{unknown}");
+        let absent = error(r#"{"model": "resnet18", "weights": "absent.pth"}"#);
+        assert!(absent.contains("absent.pth"), "{absent}");
+        let other = error(r#"{"model": "resnet18", "weights": "assets/weights/resnet18-w16.safetensors"}"#);
+        assert!(other.contains("looks like a CIFAR ResNet-18, 10 classes, but resnet18 is asked for"), "{other}");
+        let device = error(r#"{"model": "lenet", "weights": "w", "device": "abacus"}"#);
+        assert!(device.starts_with("device: "), "{device}");
     }
 }

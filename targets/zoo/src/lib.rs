@@ -2,12 +2,19 @@
 //! hyper-parameters, pre-processing and upstream key layout, and one [`Network`] type over them.
 
 mod classifier;
+mod efficientnet;
+mod labels;
 mod lenet;
 mod network;
+mod preprocess;
 mod registry;
 mod resnet;
 
-pub use classifier::{Classifier, ClassifierSettings};
+pub use classifier::{Classifier, ClassifierSettings, register};
+pub use efficientnet::{EfficientNetConfig, EfficientNetLayout, Padding, StageConfig};
+pub use labels::{Label, LabelSet};
+pub use lenet::LeNetConfig;
 pub use network::Network;
+pub use preprocess::{Preprocess, PreprocessSettings, Resize};
 pub use registry::{Architecture, Entry, entries, entry};
-pub use resnet::{Block, ResNetConfig, Stem};
+pub use resnet::{Block, ResNetConfig, ResNetLayout, Stem};

@@ -1,22 +1,62 @@
 //! Which models can be named, and what belongs to each.
+//!
+//! A family is a module with a configuration, a network and the list of its registered members; a new family is one
+//! more variant of [`Architecture`] and of [`crate::Network`], a new member one more entry of its family's list.
 
-use crate::resnet::{Block, ResNetConfig, Stem};
+use std::sync::LazyLock;
+
+use serde::{Deserialize, Serialize};
+
+use crate::efficientnet::{self, EfficientNetConfig};
+use crate::labels::LabelSet;
+use crate::lenet::{self, LeNetConfig};
+use crate::preprocess::Preprocess;
+use crate::resnet::{self, ResNetConfig};
 
 /// An architecture with its hyper-parameters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "family", rename_all = "kebab-case")]
 pub enum Architecture {
-    /// LeNet-5 with this many logits.
-    LeNet(usize),
+    /// LeNet-5.
+    #[serde(rename = "lenet")]
+    LeNet(LeNetConfig),
     /// A residual network.
+    #[serde(rename = "resnet")]
     ResNet(ResNetConfig),
+    /// An EfficientNet-lite.
+    #[serde(rename = "efficientnet-lite")]
+    EfficientNetLite(EfficientNetConfig),
 }
 
 impl Architecture {
     /// Number of logits.
     pub fn classes(&self) -> usize {
         match self {
-            Self::LeNet(classes) => *classes,
+            Self::LeNet(config) => config.classes,
             Self::ResNet(config) => config.classes,
+            Self::EfficientNetLite(config) => config.classes,
+        }
+    }
+
+    /// The same architecture with another number of logits.
+    #[must_use]
+    pub fn with_classes(mut self, classes: usize) -> Self {
+        match &mut self {
+            Self::LeNet(config) => config.classes = classes,
+            Self::ResNet(config) => config.classes = classes,
+            Self::EfficientNetLite(config) => config.classes = classes,
+        }
+        self
+    }
+
+    /// The same architecture under the parameter names of the project that a file comes from; `holds` tells whether
+    /// the file has a parameter of that name.
+    #[must_use]
+    pub fn named_as_in(self, holds: &dyn Fn(&str) -> bool) -> Self {
+        match self {
+            Self::LeNet(config) => Self::LeNet(config),
+            Self::ResNet(config) => Self::ResNet(config.named_as_in(holds)),
+            Self::EfficientNetLite(config) => Self::EfficientNetLite(config.named_as_in(holds)),
         }
     }
 }
@@ -28,100 +68,28 @@ pub struct Entry {
     pub name: &'static str,
     /// Architecture and hyper-parameters.
     pub architecture: Architecture,
-    /// Input `[channels, height, width]`.
-    pub input: [usize; 3],
-    /// Mean subtracted from each channel of an image in [0, 1].
-    pub mean: [f32; 3],
-    /// Deviation that each channel is divided by afterwards.
-    pub std: [f32; 3],
+    /// What is done to an image before.
+    pub preprocess: Preprocess,
+    /// What its logits stand for.
+    pub labels: LabelSet,
     /// Where published weights come from.
     pub source: &'static str,
 }
 
-const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
-const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
-const CIFAR_MEAN: [f32; 3] = [0.4914, 0.4822, 0.4465];
-const CIFAR_STD: [f32; 3] = [0.2470, 0.2435, 0.2616];
-
-const fn cifar(width: usize) -> Architecture {
-    Architecture::ResNet(ResNetConfig {
-        block: Block::Basic,
-        depths: [2, 2, 2, 2],
-        width,
-        stem: Stem::Cifar,
-        classes: 10,
-    })
-}
-
-const fn imagenet(block: Block, depths: [usize; 4]) -> Architecture {
-    Architecture::ResNet(ResNetConfig { block, depths, width: 64, stem: Stem::ImageNet, classes: 1000 })
-}
-
-static ENTRIES: &[Entry] = &[
-    Entry {
-        name: "lenet",
-        architecture: Architecture::LeNet(10),
-        input: [1, 28, 28],
-        mean: [0.1307; 3],
-        std: [0.3081; 3],
-        source: "trained here: experiments/recipes/lenet.toml",
-    },
-    Entry {
-        name: "cifar-resnet18-w16",
-        architecture: cifar(16),
-        input: [3, 32, 32],
-        mean: CIFAR_MEAN,
-        std: CIFAR_STD,
-        source: "trained here: experiments/recipes/resnet18-w16.toml",
-    },
-    Entry {
-        name: "cifar-resnet18-w24",
-        architecture: cifar(24),
-        input: [3, 32, 32],
-        mean: CIFAR_MEAN,
-        std: CIFAR_STD,
-        source: "trained here: experiments/recipes/resnet18-w24.toml",
-    },
-    Entry {
-        name: "cifar-resnet18",
-        architecture: cifar(64),
-        input: [3, 32, 32],
-        mean: CIFAR_MEAN,
-        std: CIFAR_STD,
-        source: "kuangliu/pytorch-cifar, ckpt.pth",
-    },
-    Entry {
-        name: "resnet18",
-        architecture: imagenet(Block::Basic, [2, 2, 2, 2]),
-        input: [3, 224, 224],
-        mean: IMAGENET_MEAN,
-        std: IMAGENET_STD,
-        source: "torchvision or timm, resnet18",
-    },
-    Entry {
-        name: "resnet34",
-        architecture: imagenet(Block::Basic, [3, 4, 6, 3]),
-        input: [3, 224, 224],
-        mean: IMAGENET_MEAN,
-        std: IMAGENET_STD,
-        source: "torchvision or timm, resnet34",
-    },
-    Entry {
-        name: "resnet50",
-        architecture: imagenet(Block::Bottleneck, [3, 4, 6, 3]),
-        input: [3, 224, 224],
-        mean: IMAGENET_MEAN,
-        std: IMAGENET_STD,
-        source: "torchvision or timm, resnet50",
-    },
-];
+static ENTRIES: LazyLock<Vec<Entry>> =
+    LazyLock::new(|| [lenet::entries(), resnet::entries(), efficientnet::entries()].concat());
 
 /// All models.
 pub fn entries() -> &'static [Entry] {
-    ENTRIES
+    &ENTRIES
 }
 
-/// The model of that name.
+/// The model of that name; hyphens and underscores count as equal.
 pub fn entry(name: &str) -> Option<&'static Entry> {
-    ENTRIES.iter().find(|e| e.name == name)
+    let same = |a: &str| a.len() == name.len() && a.bytes().zip(name.bytes()).all(|(a, b)| plain(a) == plain(b));
+    ENTRIES.iter().find(|e| same(e.name))
+}
+
+fn plain(byte: u8) -> u8 {
+    if byte == b'-' { b'_' } else { byte }
 }

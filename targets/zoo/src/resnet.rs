@@ -1,4 +1,4 @@
-//! Residual networks (He et al., 2016): torchvision's layout for ImageNet, the common CIFAR-10 variant's for 32×32.
+//! Residual networks (He et al., 2016): torchvision's and timm's for ImageNet, the common variant's for CIFAR-10.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -6,12 +6,17 @@ use burn::tensor::module::max_pool2d;
 use burn::tensor::ops::MaxPoolOptions;
 use fmr_nn::functional::{self as f, Pointwise, Window};
 use fmr_nn::layers::{ConvNorm, Linear};
+use fmr_nn::probe::Probe;
 use fmr_nn::weights::Builder;
+use serde::{Deserialize, Serialize};
 
-const EPS: f32 = 1e-5;
+use crate::labels::LabelSet;
+use crate::preprocess::Preprocess;
+use crate::registry::{Architecture, Entry};
 
 /// Kind of residual block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Block {
     /// 3×3, 3×3.
     Basic,
@@ -28,42 +33,122 @@ impl Block {
     }
 }
 
-/// What stands before the first stage, and the key layout that goes with it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What stands before the first stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Stem {
-    /// 7×7 with stride 2 and 3×3 max pooling; keys as in torchvision and timm.
+    /// 7×7 with stride 2 and 3×3 max pooling.
     ImageNet,
-    /// 3×3 with stride 1; keys `shortcut.0`, `shortcut.1` and `linear` (kuangliu/pytorch-cifar).
+    /// 3×3 with stride 1.
     Cifar,
 }
 
+/// Names of the parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ResNetLayout {
+    /// `downsample.0`, `downsample.1` and `fc`, as in torchvision and timm.
+    Torchvision,
+    /// `shortcut.0`, `shortcut.1` and `linear`, as in kuangliu/pytorch-cifar.
+    PytorchCifar,
+}
+
 /// Hyper-parameters of a ResNet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ResNetConfig {
     /// Kind of block.
     pub block: Block,
     /// Blocks of each of the four stages.
     pub depths: [usize; 4],
-    /// Channels of the first stage; each further stage doubles them.
-    pub width: usize,
-    /// Stem and layout.
+    /// Channels that the blocks of each stage work in.
+    pub widths: [usize; 4],
+    /// Kind of stem.
     pub stem: Stem,
+    /// Channels after the stem.
+    pub stem_width: usize,
+    /// Names of the parameters.
+    pub layout: ResNetLayout,
     /// Number of logits.
     pub classes: usize,
+    /// Added to the variance by the normalisations.
+    #[serde(default = "eps")]
+    pub eps: f32,
+}
+
+fn eps() -> f32 {
+    1e-5
+}
+
+impl ResNetConfig {
+    /// torchvision's for 224×224 images of the 1000 classes.
+    pub fn imagenet(block: Block, depths: [usize; 4]) -> Self {
+        let (stem, layout) = (Stem::ImageNet, ResNetLayout::Torchvision);
+        let widths = [64, 128, 256, 512];
+        Self { block, depths, widths, stem, stem_width: 64, layout, classes: 1000, eps: eps() }
+    }
+
+    /// pytorch-cifar's ResNet-18, its first stage `width` wide (upstream: 64).
+    pub fn cifar(width: usize) -> Self {
+        let (stem, layout) = (Stem::Cifar, ResNetLayout::PytorchCifar);
+        let widths = [1, 2, 4, 8].map(|k| k * width);
+        let (block, depths) = (Block::Basic, [2; 4]);
+        Self { block, depths, widths, stem, stem_width: width, layout, classes: 10, eps: eps() }
+    }
+
+    /// The same network under the names that a file uses.
+    pub(crate) fn named_as_in(self, holds: &dyn Fn(&str) -> bool) -> Self {
+        let layout = match (holds("fc.weight"), holds("linear.weight")) {
+            (true, false) => ResNetLayout::Torchvision,
+            (false, true) => ResNetLayout::PytorchCifar,
+            _ => self.layout,
+        };
+        Self { layout, ..self }
+    }
+}
+
+/// The registered members of the family.
+pub(crate) fn entries() -> Vec<Entry> {
+    let imagenet = |name, block, depths| Entry {
+        name,
+        architecture: Architecture::ResNet(ResNetConfig::imagenet(block, depths)),
+        preprocess: Preprocess::imagenet(224, 256),
+        labels: LabelSet::Imagenet,
+        source: "torchvision or timm (.pth, .safetensors); or the same network trained by others, in their containers",
+    };
+    let cifar = |name, width, source| Entry {
+        name,
+        architecture: Architecture::ResNet(ResNetConfig::cifar(width)),
+        preprocess: Preprocess::cifar(),
+        labels: LabelSet::Cifar10,
+        source,
+    };
+    vec![
+        cifar("cifar-resnet18-w16", 16, "trained here: experiments/recipes/resnet18-w16.toml"),
+        cifar("cifar-resnet18-w24", 24, "trained here: experiments/recipes/resnet18-w24.toml"),
+        cifar("cifar-resnet18", 64, "kuangliu/pytorch-cifar, ckpt.pth"),
+        imagenet("resnet18", Block::Basic, [2, 2, 2, 2]),
+        imagenet("resnet34", Block::Basic, [3, 4, 6, 3]),
+        imagenet("resnet50", Block::Bottleneck, [3, 4, 6, 3]),
+        imagenet("resnet101", Block::Bottleneck, [3, 4, 23, 3]),
+        imagenet("resnet152", Block::Bottleneck, [3, 8, 36, 3]),
+    ]
 }
 
 #[derive(Module, Debug)]
 struct Residual {
     convs: Vec<ConvNorm>,
     shortcut: Option<ConvNorm>,
+    #[module(skip)]
+    name: String,
 }
 
 impl Residual {
-    fn new(b: &mut Builder, name: &str, c: &ResNetConfig, cin: usize, planes: usize, stride: usize) -> Self {
+    fn new(b: &mut Builder, name: String, c: &ResNetConfig, cin: usize, planes: usize, stride: usize) -> Self {
         let out = planes * c.block.expansion();
         let mut unit = |i: usize, channels, size, stride| {
             let window = Window::same(stride, size / 2);
-            ConvNorm::new(b, &format!("{name}.conv{i}"), &format!("{name}.bn{i}"), channels, size, window, EPS)
+            ConvNorm::new(b, &format!("{name}.conv{i}"), &format!("{name}.bn{i}"), channels, size, window, c.eps)
         };
         let convs = match c.block {
             Block::Basic => vec![unit(1, [cin, planes], 3, stride), unit(2, [planes, planes], 3, 1)],
@@ -72,30 +157,33 @@ impl Residual {
             }
         };
         let shortcut = (stride != 1 || cin != out).then(|| {
-            let name = match c.stem {
-                Stem::ImageNet => format!("{name}.downsample"),
-                Stem::Cifar => format!("{name}.shortcut"),
+            let name = match c.layout {
+                ResNetLayout::Torchvision => format!("{name}.downsample"),
+                ResNetLayout::PytorchCifar => format!("{name}.shortcut"),
             };
             let (conv, norm) = (format!("{name}.0"), format!("{name}.1"));
-            ConvNorm::new(b, &conv, &norm, [cin, out], 1, Window::same(stride, 0), EPS)
+            ConvNorm::new(b, &conv, &norm, [cin, out], 1, Window::same(stride, 0), c.eps)
         });
-        Self { convs, shortcut }
+        Self { convs, shortcut, name }
     }
 
-    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+    fn forward(&self, x: Tensor<4>, probe: &mut Probe<'_>) -> Tensor<4> {
         let last = self.convs.len() - 1;
-        let y = self.convs.iter().enumerate().fold(x.clone(), |y, (i, conv)| conv.forward(y, i < last));
+        let y = self.convs.iter().enumerate().fold(x.clone(), |y, (i, conv)| conv.probed(y, i < last, probe));
         let shortcut = match &self.shortcut {
-            Some(conv) => conv.forward(x, false),
+            Some(conv) => conv.probed(x, false, probe),
             None => x,
         };
-        f::pointwise(y + shortcut, Pointwise::Relu)
+        let y = f::pointwise(y + shortcut, Pointwise::Relu);
+        probe.see(&self.name, &y);
+        y
     }
 
     fn folded(self) -> Self {
         Self {
             convs: self.convs.into_iter().map(ConvNorm::folded).collect(),
             shortcut: self.shortcut.map(ConvNorm::folded),
+            ..self
         }
     }
 }
@@ -104,7 +192,7 @@ impl Residual {
 #[derive(Module, Debug)]
 pub struct ResNet {
     stem: ConvNorm,
-    blocks: Vec<Residual>,
+    stages: Vec<Vec<Residual>>,
     fc: Linear,
     #[module(skip)]
     pool: bool,
@@ -113,62 +201,69 @@ pub struct ResNet {
 impl ResNet {
     /// A network of that configuration.
     pub fn new(b: &mut Builder, c: &ResNetConfig) -> Self {
-        let (size, stride, pad, channels) = match c.stem {
-            Stem::ImageNet => (7, 2, 3, 64),
-            Stem::Cifar => (3, 1, 1, c.width),
+        let (size, stride, pad) = match c.stem {
+            Stem::ImageNet => (7, 2, 3),
+            Stem::Cifar => (3, 1, 1),
         };
-        let stem = ConvNorm::new(b, "conv1", "bn1", [3, channels], size, Window::same(stride, pad), EPS);
-        let mut blocks = Vec::new();
-        let mut cin = channels;
-        for (stage, depth) in c.depths.into_iter().enumerate() {
-            let planes = c.width << stage;
+        let stem = ConvNorm::new(b, "conv1", "bn1", [3, c.stem_width], size, Window::same(stride, pad), c.eps);
+        let mut stages = Vec::new();
+        let mut cin = c.stem_width;
+        for (stage, (depth, planes)) in c.depths.into_iter().zip(c.widths).enumerate() {
+            let mut blocks = Vec::new();
             for i in 0..depth {
                 let stride = if i == 0 && stage > 0 { 2 } else { 1 };
                 let name = format!("layer{}.{i}", stage + 1);
-                blocks.push(Residual::new(b, &name, c, cin, planes, stride));
+                blocks.push(Residual::new(b, name, c, cin, planes, stride));
                 cin = planes * c.block.expansion();
             }
+            stages.push(blocks);
         }
-        let head = match c.stem {
-            Stem::ImageNet => "fc",
-            Stem::Cifar => "linear",
+        let head = match c.layout {
+            ResNetLayout::Torchvision => "fc",
+            ResNetLayout::PytorchCifar => "linear",
         };
         let fc = Linear::new(b, head, [cin, c.classes], true);
-        Self { stem, blocks, fc, pool: c.stem == Stem::ImageNet }
+        Self { stem, stages, fc, pool: c.stem == Stem::ImageNet }
     }
 
     /// Last feature map, before the global average.
-    pub fn features(&self, x: Tensor<4>) -> Tensor<4> {
-        let mut x = self.stem.forward(x, true);
+    pub fn features(&self, x: Tensor<4>, probe: &mut Probe<'_>) -> Tensor<4> {
+        let mut x = self.stem.probed(x, true, probe);
         if self.pool {
             let mut pool = MaxPoolOptions::new([3, 3]);
             pool.stride = [2, 2];
             pool.padding = [(1, 1), (1, 1)];
             x = max_pool2d(x, pool);
+            probe.see("maxpool", &x);
         }
-        self.blocks.iter().fold(x, |x, block| block.forward(x))
+        for (stage, blocks) in self.stages.iter().enumerate() {
+            x = blocks.iter().fold(x, |x, block| block.forward(x, probe));
+            probe.see(format!("layer{}", stage + 1), &x);
+        }
+        x
     }
 
-    /// Feature maps after the stem and after each change of resolution, for perceptual losses.
+    /// Feature maps after the stem and after each block, for perceptual losses.
     pub fn pyramid(&self, x: Tensor<4>) -> Vec<Tensor<4>> {
         let mut x = self.stem.forward(x, true);
         let mut maps = vec![x.clone()];
-        for block in &self.blocks {
-            x = block.forward(x);
+        for block in self.stages.iter().flatten() {
+            x = block.forward(x, &mut Probe::off());
             maps.push(x.clone());
         }
         maps
     }
 
     /// `[n, 3, h, w]`, normalised, to logits.
-    pub fn forward(&self, x: Tensor<4>) -> Tensor<2> {
-        let x = self.features(x);
-        let x: Tensor<2> = x.mean_dim(3).mean_dim(2).flatten(1, 3);
-        self.fc.forward(x)
+    pub fn forward(&self, x: Tensor<4>, probe: &mut Probe<'_>) -> Tensor<2> {
+        let x = self.features(x, probe).mean_dim(3).mean_dim(2);
+        probe.see("avgpool", &x);
+        self.fc.forward(x.flatten(1, 3))
     }
 
     /// The network in evaluation mode: every normalisation folded into its convolution.
     pub fn folded(self) -> Self {
-        Self { stem: self.stem.folded(), blocks: self.blocks.into_iter().map(Residual::folded).collect(), ..self }
+        let fold = |blocks: Vec<Residual>| blocks.into_iter().map(Residual::folded).collect();
+        Self { stem: self.stem.folded(), stages: self.stages.into_iter().map(fold).collect(), ..self }
     }
 }

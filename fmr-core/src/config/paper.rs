@@ -1,0 +1,105 @@
+//! The paper's own figures, from the tables it prints.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// Figures of the paper, in percent, as printed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PaperFigures {
+    /// Standard accuracy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sa: Option<String>,
+    /// Perturbed accuracy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pa: Option<String>,
+    /// FMR.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fmr: Option<String>,
+    /// Validation rate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vr: Option<String>,
+}
+
+/// Where a row's figures stand: `paper = { table = "paper/table01.tsv", where = { model = "LeNet" } }`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct PaperTable {
+    /// Tab-separated file: comment lines, a line of column names, rows.
+    pub(super) table: PathBuf,
+    /// Values that columns have in the wanted row. `{data}`, `{target}`, `{generator}` and `{oracle}` stand for the
+    /// row's labels.
+    #[serde(rename = "where")]
+    pub(super) at: BTreeMap<String, String>,
+    /// Columns of the figures `sa`, `pa`, `fmr`, `vr` where they are not named so.
+    #[serde(default)]
+    pub(super) columns: BTreeMap<String, String>,
+}
+
+impl PaperTable {
+    /// Looks the figures up.
+    ///
+    /// # Errors
+    /// In a sentence: the file is not there, a column is unknown, no row or several fit.
+    pub(super) fn look_up(
+        &self,
+        base: &Path,
+        labels: &BTreeMap<&'static str, String>,
+    ) -> Result<PaperFigures, String> {
+        let path = base.join(&self.table);
+        let text = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let mut lines = text.lines().filter(|l| !l.starts_with('#') && !l.is_empty()).map(|l| l.split('\t'));
+        let header: Vec<&str> = lines.next().map(Iterator::collect).unwrap_or_default();
+        let column = |name: &str| {
+            let found = header.iter().position(|h| *h == name);
+            found.ok_or_else(|| format!("{} has no column {name:?}; it has {}", path.display(), header.join(", ")))
+        };
+        let mut wanted = Vec::new();
+        for (name, value) in &self.at {
+            let fill = |text: String, (key, label): (&&str, &String)| text.replace(&format!("{{{key}}}"), label);
+            wanted.push((column(name)?, labels.iter().fold(value.clone(), fill)));
+        }
+        let rows: Vec<Vec<&str>> = lines.map(Iterator::collect).collect();
+        let fits = |row: &&Vec<&str>| wanted.iter().all(|(i, value)| row.get(*i).is_some_and(|cell| cell == value));
+        let matching: Vec<&Vec<&str>> = rows.iter().filter(fits).collect();
+        let [row] = matching[..] else {
+            let values = wanted.iter().map(|(_, v)| format!("{v:?}")).collect::<Vec<_>>().join(", ");
+            return Err(format!("{} rows of {} have {values}; exactly one must", matching.len(), path.display()));
+        };
+        let figure = |name: &str| -> Result<Option<String>, String> {
+            let index = match self.columns.get(name) {
+                Some(renamed) => Some(column(renamed)?),
+                None => column(name).ok(),
+            };
+            let cell = index.and_then(|i| row.get(i)).map(|c| c.trim());
+            Ok(cell.filter(|c| !c.is_empty()).map(str::to_owned))
+        };
+        Ok(PaperFigures { sa: figure("sa")?, pa: figure("pa")?, fmr: figure("fmr")?, vr: figure("vr")? })
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_found_by_their_labels() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "# Table 1\ndata\tmodel\tsa\tpa\tfmr\nMNIST\tLeNet\t99.09\t27.78\t28.04\nIN\tViT\t82.40\t41.65\t\n";
+        std::fs::write(folder.path().join("t.tsv"), text).unwrap();
+        let look_up = |toml: &str| {
+            let table: PaperTable = toml::from_str(toml).unwrap();
+            table.look_up(folder.path(), &BTreeMap::from([("data", "MNIST".to_owned())]))
+        };
+        let found = look_up("table = \"t.tsv\"\nwhere = { data = \"{data}\", model = \"LeNet\" }").unwrap();
+        assert_eq!((found.sa.as_deref(), found.fmr.as_deref(), found.vr), (Some("99.09"), Some("28.04"), None));
+        let found = look_up("table = \"t.tsv\"\nwhere = { model = \"ViT\" }\ncolumns = { fmr = \"pa\" }").unwrap();
+        assert_eq!((found.pa.as_deref(), found.fmr.as_deref()), (Some("41.65"), Some("41.65")));
+        assert!(look_up("table = \"t.tsv\"\nwhere = { model = \"x\" }").unwrap_err().starts_with("0 rows"));
+        assert!(look_up("table = \"t.tsv\"\nwhere = { net = \"x\" }").unwrap_err().contains("no column \"net\""));
+        assert!(look_up("table = \"u.tsv\"\nwhere = {}").unwrap_err().contains("u.tsv"));
+    }
+}

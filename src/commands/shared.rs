@@ -1,0 +1,98 @@
+//! What subcommands share: options that change an experiment file, and errors as people read them.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use fmr::core::config::{Changes, ConfigError, Experiment};
+use fmr::core::store::{RunStore, StoreError};
+use fmr::Error;
+use miette::miette;
+use serde_json::Value;
+
+/// An experiment file and what the command line changes of it.
+#[derive(Args)]
+pub(crate) struct ExperimentArguments {
+    /// Experiment file (TOML).
+    file: PathBuf,
+    /// Use the file's profile `quick`: a few images, to see that everything works.
+    #[arg(long, conflicts_with_all = ["full", "profile"])]
+    quick: bool,
+    /// Use the file's profile `full`: all images.
+    #[arg(long, conflicts_with = "profile")]
+    full: bool,
+    /// Use this profile of the file.
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+    /// At most this many images of each data set.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
+    /// Set a value of the file, e.g. `search.budget=5`; may be given several times.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = assignment)]
+    set: Vec<(String, Value)>,
+}
+
+impl ExperimentArguments {
+    /// Reads the file.
+    pub(crate) fn read(&self) -> Result<Experiment, ConfigError> {
+        let named = |set: bool, name: &str| set.then(|| name.to_owned());
+        let profile = self.profile.clone().or(named(self.quick, "quick")).or(named(self.full, "full"));
+        let limit = self.limit.and_then(|limit| usize::try_from(limit).ok());
+        Experiment::read(&self.file, &Changes { profile, values: self.set.clone(), limit })
+    }
+}
+
+/// `a.b=VALUE`, where VALUE is TOML, or else a text.
+fn assignment(text: &str) -> Result<(String, Value), String> {
+    let (key, value) = text.split_once('=').ok_or("write KEY=VALUE")?;
+    let parsed = toml::from_str::<toml::Table>(&format!("v = {value}")).ok().and_then(|mut table| table.remove("v"));
+    let value = match parsed {
+        Some(value) => serde_json::to_value(value).map_err(|e| e.to_string())?,
+        None => Value::String(value.trim().to_owned()),
+    };
+    Ok((key.trim().to_owned(), value))
+}
+
+/// The experiment that a run keeps.
+pub(crate) fn experiment_of(store: &RunStore) -> Result<Experiment, ConfigError> {
+    let dir = store.dir();
+    let file = dir.join(fmr::core::store::EXPERIMENT_FILE);
+    Experiment::parse(&file, store.plan().experiment.clone(), dir, &Changes::default())
+}
+
+/// An error of a command.
+pub(crate) enum Failure {
+    /// One that is to be shown as it is.
+    Error(Error),
+    /// One in a sentence.
+    Text(String),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::Error(error.into())
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Error(error.into())
+    }
+}
+
+/// Shows an error and gives the exit code.
+pub(crate) fn show(failure: Failure) -> ExitCode {
+    let (report, code) = match failure {
+        Failure::Error(error @ Error::Interrupted { .. }) => (miette::Report::new(error), 130),
+        Failure::Error(error) => (miette::Report::new(error), 1),
+        Failure::Text(text) => (miette!("{text}"), 1),
+    };
+    eprintln!("{report:?}");
+    ExitCode::from(code)
+}

@@ -1,0 +1,150 @@
+//! What a run leaves behind for people, made from its store: the table, one HTML page, contact sheets, images.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use fmr_core::config::{Experiment, MissingFile, PaperFigures, Row};
+use fmr_core::metrics::Summary;
+use fmr_core::report::{Column, Need, Page, RowState, Setting, SheetOptions, Table, TableRow, contact_sheet, html};
+use fmr_core::store::RunStore;
+use fmr_core::validity::{Facts, flags};
+
+use crate::error::Error;
+use crate::run::{LOGITS, REPEATED, noted};
+
+/// Folder of the perturbed images inside a run's folder.
+pub const IMAGES: &str = "images";
+/// Folder of the tables of samples and steps inside a run's folder.
+pub const EXPORT: &str = "export";
+
+/// The table of a run.
+///
+/// # Errors
+/// The run cannot be read.
+pub fn table(experiment: &Experiment, store: &RunStore) -> Result<Table, Error> {
+    let rows = experiment.rows.iter().map(|row| table_row(experiment, store, row)).collect::<Result<_, _>>()?;
+    Ok(Table { title: experiment.title.clone(), setting: setting(experiment), rows, digits: experiment.report.digits })
+}
+
+/// Writes the table (`table.txt`, `table.md`, `table.json`), the page (`report.html`), a contact sheet a cell
+/// (`sheet-CELL.png`) and the perturbed images (`images/`) into the run's folder.
+///
+/// # Errors
+/// The run cannot be read, or its folder cannot be written.
+pub fn write(experiment: &Experiment, store: &RunStore) -> Result<Table, Error> {
+    let table = table(experiment, store)?;
+    let dir = store.dir();
+    let json = serde_json::to_string_pretty(&table).unwrap_or_default();
+    let samples = experiment.report.samples;
+    let page = html(&Page { store, table: &table, samples })?;
+    let texts = [("table.txt", table.to_string()), ("table.md", table.to_markdown()), ("table.json", json)];
+    for (name, text) in texts.into_iter().chain([("report.html", page)]) {
+        replace(&dir.join(name), text.as_bytes())?;
+    }
+    for cell in &store.plan().cells {
+        let sheet = contact_sheet(store, cell, &SheetOptions { samples, subtitle: subtitle(&table.setting) })?;
+        replace(&dir.join(format!("sheet-{}.png", cell.file_name())), &sheet)?;
+    }
+    store.export_images(&dir.join(IMAGES))?;
+    Ok(table)
+}
+
+/// Writes a file whole or not at all.
+fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let partial = path.with_extension("partial");
+    std::fs::write(&partial, bytes).map_err(Error::io(path))?;
+    std::fs::rename(&partial, path).map_err(Error::io(path))
+}
+
+fn table_row(experiment: &Experiment, store: &RunStore, row: &Row) -> Result<TableRow, Error> {
+    let cell = store.plan().cells.iter().find(|cell| cell.id == row.id);
+    let (state, flags) = match cell {
+        Some(cell) => {
+            let records = store.records(&cell.id)?;
+            let summary = Summary::of(&records, &cell.classes, &experiment.metrics);
+            let facts = Facts {
+                logits: noted(store, &cell.id, LOGITS)?,
+                repeated: noted(store, &cell.id, REPEATED)?,
+                step_size: Some(row.search.step_size),
+            };
+            let flags = flags(&records, &summary, &facts);
+            (RowState::Measured(Box::new(summary)), flags)
+        }
+        None => (RowState::Missing(needs(experiment, row)), Vec::new()),
+    };
+    Ok(TableRow {
+        data: experiment.data[&row.data].label.clone(),
+        model: row.label.clone(),
+        state,
+        paper: row.paper.as_ref().map(columns).unwrap_or_default(),
+        flags,
+    })
+}
+
+/// What a row that did not run lacks.
+fn needs(experiment: &Experiment, row: &Row) -> Vec<Need> {
+    let e = experiment;
+    let tables = [&e.targets[&row.target], &e.generators[&row.generator], &e.oracles[&row.oracle]];
+    let files = std::iter::once(e.data[&row.data].missing(&e.base)).chain(tables.map(|t| t.missing(&e.base)));
+    let needs: Vec<Need> = files.flatten().map(need).collect();
+    if needs.is_empty() {
+        let what = "a run of this row: when the run began its files were not there".to_owned();
+        return vec![Need { what, get: "run the experiment again".to_owned(), put: "a new folder".to_owned() }];
+    }
+    needs
+}
+
+fn need(file: MissingFile) -> Need {
+    let put = file.path.display().to_string();
+    match file.obtain {
+        Some(obtain) => Need { what: obtain.what, get: obtain.get, put },
+        None => Need { what: file.key, get: "not said by the experiment file".to_owned(), put },
+    }
+}
+
+fn columns(paper: &PaperFigures) -> BTreeMap<Column, f64> {
+    let figures = [(Column::Sa, &paper.sa), (Column::Pa, &paper.pa), (Column::Fmr, &paper.fmr), (Column::Vr, &paper.vr)];
+    figures.into_iter().filter_map(|(column, text)| Some((column, text.as_ref()?.parse().ok()?))).collect()
+}
+
+/// How the rows that are one table came about; what differs between rows is in their labels.
+fn setting(experiment: &Experiment) -> Setting {
+    let e = experiment;
+    let list = |of: &dyn Fn(&Row) -> String| {
+        let mut seen = BTreeSet::new();
+        let all = e.rows.iter().map(of).filter(|text| seen.insert(text.clone())).collect::<Vec<_>>();
+        all.join(" or ")
+    };
+    let prompts = |row: &Row| {
+        let oracle = &e.oracles[&row.oracle];
+        let templates = e.data[&row.data].templates.as_ref().or(oracle.templates.as_ref());
+        let prompts = templates.map(|t| t.iter().map(|t| format!("{t:?}")).collect::<Vec<_>>().join(", "));
+        format!("{}, {}", oracle.label, prompts.unwrap_or_else(|| format!("{:?}", crate::prepare::PROMPT)))
+    };
+    let search = &e.rows[0].search;
+    Setting {
+        world: e.report.world,
+        generator: list(&|row| e.generators[&row.generator].label.clone()),
+        oracle: list(&prompts),
+        verdict: list(&|row| name_of(&row.verdict.rule)),
+        budget: search.budget,
+        step_size: search.step_size,
+        rule: list(&|row| name_of(&row.search.rule)),
+        remarks: e.report.remarks.clone(),
+    }
+}
+
+/// The name that a setting has in an experiment file.
+fn name_of(setting: &impl serde::Serialize) -> String {
+    match serde_json::to_value(setting) {
+        Ok(serde_json::Value::String(name)) => name,
+        _ => String::new(),
+    }
+}
+
+fn subtitle(setting: &Setting) -> String {
+    format!(
+        "{} · {} · budget {}, step size {}, {}",
+        setting.generator, setting.oracle, setting.budget, setting.step_size, setting.rule
+    )
+}

@@ -1,0 +1,115 @@
+//! The images of a data set as the batches that are perturbed.
+
+use fmr_core::config::{DataTable, ResizeKind};
+use fmr_core::data::Dataset;
+use fmr_core::perturb::SampleBatch;
+use fmr_core::preprocess::{Filter, Pipeline, Stage};
+use ndarray::{Array4, Axis};
+use sha2::{Digest as _, Sha256};
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A data set whose images are all brought to one shape.
+#[derive(Debug, Clone)]
+pub struct Samples {
+    data: Arc<Dataset>,
+    image: [usize; 3],
+    /// One for each size in the data set; none where all have the wanted one.
+    pipelines: BTreeMap<[usize; 3], Arc<Pipeline>>,
+    seed: u64,
+}
+
+impl Samples {
+    /// The images of `data` as the table wants them; `seed` is the run's.
+    ///
+    /// # Errors
+    /// In a sentence: there are no images, or they differ in size and the table names no resolution.
+    pub fn new(data: Arc<Dataset>, table: &DataTable, seed: u64) -> Result<Self, String> {
+        let mut samples = Self { data, image: [0; 3], pipelines: BTreeMap::new(), seed };
+        let data = &samples.data;
+        if data.is_empty() {
+            return Err("there are no images".to_owned());
+        }
+        let Some(side) = table.resolution else {
+            let [_, h, w] = data.common_shape().ok_or("images differ in size; name a `resolution` for all")?;
+            samples.image = [3, h, w];
+            return Ok(samples);
+        };
+        samples.image = [3, side, side];
+        for i in 0..data.len() {
+            let [_, h, w] = data.shape(i);
+            let shape = [3, h, w];
+            if shape != samples.image && !samples.pipelines.contains_key(&shape) {
+                let pipeline = Pipeline::new(shape, &stages(side, table.resize)).map_err(|e| e.to_string())?;
+                samples.pipelines.insert(shape, Arc::new(pipeline));
+            }
+        }
+        Ok(samples)
+    }
+
+    /// Number of samples.
+    pub fn len(&self) -> usize {
+        self.data.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.data.is_empty()
+    }
+
+    /// `[channels, height, width]` of all images.
+    pub fn image(&self) -> [usize; 3] {
+        self.image
+    }
+
+    /// The data set.
+    pub fn data(&self) -> &Dataset {
+        &self.data
+    }
+
+    /// The samples at those positions.
+    pub fn batch(&self, positions: &[usize]) -> SampleBatch {
+        let [c, h, w] = self.image;
+        let mut images = Array4::zeros((positions.len(), c, h, w));
+        for (mut out, i) in images.outer_iter_mut().zip(positions) {
+            let [_, height, width] = self.data.shape(*i);
+            let stored = self.data.image(*i);
+            // Grey images are repeated, colour ones taken as they are: both broadcast.
+            let Some(colour) = stored.broadcast((3, height, width)) else { continue };
+            match self.pipelines.get(&[3, height, width]) {
+                // Resampling with a cubic filter overshoots.
+                Some(pipeline) => out.assign(
+                    &pipeline.forward(colour.insert_axis(Axis(0))).index_axis(Axis(0), 0).mapv(|v| v.clamp(0.0, 1.0)),
+                ),
+                None => out.assign(&colour),
+            }
+        }
+        SampleBatch {
+            images,
+            labels: positions.iter().map(|i| self.data.label(*i)).collect(),
+            indices: positions.to_vec(),
+            keys: positions.iter().map(|i| self.data.key(*i).to_owned()).collect(),
+            seeds: positions.iter().map(|i| self.seed_of(self.data.key(*i))).collect(),
+        }
+    }
+
+    /// A sample's seed depends on its name and the run's seed, so that no subset or order changes it.
+    fn seed_of(&self, key: &str) -> u64 {
+        let digest = Sha256::new().chain_update(self.seed.to_le_bytes()).chain_update(key).finalize();
+        digest.iter().take(8).fold(0, |seed, byte| (seed << 8) | u64::from(*byte))
+    }
+}
+
+fn stages(side: usize, resize: ResizeKind) -> Vec<Stage> {
+    let filter = Filter::Bilinear;
+    match resize {
+        ResizeKind::Squash => vec![Stage::Resize { size: [side, side], filter, antialias: true }],
+        ResizeKind::Crop => {
+            vec![
+                Stage::ResizeShorter { size: side, filter, antialias: true },
+                Stage::CentreCrop { size: [side, side] },
+            ]
+        }
+    }
+}

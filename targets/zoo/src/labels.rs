@@ -1,0 +1,55 @@
+//! What the logits of a classifier stand for.
+
+use serde::{Deserialize, Serialize};
+
+/// A list of classes in label order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LabelSet {
+    /// The digits, as in MNIST.
+    Digits,
+    /// CIFAR-10's.
+    Cifar10,
+    /// The 1000 of ImageNet, sorted by WordNet id.
+    Imagenet,
+}
+
+/// One class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Label {
+    /// Name for people; two classes of ImageNet may share one.
+    pub name: &'static str,
+    /// Identifier for files, e.g. a WordNet id; the name itself where there is no other.
+    pub id: &'static str,
+}
+
+const IMAGENET: &str = include_str!("../assets/imagenet-labels.tsv");
+const DIGITS: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
+const CIFAR10: [&str; 10] = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
+
+impl LabelSet {
+    /// The classes in label order.
+    pub fn labels(self) -> Vec<Label> {
+        let plain = |names: [&'static str; 10]| names.map(|name| Label { name, id: name }).to_vec();
+        match self {
+            Self::Digits => plain(DIGITS),
+            Self::Cifar10 => plain(CIFAR10),
+            Self::Imagenet => {
+                let rows = IMAGENET.lines().filter(|row| !row.starts_with('#'));
+                rows.filter_map(|row| row.split_once('\t')).map(|(id, name)| Label { name, id }).collect()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn imagenet_has_a_thousand_classes() {
+        let labels = LabelSet::Imagenet.labels();
+        assert_eq!((labels.len(), labels[0].name, labels[999].id), (1000, "tench", "n15075141"));
+        assert!(labels.is_sorted_by_key(|label| label.id));
+    }
+}

@@ -1,0 +1,100 @@
+//! What a classifier's authors do to an image before their network sees it.
+
+use fmr_core::preprocess::{Filter, Picture};
+use serde::{Deserialize, Serialize};
+
+/// How a picture becomes as large as the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "mode", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Resize {
+    /// The shorter side to `shorter`, the longer one in proportion; then the middle is cut out.
+    Crop {
+        /// Length of the shorter side before the cut.
+        shorter: usize,
+        /// How values between pixels are found.
+        filter: Filter,
+    },
+    /// Both sides to the input's, aspect ratio not kept.
+    Squash {
+        /// How values between pixels are found.
+        filter: Filter,
+    },
+}
+
+/// Input of a network: size, resampling and normalisation.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Preprocess {
+    /// `[channels, height, width]`.
+    pub input: [usize; 3],
+    /// How a picture becomes as large.
+    pub resize: Resize,
+    /// Mean subtracted from each channel of an image in [0, 1].
+    pub mean: [f32; 3],
+    /// Deviation that each channel is divided by afterwards.
+    pub std: [f32; 3],
+}
+
+impl Preprocess {
+    /// torchvision's for the 1000 classes: shorter side bilinearly to `shorter`, the middle, ImageNet's constants.
+    pub fn imagenet(side: usize, shorter: usize) -> Self {
+        Self {
+            input: [3, side, side],
+            resize: Resize::Crop { shorter, filter: Filter::Bilinear },
+            mean: [0.485, 0.456, 0.406],
+            std: [0.229, 0.224, 0.225],
+        }
+    }
+
+    /// CIFAR-10 at its own size with its own constants.
+    pub fn cifar() -> Self {
+        Self {
+            input: [3, 32, 32],
+            resize: Resize::Squash { filter: Filter::Bilinear },
+            mean: [0.4914, 0.4822, 0.4465],
+            std: [0.2470, 0.2435, 0.2616],
+        }
+    }
+
+    /// How values between pixels are found.
+    pub fn filter(&self) -> Filter {
+        match self.resize {
+            Resize::Crop { filter, .. } | Resize::Squash { filter } => filter,
+        }
+    }
+
+    /// A picture from a file at the input's size, in bytes as the authors' evaluation has them.
+    pub fn picture(&self, picture: &Picture) -> Picture {
+        let [_, h, w] = self.input;
+        match self.resize {
+            Resize::Crop { shorter, filter } => picture.resized_shorter(shorter, filter).cropped([h, w]),
+            Resize::Squash { filter } => picture.resized([h, w], filter),
+        }
+    }
+}
+
+/// Deviations from a registered model's [`Preprocess`].
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct PreprocessSettings {
+    /// `[channels, height, width]`.
+    pub input: Option<[usize; 3]>,
+    /// How a picture becomes as large.
+    pub resize: Option<Resize>,
+    /// Mean of each channel.
+    pub mean: Option<[f32; 3]>,
+    /// Deviation of each channel.
+    pub std: Option<[f32; 3]>,
+}
+
+impl PreprocessSettings {
+    /// `base` with what is set here.
+    pub fn over(&self, base: &Preprocess) -> Preprocess {
+        Preprocess {
+            input: self.input.unwrap_or(base.input),
+            resize: self.resize.unwrap_or(base.resize),
+            mean: self.mean.unwrap_or(base.mean),
+            std: self.std.unwrap_or(base.std),
+        }
+    }
+}

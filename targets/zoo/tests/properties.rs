@@ -1,0 +1,106 @@
+//! What must hold for every network, on tiny ones with random weights.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use fmr_nn::bridge::Traced;
+use fmr_nn::weights::Builder;
+use fmr_zoo::{
+    Architecture, Block, EfficientNetConfig, EfficientNetLayout, LeNetConfig, Network, Padding, ResNetConfig,
+    ResNetLayout, Stem,
+};
+use proptest::prelude::*;
+
+fn resnet(block: Block, stem: Stem) -> Architecture {
+    let layout = ResNetLayout::Torchvision;
+    let (depths, widths) = ([1, 1, 2, 1], [4, 6, 5, 8]);
+    Architecture::ResNet(ResNetConfig { block, depths, widths, stem, stem_width: 4, layout, classes: 5, eps: 1e-5 })
+}
+
+fn efficientnet(padding: Padding, side: usize) -> Architecture {
+    let stage = |text: &str| text.parse().unwrap_or_else(|e| panic!("{e}"));
+    Architecture::EfficientNetLite(EfficientNetConfig {
+        stages: vec![stage("r1_k3_s11_e1_i32_o16"), stage("r2_k5_s22_e2_i16_o24"), stage("r1_k3_s11_e3_i24_o24")],
+        width: 0.25,
+        depth: 1.2,
+        fix_head_stem: false,
+        image: [side; 2],
+        padding,
+        layout: EfficientNetLayout::Timm,
+        classes: 5,
+        eps: 1e-3,
+    })
+}
+
+/// A network, and the shape of an image that it takes.
+fn networks() -> impl Strategy<Value = (Architecture, [usize; 3])> {
+    prop_oneof![
+        Just((Architecture::LeNet(LeNetConfig { classes: 5 }), [1, 28, 28])),
+        (8usize..24, 8usize..24).prop_map(|(h, w)| (resnet(Block::Basic, Stem::Cifar), [3, h, w])),
+        (24usize..40, 24usize..40).prop_map(|(h, w)| (resnet(Block::Bottleneck, Stem::ImageNet), [3, h, w])),
+        (12usize..24).prop_map(|side| (efficientnet(Padding::Same, side), [3, side, side])),
+        (12usize..24).prop_map(|side| (efficientnet(Padding::Symmetric, side), [3, side, side])),
+    ]
+}
+
+fn images(n: usize, [c, h, w]: [usize; 3], seed: u32) -> Vec<f32> {
+    let values = (0..(n * c * h * w) as u32).map(|i| i.wrapping_add(seed).wrapping_mul(2_654_435_761) >> 8);
+    values.map(|v| v as f32 / (1 << 23) as f32 - 1.0).collect()
+}
+
+fn tensor(values: &[f32], [c, h, w]: [usize; 3]) -> Tensor<4> {
+    let n = values.len() / (c * h * w);
+    Tensor::from_data(TensorData::new(values.to_vec(), [n, c, h, w]), &Device::flex())
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().try_into_vec().unwrap_or_default()
+}
+
+fn network(architecture: &Architecture, seed: u64) -> Network {
+    Network::new(&mut Builder::random_frozen(seed, &Device::flex()), architecture).folded()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Bit for bit, forwards and backwards.
+    #[test]
+    fn rows_do_not_depend_on_the_batch((architecture, shape) in networks(), seed: u32) {
+        let net = network(&architecture, seed.into());
+        let x = images(3, shape, seed);
+        let size = x.len() / 3;
+        let run = |x: &[f32]| {
+            let traced = Traced::new(tensor(x, shape), |x| net.forward(x));
+            let logits = traced.output();
+            let gradient = traced.pull_back(logits.clone());
+            (values(logits), values(gradient))
+        };
+        let (logits, gradients) = run(&x);
+        for i in 0..3 {
+            let (one, gradient) = run(&x[i * size..][..size]);
+            prop_assert_eq!(&one[..], &logits[i * 5..][..5]);
+            prop_assert_eq!(&gradient[..], &gradients[i * size..][..size]);
+        }
+    }
+
+    /// Along the gradient itself, a small step changes the score by what the gradient says. Kinks spoil large steps and
+    /// rounding small ones, so one of several must agree.
+    #[test]
+    fn pull_backs_equal_finite_differences((architecture, shape) in networks(), seed: u32) {
+        let net = network(&architecture, seed.into());
+        let x = images(1, shape, seed);
+        let weights = [0.7, -1.0, 0.4, 0.9, -0.3];
+        let cotangent = Tensor::from_data(TensorData::new(weights.to_vec(), [1, 5]), &Device::flex());
+        let gradient = values(Traced::new(tensor(&x, shape), |x| net.forward(x)).pull_back(cotangent));
+        let norm = gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+        prop_assume!(norm > 1e-4);
+        let score = |step: f64| {
+            let moved: Vec<f32> =
+                x.iter().zip(&gradient).map(|(x, g)| (f64::from(*x) + step * f64::from(*g) / norm) as f32).collect();
+            let logits = values(net.forward(tensor(&moved, shape)));
+            logits.iter().zip(weights).map(|(l, w)| f64::from(*l) * f64::from(w)).sum::<f64>()
+        };
+        let slopes = [5e-3, 1e-3, 3e-4, 1e-4].map(|step| (score(step) - score(-step)) / (2.0 * step));
+        let agrees = slopes.iter().any(|slope| (slope - norm).abs() <= 0.02 * norm + 1e-3);
+        prop_assert!(agrees, "{slopes:?} instead of {norm}");
+    }
+}

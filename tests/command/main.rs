@@ -1,0 +1,10 @@
+//! Whole experiments through the command `fmr`: errors as people read them, kill and resume, locks, determinism.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod check;
+mod determinism;
+mod resume;
+mod store;
+mod support;
+mod table1;

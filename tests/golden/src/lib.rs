@@ -1,0 +1,96 @@
+//! Parity tests against fixtures that the original Python code made.
+//!
+//! A case is a folder with a `case.toml` (what each tensor means, and how far a result may be from it) and an
+//! `io.safetensors` (inputs, and the results that are wanted: names that start with `output.`, `grad.` or `mid.`).
+//! A test walks the cases of its component, computes what it knows how to compute, and offers each result by name; a
+//! wanted name that nothing was offered for fails, so that no part of a case is passed over in silence.
+//!
+//! ```no_run
+//! if let Some(folder) = fmr_golden::folder("vqgan") {
+//!     fmr_golden::compare(&folder, |case| {
+//!         if case.text("checkpoint.file").is_none() {
+//!             return Err("it has no checkpoint".to_owned());
+//!         }
+//!         let io = case.sheet();
+//!         let mut report = io.report();
+//!         let x = io.floats("input.x");
+//!         report.floats("output.y", &[x[0] + 1.0]);
+//!         Ok(vec![report])
+//!     });
+//! }
+//! ```
+//!
+//! Everything here is for tests: what is wrong with a fixture or a result ends in a panic that says so.
+
+mod case;
+mod report;
+
+use std::path::{Path, PathBuf};
+
+pub use case::{Case, Sheet, Tensor, Tolerance, Values};
+pub use report::Report;
+
+/// The folder of a component's cases: below the folder that `FMR_GOLDEN` names, or `shared/golden` beside the
+/// repository. Where there is none, a notice is printed and the caller skips.
+///
+/// # Panics
+/// If `FMR_GOLDEN` names something that is no folder.
+pub fn folder(component: &str) -> Option<PathBuf> {
+    let root = match std::env::var_os("FMR_GOLDEN") {
+        Some(named) => {
+            let root = PathBuf::from(named);
+            assert!(root.is_dir(), "FMR_GOLDEN names {}, which is no folder", root.display());
+            root
+        }
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/golden"),
+    };
+    let folder = root.join(component);
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    println!("skipped: there is no folder {} (name another one with FMR_GOLDEN)", folder.display());
+    None
+}
+
+/// The cases of a folder, by name.
+///
+/// # Panics
+/// If a case cannot be read.
+pub fn cases(folder: &Path) -> Vec<Case> {
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    let mut folders: Vec<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).collect();
+    folders.retain(|f| f.join("case.toml").is_file());
+    folders.sort();
+    folders.iter().map(|f| Case::read(f)).collect()
+}
+
+/// Runs `compute` on every case of a folder and compares what it gives.
+///
+/// `compute` answers with one report a sheet, or with the reason why the case is not run (a family that is not built).
+/// Prints one line a case and one for all.
+///
+/// # Panics
+/// If a result is out of tolerance or a wanted tensor was not computed, after all cases ran; or if no case could be
+/// run at all.
+pub fn compare(folder: &Path, mut compute: impl for<'c> FnMut(&'c Case) -> Result<Vec<Report<'c>>, String>) {
+    let cases = cases(folder);
+    let (mut run, mut tensors, mut values) = (0, 0, 0);
+    let mut failures = Vec::new();
+    for case in &cases {
+        match compute(case) {
+            Err(reason) => println!("{}: not run: {reason}", case.name()),
+            Ok(reports) => {
+                run += 1;
+                for report in reports {
+                    tensors += report.tensors();
+                    values += report.values();
+                    println!("{report}");
+                    failures.extend(report.into_failures());
+                }
+            }
+        }
+    }
+    println!("{run} of {} cases, {tensors} tensors, {values} values compared in {}", cases.len(), folder.display());
+    assert!(run > 0, "no case of {} is understood", folder.display());
+    assert!(failures.is_empty(), "{} results do not match:\n{}", failures.len(), failures.join("\n"));
+}
