@@ -15,9 +15,7 @@ use clap::{Parser, ValueEnum};
 use fmr::core::perturb::{Lanes, PerturbError, Perturber, SampleBatch, Search};
 use fmr::core::scorer::CrossEntropy;
 use fmr::core::verdict::{Verdict, VerdictRule, VerdictSettings};
-use fmr::core::{
-    ComponentError, Generator, GeneratorSpec, ImagePullBack, LatentPullBack, Oracle, Target, TargetSpec,
-};
+use fmr::core::{ComponentError, Generator, GeneratorSpec, ImagePullBack, LatentPullBack, Oracle, Target, TargetSpec};
 use fmr_clip::ClipOracle;
 use fmr_nn::device::device;
 use fmr_nn::kernels::parallel::run_serially_on_this_thread;
@@ -90,7 +88,9 @@ impl Generator for TimedGenerator {
         let mut random = ChaCha8Rng::seed_from_u64(labels.iter().fold(1, |seed, label| seed * 31 + *label as u64));
         // Uniform with the deviation of a standard normal.
         let half = 3_f32.sqrt();
-        Ok(Array2::from_shape_simple_fn((images.dim().0, self.spec().latent_len()), || random.random_range(-half..half)))
+        Ok(Array2::from_shape_simple_fn((images.dim().0, self.spec().latent_len()), || {
+            random.random_range(-half..half)
+        }))
     }
 
     fn decode(&self, latents: ArrayView2<'_, f32>, labels: &[usize]) -> Result<Array4<f32>, ComponentError> {

@@ -34,8 +34,7 @@ fn draw(settings: &str) -> Result<Dataset, Box<dyn Error>> {
 /// As a pair of idx files.
 fn draw_mnist(folder: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
     let file = |what: &str, rank: usize| folder.join(format!("t10k-{what}-idx{rank}-ubyte.gz"));
-    let data =
-        draw(&format!("kind = 'idx'\nimages = {:?}\nlabels = {:?}", file("images", 3), file("labels", 1)))?;
+    let data = draw(&format!("kind = 'idx'\nimages = {:?}\nlabels = {:?}", file("images", 3), file("labels", 1)))?;
     let write = |name: &str, header: &[u32], bytes: &[u8]| -> Result<(), Box<dyn Error>> {
         let mut gz = GzEncoder::new(File::create(out.join(name))?, Compression::best());
         for word in header {

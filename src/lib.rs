@@ -13,7 +13,7 @@ pub mod report;
 mod run;
 mod samples;
 
-pub use components::registry;
+pub use components::{registry, registry_of};
 pub use error::{Error, WrongFile};
 pub use interrupt::Interrupt;
 pub use prepare::{Cell, Prepared, PreparedRow, prepare};
@@ -23,12 +23,13 @@ pub use samples::Samples;
 #[doc(inline)]
 pub use fmr_core as core;
 
-/// Runs an experiment file with the built-in components in a new folder, and shows progress on the terminal.
+/// Runs an experiment file in a new folder, and shows progress on the terminal.
 ///
 /// # Errors
 /// The first thing that is wrong with the file, before any work starts, or what ended the run.
 pub fn run_file(file: impl AsRef<std::path::Path>, changes: &core::config::Changes) -> Result<Finished, Error> {
     let experiment = core::config::Experiment::read(file.as_ref(), changes)?;
     let runner = Runner { interrupt: Interrupt::on_signals(), quiet: false };
-    runner.run(&prepare(experiment, &registry())?, None)
+    let registry = registry_of(&experiment);
+    runner.run(&prepare(experiment, &registry)?, None)
 }

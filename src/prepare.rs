@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fmr_core::config::{ComponentTable, ConfigError, Experiment, Fingerprints, MissingFile, Row, closest};
+use fmr_core::config::{ComponentTable, ConfigError, Experiment, Fingerprints, MissingFiles, Row, closest};
 use fmr_core::data::Dataset;
 use fmr_core::registry::{MakeError, Registry, Site};
 use fmr_core::scorer::ScorerSettings;
@@ -42,7 +42,7 @@ pub enum PreparedRow {
     /// It can run.
     Ready(Box<Cell>),
     /// Files that it needs are not on this machine.
-    Missing(Row, Vec<MissingFile>),
+    Missing(Row, Vec<MissingFiles>),
 }
 
 /// An experiment whose components are made.
@@ -101,7 +101,7 @@ impl Maker<'_> {
             .collect::<Vec<_>>();
         if let Some(file) = missing.iter().find(|file| file.obtain.is_none()) {
             let help = "correct the path, or say in `obtain = { what = …, get = … }` what to get".to_owned();
-            return Err(e.error_at(&file.key, format!("there is no file {}", file.path.display()), Some(help)));
+            return Err(e.error_at(&file.key, format!("there is no file {}", file.list()), Some(help)));
         }
         if !missing.is_empty() {
             return Ok(PreparedRow::Missing(row.clone(), missing));
@@ -111,8 +111,12 @@ impl Maker<'_> {
         let target = self.target(row, samples.image())?;
         let classes = samples.data().classes().to_vec();
         if target.spec().classes != classes.len() {
-            let problem =
-                format!("the target gives {} logits, {} has {} classes", target.spec().classes, row.data, classes.len());
+            let problem = format!(
+                "the target gives {} logits, {} has {} classes",
+                target.spec().classes,
+                row.data,
+                classes.len()
+            );
             return Err(e.error_at(&format!("{}.target", row.at), problem, None));
         }
         let oracle = self.oracle(row, &classes, samples.image())?;
@@ -173,7 +177,8 @@ impl Maker<'_> {
         let table = &e.data[&row.data];
         let refuse = |problem: String| {
             let files = table.files(&e.base).into_iter();
-            let key = files.filter(|(_, path)| problem.starts_with(&*path.to_string_lossy())).map(|(key, _)| key).next();
+            let key =
+                files.filter(|(_, path)| problem.starts_with(&*path.to_string_lossy())).map(|(key, _)| key).next();
             let key = key.unwrap_or_else(|| if problem.starts_with("class-names") { "class-names" } else { "kind" });
             e.error_at(&format!("data.{}.{key}", table.name), problem, None)
         };
@@ -264,7 +269,7 @@ impl Maker<'_> {
         let e = self.experiment;
         match error {
             MakeError::Setting(error) if error.key == "device" && !table.settings.0.contains_key("device") => {
-                e.error_at("run.device", error.to_string(), None)
+                e.error_at("run.device", format!("run.{error}"), None)
             }
             MakeError::Setting(error) => e.component_error(table, &error),
             MakeError::Unknown { known, .. } => self.unknown_kind(role, table, &known.split(", ").collect::<Vec<_>>()),
@@ -272,7 +277,8 @@ impl Maker<'_> {
                 // The place is the key of the file that the message names, if it names one.
                 let text = error.to_string();
                 let files = table.files(&e.base).into_iter();
-                let named = files.filter(|(_, path)| text.contains(&*path.to_string_lossy())).map(|(key, _)| key).next();
+                let named =
+                    files.filter(|(_, path)| text.contains(&*path.to_string_lossy())).map(|(key, _)| key).next();
                 let place = named.map_or_else(|| table.at.clone(), |key| format!("{}.{key}", table.at));
                 e.error_at(&place, text, None)
             }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use fmr_core::config::{Experiment, MissingFile, PaperFigures, Row};
+use fmr_core::config::{Experiment, MissingFiles, PaperFigures, Row};
 use fmr_core::metrics::Summary;
 use fmr_core::report::{Column, Need, Page, RowState, Setting, SheetOptions, Table, TableRow, contact_sheet, html};
 use fmr_core::store::RunStore;
@@ -23,7 +23,12 @@ pub const EXPORT: &str = "export";
 /// The run cannot be read.
 pub fn table(experiment: &Experiment, store: &RunStore) -> Result<Table, Error> {
     let rows = experiment.rows.iter().map(|row| table_row(experiment, store, row)).collect::<Result<_, _>>()?;
-    Ok(Table { title: experiment.title.clone(), setting: setting(experiment), rows, digits: experiment.report.digits })
+    Ok(Table {
+        title: experiment.title.clone(),
+        setting: setting(experiment, store),
+        rows,
+        digits: experiment.report.digits,
+    })
 }
 
 /// Writes the table (`table.txt`, `table.md`, `table.json`), the page (`report.html`), a contact sheet a cell
@@ -94,25 +99,27 @@ fn needs(experiment: &Experiment, row: &Row) -> Vec<Need> {
     needs
 }
 
-fn need(file: MissingFile) -> Need {
-    let put = file.path.display().to_string();
-    match file.obtain {
+fn need(files: MissingFiles) -> Need {
+    let put = files.list();
+    match files.obtain {
         Some(obtain) => Need { what: obtain.what, get: obtain.get, put },
-        None => Need { what: file.key, get: "not said by the experiment file".to_owned(), put },
+        None => Need { what: files.key, get: "not said by the experiment file".to_owned(), put },
     }
 }
 
 fn columns(paper: &PaperFigures) -> BTreeMap<Column, f64> {
-    let figures = [(Column::Sa, &paper.sa), (Column::Pa, &paper.pa), (Column::Fmr, &paper.fmr), (Column::Vr, &paper.vr)];
+    let figures =
+        [(Column::Sa, &paper.sa), (Column::Pa, &paper.pa), (Column::Fmr, &paper.fmr), (Column::Vr, &paper.vr)];
     figures.into_iter().filter_map(|(column, text)| Some((column, text.as_ref()?.parse().ok()?))).collect()
 }
 
-/// How the rows that are one table came about; what differs between rows is in their labels.
-fn setting(experiment: &Experiment) -> Setting {
+/// How the rows that ran came about; what differs between rows is in their labels.
+fn setting(experiment: &Experiment, store: &RunStore) -> Setting {
     let e = experiment;
+    let ran: Vec<&Row> = e.rows.iter().filter(|row| store.plan().cells.iter().any(|cell| cell.id == row.id)).collect();
     let list = |of: &dyn Fn(&Row) -> String| {
         let mut seen = BTreeSet::new();
-        let all = e.rows.iter().map(of).filter(|text| seen.insert(text.clone())).collect::<Vec<_>>();
+        let all = ran.iter().map(|row| of(row)).filter(|text| seen.insert(text.clone())).collect::<Vec<_>>();
         all.join(" or ")
     };
     let prompts = |row: &Row| {
@@ -121,7 +128,7 @@ fn setting(experiment: &Experiment) -> Setting {
         let prompts = templates.map(|t| t.iter().map(|t| format!("{t:?}")).collect::<Vec<_>>().join(", "));
         format!("{}, {}", oracle.label, prompts.unwrap_or_else(|| format!("{:?}", crate::prepare::PROMPT)))
     };
-    let search = &e.rows[0].search;
+    let search = ran.first().map(|row| row.search.clone()).unwrap_or_default();
     Setting {
         world: e.report.world,
         generator: list(&|row| e.generators[&row.generator].label.clone()),

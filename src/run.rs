@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use fmr_core::config::MissingFiles;
 use fmr_core::perturb::{Lanes, Perturbed, Perturber, Search};
 use fmr_core::report::Table;
 use fmr_core::store::{KeepImages, RunPlan, RunStore, StoreError};
@@ -100,8 +101,8 @@ impl Runner {
         let run = &prepared.experiment.run;
         let id = &cell.plan.id;
         let perturber = perturber(cell);
-        let names =
-            [("target", &cell.target.spec().name), ("generator", &cell.generator.spec().name)].map(|(k, v)| (k, v.as_str()));
+        let names = [("target", &cell.target.spec().name), ("generator", &cell.generator.spec().name)]
+            .map(|(k, v)| (k, v.as_str()));
         for (key, name) in names.into_iter().chain([("oracle", cell.oracle.name())]) {
             store.note(id, key, &name.into())?;
         }
@@ -159,15 +160,13 @@ fn perturber(cell: &Cell) -> Perturber<'_> {
 fn plan(prepared: &Prepared) -> Result<RunPlan, Error> {
     let cells: Vec<_> = prepared.cells().map(|cell| cell.plan.clone()).collect();
     if cells.is_empty() {
-        let needs = prepared.rows.iter().filter_map(|row| match row {
-            PreparedRow::Missing(row, files) => Some((row, files)),
-            PreparedRow::Ready(_) => None,
+        let lines = prepared.rows.iter().map(|row| match row {
+            PreparedRow::Missing(row, files) => {
+                format!("  {}: {}", row.id, files.iter().map(MissingFiles::list).collect::<Vec<_>>().join(", "))
+            }
+            PreparedRow::Ready(cell) => format!("  {}: nothing", cell.row.id),
         });
-        let line = |(row, files): (&fmr_core::config::Row, &Vec<fmr_core::config::MissingFile>)| {
-            let files: Vec<String> = files.iter().map(|f| f.path.display().to_string()).collect();
-            format!("  {}: {}", row.id, files.join(", "))
-        };
-        let needs = needs.map(line).collect::<Vec<_>>().join("\n");
+        let needs = lines.collect::<Vec<_>>().join("\n");
         return Err(Error::NothingToRun { file: prepared.experiment.file().to_owned(), needs });
     }
     let versions = [("fmr", env!("CARGO_PKG_VERSION")), ("target", std::env::consts::ARCH)];
@@ -196,7 +195,12 @@ fn create_numbered(folder: &Path, plan: &RunPlan, keep: KeepImages) -> Result<Ru
 }
 
 /// Perturbs the first `samples` samples once more, each alone, and compares.
-fn repeat(cell: &Cell, perturber: &Perturber<'_>, records: &[SampleRecord], samples: usize) -> Result<RepeatFacts, Error> {
+fn repeat(
+    cell: &Cell,
+    perturber: &Perturber<'_>,
+    records: &[SampleRecord],
+    samples: usize,
+) -> Result<RepeatFacts, Error> {
     let mut facts = RepeatFacts::default();
     for record in records.iter().filter(|r| r.outcome != Outcome::Failed).take(samples) {
         let again: Vec<Perturbed> = perturber.run(&cell.samples.batch(&[record.index]))?;

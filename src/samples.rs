@@ -106,10 +106,7 @@ fn stages(side: usize, resize: ResizeKind) -> Vec<Stage> {
     match resize {
         ResizeKind::Squash => vec![Stage::Resize { size: [side, side], filter, antialias: true }],
         ResizeKind::Crop => {
-            vec![
-                Stage::ResizeShorter { size: side, filter, antialias: true },
-                Stage::CentreCrop { size: [side, side] },
-            ]
+            vec![Stage::ResizeShorter { size: side, filter, antialias: true }, Stage::CentreCrop { size: [side, side] }]
         }
     }
 }

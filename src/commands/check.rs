@@ -1,7 +1,8 @@
 //! `fmr check FILE`
 
 use clap::Args;
-use fmr::{PreparedRow, prepare, registry};
+use fmr::PreparedRow;
+use fmr::core::config::MissingFiles;
 
 use super::shared::{ExperimentArguments, Failure};
 
@@ -12,7 +13,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let prepared = prepare(arguments.experiment.read()?, &registry())?;
+    let prepared = arguments.experiment.prepare()?;
     for row in &prepared.rows {
         match row {
             PreparedRow::Ready(cell) => {
@@ -21,7 +22,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
                 println!("ready    {}: {} images {c}×{h}×{w}, {classes} classes", cell.row.id, cell.samples.len());
             }
             PreparedRow::Missing(row, files) => {
-                let files: Vec<String> = files.iter().map(|file| file.path.display().to_string()).collect();
+                let files: Vec<String> = files.iter().map(MissingFiles::list).collect();
                 println!("missing  {}: {}", row.id, files.join(", "));
             }
         }

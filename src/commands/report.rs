@@ -20,8 +20,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let store = RunStore::read(&arguments.run)?;
     let experiment = experiment_of(&store)?;
-    let table =
-        if arguments.print { report::table(&experiment, &store)? } else { report::write(&experiment, &store)? };
+    let table = if arguments.print { report::table(&experiment, &store)? } else { report::write(&experiment, &store)? };
     println!("{}", Finished { dir: arguments.run.clone(), table });
     Ok(())
 }

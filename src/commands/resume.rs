@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use fmr::core::store::RunStore;
-use fmr::{Interrupt, Runner, prepare, registry};
+use fmr::{Interrupt, Runner};
 
-use super::shared::{Failure, experiment_of};
+use super::shared::{Failure, experiment_of, prepare};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -16,7 +16,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let experiment = experiment_of(&RunStore::read(&arguments.run)?)?;
-    let prepared = prepare(experiment, &registry())?;
+    let prepared = prepare(experiment)?;
     let runner = Runner { interrupt: Interrupt::on_signals(), quiet: false };
     println!("{}", runner.resume(&prepared, &arguments.run)?);
     Ok(())

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use fmr::{Interrupt, Runner, prepare, registry};
+use fmr::{Interrupt, Runner};
 
 use super::shared::{ExperimentArguments, Failure};
 
@@ -17,7 +17,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let prepared = prepare(arguments.experiment.read()?, &registry())?;
+    let prepared = arguments.experiment.prepare()?;
     let runner = Runner { interrupt: Interrupt::on_signals(), quiet: false };
     println!("{}", runner.run(&prepared, arguments.out.as_deref())?);
     Ok(())

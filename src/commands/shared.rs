@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use fmr::core::config::{Changes, ConfigError, Experiment};
 use fmr::core::store::{RunStore, StoreError};
-use fmr::Error;
+use fmr::{Error, Prepared};
 use miette::miette;
 use serde_json::Value;
 
@@ -34,12 +34,23 @@ pub(crate) struct ExperimentArguments {
 
 impl ExperimentArguments {
     /// Reads the file.
-    pub(crate) fn read(&self) -> Result<Experiment, ConfigError> {
+    fn read(&self) -> Result<Experiment, ConfigError> {
         let named = |set: bool, name: &str| set.then(|| name.to_owned());
         let profile = self.profile.clone().or(named(self.quick, "quick")).or(named(self.full, "full"));
         let limit = self.limit.and_then(|limit| usize::try_from(limit).ok());
         Experiment::read(&self.file, &Changes { profile, values: self.set.clone(), limit })
     }
+
+    /// Reads the file and makes its components.
+    pub(crate) fn prepare(&self) -> Result<Prepared, ConfigError> {
+        prepare(self.read()?)
+    }
+}
+
+/// Makes the components of an experiment.
+pub(crate) fn prepare(experiment: Experiment) -> Result<Prepared, ConfigError> {
+    let registry = fmr::registry_of(&experiment);
+    fmr::prepare(experiment, &registry)
 }
 
 /// `a.b=VALUE`, where VALUE is TOML, or else a text.

@@ -108,13 +108,29 @@ pub struct Experiment {
     pub rows: Vec<Row>,
     /// Folder that relative paths start from.
     pub base: PathBuf,
+    /// Folders in which plugins are looked for first.
+    pub plugin_path: Vec<PathBuf>,
     source: Source,
     root: Node,
 }
 
 const KEYS: [&str; 16] = [
-    "name", "title", "base", "data", "targets", "generators", "oracles", "scorer", "search", "verdict", "metrics",
-    "report", "run", "rows", "profiles", "plugin-path",
+    "name",
+    "title",
+    "base",
+    "data",
+    "targets",
+    "generators",
+    "oracles",
+    "scorer",
+    "search",
+    "verdict",
+    "metrics",
+    "report",
+    "run",
+    "rows",
+    "profiles",
+    "plugin-path",
 ];
 
 impl Experiment {
@@ -140,6 +156,7 @@ impl Experiment {
         root.expect_keys(&source, "", &KEYS)?;
         let base: Option<PathBuf> = optional(&source, &root, "base")?;
         let base = base.map_or_else(|| folder.to_owned(), |b| folder.join(b));
+        let plugin_path: Vec<PathBuf> = optional(&source, &root, "plugin-path")?.unwrap_or_default();
         let name: String = optional(&source, &root, "name")?
             .or_else(|| file.file_stem().map(|s| s.to_string_lossy().into_owned()))
             .unwrap_or_default();
@@ -155,6 +172,7 @@ impl Experiment {
             generators: components(&source, &root, "generators")?,
             oracles: components(&source, &root, "oracles")?,
             rows: Vec::new(),
+            plugin_path: plugin_path.iter().map(|folder| base.join(folder)).collect(),
             base,
             source,
             root,
@@ -170,10 +188,7 @@ impl Experiment {
             checked(&self.source, &node, table, e)
         };
         self.metrics.check().map_err(|e| refuse("metrics", &e))?;
-        let ranges = [
-            ("batch", self.run.batch, 1, 65_536),
-            ("lanes", self.run.lanes, 0, 1024),
-        ];
+        let ranges = [("batch", self.run.batch, 1, 65_536), ("lanes", self.run.lanes, 0, 1024)];
         for (key, value, least, most) in ranges {
             if !(least..=most).contains(&value) {
                 let problem = format!("is {value}, must be from {least} to {most}");
@@ -214,18 +229,23 @@ impl Experiment {
             return Err(self.source.error(None, "the file has no [[rows]]", Some(help)));
         };
         let mut rows = Vec::new();
-        let mut seen = BTreeSet::new();
         for (index, node) in list.items().iter().enumerate() {
-            for row in common.expand(index, node)? {
-                if !seen.insert(row.id.clone()) {
-                    let problem = format!("two rows are {:?}", row.id);
-                    let help = "rows must differ in data, target, generator, oracle or in what they vary".to_owned();
-                    return Err(self.source.error(node.value_span(), problem, Some(help)));
-                }
-                rows.push(row);
+            rows.extend(common.expand(index, node)?.into_iter().map(|(row, long)| (row, long, node)));
+        }
+        let mut short = BTreeMap::<String, usize>::new();
+        rows.iter().for_each(|(row, ..)| *short.entry(row.id.clone()).or_default() += 1);
+        let mut seen = BTreeSet::new();
+        for (row, long, node) in &mut rows {
+            if short[&row.id] > 1 {
+                row.id.clone_from(long);
+            }
+            if !seen.insert(row.id.clone()) {
+                let problem = format!("two rows are {:?}", row.id);
+                let help = "rows must differ in data, target, generator, oracle or in what they vary, or have an `id`";
+                return Err(self.source.error(node.value_span(), problem, Some(help.to_owned())));
             }
         }
-        Ok(rows)
+        Ok(rows.into_iter().map(|(row, ..)| row).collect())
     }
 
     /// The experiment file.
@@ -306,7 +326,11 @@ fn tables<T>(
 ) -> Result<BTreeMap<String, T>, ConfigError> {
     let Some(all) = root.get(role).filter(|all| all.is_table() && all.entries().next().is_some()) else {
         let help = format!("add a [{}] table", join(role, "NAME"));
-        return Err(source.error(root.get(role).and_then(Node::value_span), format!("the file has no {role}"), Some(help)));
+        return Err(source.error(
+            root.get(role).and_then(Node::value_span),
+            format!("the file has no {role}"),
+            Some(help),
+        ));
     };
     all.entries().map(|(name, node)| Ok((name.to_owned(), read(source, name, node)?))).collect()
 }

@@ -7,15 +7,29 @@ use serde_json::Value;
 use super::tables::{ComponentTable, DataTable, Obtain};
 use crate::data::DataSettings;
 
-/// A file that a row needs and that is not on this machine.
+/// Files of one table that a row needs and that are not on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MissingFile {
-    /// Key that names it, e.g. `targets.vit.weights`.
+pub struct MissingFiles {
+    /// Key that names the first of them, e.g. `targets.vit.weights`.
     pub key: String,
-    /// Where it is looked for.
-    pub path: PathBuf,
-    /// What to get, as the experiment file says; without it the missing file is an error.
+    /// Where they are looked for.
+    pub paths: Vec<PathBuf>,
+    /// What to get, as the experiment file says; without it the missing files are an error.
     pub obtain: Option<Obtain>,
+}
+
+impl MissingFiles {
+    fn among<K: std::fmt::Display>(at: &str, files: Vec<(K, PathBuf)>, obtain: Option<&Obtain>) -> Option<Self> {
+        let mut missing = files.into_iter().filter(|(_, path)| !path.exists());
+        let (key, first) = missing.next()?;
+        let paths = std::iter::once(first).chain(missing.map(|(_, path)| path)).collect();
+        Some(Self { key: format!("{at}.{key}"), paths, obtain: obtain.cloned() })
+    }
+
+    /// The paths as people read them.
+    pub fn list(&self) -> String {
+        self.paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+    }
 }
 
 impl DataTable {
@@ -26,14 +40,9 @@ impl DataTable {
         named.filter_map(|(key, path)| Some((*key, tidy(&base.join(path.as_ref()?))))).collect()
     }
 
-    /// The first of its files that is not there.
-    pub fn missing(&self, base: &Path) -> Option<MissingFile> {
-        let files = self.files(base).into_iter();
-        files.filter(|(_, path)| !path.exists()).map(|(key, path)| self.missing_file(key, path)).next()
-    }
-
-    fn missing_file(&self, key: &str, path: PathBuf) -> MissingFile {
-        MissingFile { key: format!("data.{}.{key}", self.name), path, obtain: self.obtain.clone() }
+    /// Its files that are not there, if any.
+    pub fn missing(&self, base: &Path) -> Option<MissingFiles> {
+        MissingFiles::among(&format!("data.{}", self.name), self.files(base), self.obtain.as_ref())
     }
 }
 
@@ -50,13 +59,9 @@ impl ComponentTable {
         found
     }
 
-    /// The first of its files that is not there.
-    pub fn missing(&self, base: &Path) -> Option<MissingFile> {
-        self.files(base).into_iter().find(|(_, path)| !path.exists()).map(|(key, path)| MissingFile {
-            key: format!("{}.{key}", self.at),
-            path,
-            obtain: self.obtain.clone(),
-        })
+    /// Its files that are not there, if any.
+    pub fn missing(&self, base: &Path) -> Option<MissingFiles> {
+        MissingFiles::among(&self.at, self.files(base), self.obtain.as_ref())
     }
 }
 

@@ -37,7 +37,7 @@ mod tables;
 
 pub use error::ConfigError;
 pub use experiment::{Changes, Experiment, ReportSettings, RunSettings};
-pub use files::MissingFile;
+pub use files::MissingFiles;
 pub use fingerprint::Fingerprints;
 pub use node::Node;
 pub use paper::PaperFigures;

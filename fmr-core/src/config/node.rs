@@ -279,10 +279,7 @@ fn content(value: &DeValue<'_>) -> Content {
     match value {
         DeValue::Table(entries) => table(entries),
         DeValue::Array(values) => Content::Array(
-            values
-                .iter()
-                .map(|v| Node { key: None, span: Some(v.span()), content: content(v.get_ref()) })
-                .collect(),
+            values.iter().map(|v| Node { key: None, span: Some(v.span()), content: content(v.get_ref()) }).collect(),
         ),
         DeValue::String(s) => Content::Leaf(s.as_ref().into()),
         DeValue::Boolean(b) => Content::Leaf((*b).into()),

@@ -43,11 +43,7 @@ impl PaperTable {
     ///
     /// # Errors
     /// In a sentence: the file is not there, a column is unknown, no row or several fit.
-    pub(super) fn look_up(
-        &self,
-        base: &Path,
-        labels: &BTreeMap<&'static str, String>,
-    ) -> Result<PaperFigures, String> {
+    pub(super) fn look_up(&self, base: &Path, labels: &BTreeMap<&'static str, String>) -> Result<PaperFigures, String> {
         let path = base.join(&self.table);
         let text = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
         let mut lines = text.lines().filter(|l| !l.starts_with('#') && !l.is_empty()).map(|l| l.split('\t'));

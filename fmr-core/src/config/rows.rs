@@ -57,8 +57,9 @@ const KEYS: [&str; 11] =
     ["id", "data", "target", "generator", "oracle", "label", "search", "verdict", "scorer", "vary", "paper"];
 
 impl Common<'_> {
-    /// The rows of one `[[rows]]` table: one for each combination of what its lists name.
-    pub(super) fn expand(&self, index: usize, node: &Node) -> Result<Vec<Row>, ConfigError> {
+    /// The rows of one `[[rows]]` table: one for each combination of what its lists name. Beside each its long name,
+    /// which tells it from rows that have the same data and target.
+    pub(super) fn expand(&self, index: usize, node: &Node) -> Result<Vec<(Row, String)>, ConfigError> {
         let at = format!("rows[{index}]");
         node.expect_keys(self.source, &at, &KEYS)?;
         let mut combinations = vec![Chosen::default()];
@@ -108,7 +109,7 @@ impl Common<'_> {
         Ok(names)
     }
 
-    fn row(&self, at: &str, node: &Node, chosen: &Chosen) -> Result<Row, ConfigError> {
+    fn row(&self, at: &str, node: &Node, chosen: &Chosen) -> Result<(Row, String), ConfigError> {
         let mut settings = Node::default();
         for (key, base) in [("search", &self.search), ("verdict", &self.verdict), ("scorer", &self.scorer)] {
             settings.set(key, base.clone());
@@ -139,16 +140,15 @@ impl Common<'_> {
         let target = self.tables["target"][name("target").as_str()];
         let label: Option<String> = node.get("label").map(|l| l.read(self.source, &join(at, "label"))).transpose()?;
         let label = std::iter::once(label.unwrap_or_else(|| target.to_owned())).chain(varied.clone());
-        let mut id = format!("{}/{}", name("data"), name("target"));
-        for role in ["generator", "oracle"] {
-            if self.tables[role].len() > 1 {
-                id = format!("{id}/{}", name(role));
-            }
-        }
-        let id = std::iter::once(id).chain(varied).collect::<Vec<_>>().join("/").replace('"', "");
+        let id = |roles: &[&str]| {
+            let parts = roles.iter().map(|role| name(role)).chain(varied.clone());
+            parts.collect::<Vec<_>>().join("/").replace('"', "")
+        };
+        let (short, long) = (id(&ROLES[..2]), id(&ROLES));
         let given: Option<String> = node.get("id").map(|n| n.read(self.source, &join(at, "id"))).transpose()?;
-        Ok(Row {
-            id: given.unwrap_or(id),
+        let long = given.clone().unwrap_or(long);
+        let row = Row {
+            id: given.unwrap_or(short),
             label: label.collect::<Vec<_>>().join(", "),
             data: name("data"),
             target: name("target"),
@@ -159,7 +159,8 @@ impl Common<'_> {
             verdict: read_verdict(self.source, &part("verdict"))?,
             paper: self.paper(at, node, chosen)?,
             at: at.to_owned(),
-        })
+        };
+        Ok((row, long))
     }
 
     fn paper(&self, at: &str, node: &Node, chosen: &Chosen) -> Result<Option<PaperFigures>, ConfigError> {

@@ -126,8 +126,9 @@ impl ComponentTable {
         let (kind, label, obtain) = (rest.take("kind"), rest.take("label"), rest.take("obtain"));
         let templates = if prompts { rest.take("templates") } else { None };
         let kind: Option<String> = read_optional(source, at, "kind", kind)?;
-        let kind =
-            kind.ok_or_else(|| source.error(node.value_span(), format!("[{at}] lacks the key `kind`"), None))?;
+        // A plugin's component may be named by the plugin's file alone.
+        let kind = kind.or_else(|| rest.get("plugin").map(|_| "plugin".to_owned()));
+        let kind = kind.ok_or_else(|| source.error(node.value_span(), format!("[{at}] lacks the key `kind`"), None))?;
         let settings = match rest.to_json() {
             serde_json::Value::Object(map) => Settings(map),
             _ => Settings::default(),

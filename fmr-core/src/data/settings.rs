@@ -64,7 +64,17 @@ fn yes() -> bool {
 impl DataSettings {
     /// All keys.
     pub const KEYS: &'static [&'static str] = &[
-        "kind", "images", "labels", "path", "prefix", "classes", "class-names", "limit", "per-class", "balance", "seed",
+        "kind",
+        "images",
+        "labels",
+        "path",
+        "prefix",
+        "classes",
+        "class-names",
+        "limit",
+        "per-class",
+        "balance",
+        "seed",
     ];
     /// Keys that hold paths.
     pub const FILES: &'static [&'static str] = &["images", "labels", "path"];

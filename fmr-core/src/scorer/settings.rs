@@ -19,6 +19,13 @@ pub enum ScorerKind {
     Kl,
 }
 
+impl ScorerKind {
+    /// Whether a built-in scorer has that name.
+    pub fn knows(name: &str) -> bool {
+        serde_json::from_value::<Self>(name.into()).is_ok()
+    }
+}
+
 /// Which class a targeted search aims at.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum TargetClass {
