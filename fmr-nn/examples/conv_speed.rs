@@ -40,7 +40,7 @@ fn main() {
         };
         println!(
             "{cin:>4}->{cout:<4} {side:>3}px stride {stride} batch {n:>3}: forward {:6.1}  dx {:6.1}  dw {:6.1}",
-            time(&mut || forward(&s, n, &x, &w, None, false, &mut y)),
+            time(&mut || forward(&s, n, &x, &w, None, fmr_nn::functional::Rectify::None, &mut y)),
             time(&mut || input_gradient(&s, n, &dy, &flipped, &mut dx)),
             time(&mut || weight_gradient(&s, n, &x, &dy, &mut dw)),
         );

@@ -4,7 +4,9 @@ use std::sync::{Arc, OnceLock};
 
 use burn::tensor::Tensor;
 
+pub use crate::depthwise::depthwise_conv2d;
 use crate::kernels::attention::{AttentionShape, attention as attend, attention_gradients};
+pub use crate::kernels::conv::Rectify;
 use crate::kernels::conv::{self, ConvShape};
 use crate::kernels::gemm::{Start, View, gemm};
 pub use crate::kernels::norm::Activation;
@@ -35,7 +37,7 @@ pub type FlippedWeight = Arc<OnceLock<Vec<f32>>>;
 #[derive(Debug)]
 struct Conv2d {
     window: Window,
-    relu: bool,
+    rectify: Rectify,
     bias: bool,
     flipped: Option<FlippedWeight>,
 }
@@ -59,24 +61,24 @@ impl HostOp for Conv2d {
         let s = self.shape(x.shape, w.shape);
         let [h, wd] = s.output();
         let mut y = vec![0.0; x.shape[0] * s.cout * h * wd];
-        conv::forward(&s, x.shape[0], x.data, w.data, self.bias.then_some(b.data), self.relu, &mut y);
+        conv::forward(&s, x.shape[0], x.data, w.data, self.bias.then_some(b.data), self.rectify, &mut y);
         (y, vec![x.shape[0], s.cout, h, wd])
     }
 
     fn saves(&self, needs: [bool; 3]) -> Saved {
         // The input's shape is needed even where its values are not; a clone of a tensor is a reference.
-        Saved { inputs: [true, true, false], output: self.relu && needs.contains(&true) }
+        Saved { inputs: [true, true, false], output: self.rectify != Rectify::None && needs.contains(&true) }
     }
 
     fn backward(&self, [x, w, _]: [Host<'_>; 3], y: Host<'_>, dy: Host<'_>, needs: [bool; 3]) -> [Option<Vec<f32>>; 3] {
         let s = self.shape(x.shape, w.shape);
         let n = x.shape[0];
         let cut: Vec<f32>;
-        let dy = if self.relu {
-            cut = y.data.iter().zip(dy.data).map(|(y, d)| if *y > 0.0 { *d } else { 0.0 }).collect();
-            &cut[..]
-        } else {
+        let dy = if self.rectify == Rectify::None {
             dy.data
+        } else {
+            cut = self.rectify.pull_back(y.data, dy.data);
+            &cut[..]
         };
         let dx = needs[0].then(|| {
             let mut dx = vec![0.0; x.shape.iter().product()];
@@ -105,7 +107,7 @@ impl HostOp for Conv2d {
     }
 }
 
-/// Cross-correlation of `x [n, c, h, w]` with `weight [o, c, kh, kw]`, plus `bias [o]`, then max(0, ·) where `relu`.
+/// Cross-correlation of `x [n, c, h, w]` with `weight [o, c, kh, kw]`, plus `bias [o]`, cut off as `rectify` says.
 ///
 /// `flipped` is the layer's cache if its weights never change.
 pub fn conv2d(
@@ -113,10 +115,10 @@ pub fn conv2d(
     weight: Tensor<4>,
     bias: Option<Tensor<1>>,
     window: Window,
-    relu: bool,
+    rectify: impl Into<Rectify>,
     flipped: Option<FlippedWeight>,
 ) -> Tensor<4> {
-    let op = Conv2d { window, relu, bias: bias.is_some(), flipped };
+    let op = Conv2d { window, rectify: rectify.into(), bias: bias.is_some(), flipped };
     apply(x, Some(weight), bias, Arc::new(op))
 }
 
@@ -354,6 +356,8 @@ pub fn attention(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, heads: usize, causal:
 pub enum Pointwise {
     /// max(0, x).
     Relu,
+    /// min(max(0, x), 6).
+    Relu6,
     /// x · sigmoid(1.702 x), OpenAI CLIP's.
     QuickGelu,
     /// x · Φ(x), exact.
@@ -369,6 +373,7 @@ impl Pointwise {
     fn value(self, x: f32) -> f32 {
         match self {
             Self::Relu => x.max(0.0),
+            Self::Relu6 => x.clamp(0.0, 6.0),
             Self::QuickGelu => x * sigmoid(1.702 * x),
             Self::Gelu => x * normal_cdf(x),
             Self::Silu => x * sigmoid(x),
@@ -386,6 +391,7 @@ impl Pointwise {
     fn slope(self, x: f32) -> f32 {
         match self {
             Self::Relu => f32::from(u8::from(x > 0.0)),
+            Self::Relu6 => f32::from(u8::from(x > 0.0 && x < 6.0)),
             Self::QuickGelu => {
                 let s = sigmoid(1.702 * x);
                 s * (1.0 + 1.702 * x * (1.0 - s))

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use burn::module::{Module, Param, RunningState};
 use burn::tensor::Tensor;
 
-use crate::functional::{self as f, Activation, FlippedWeight, Window};
+use crate::functional::{self as f, Activation, FlippedWeight, Pointwise, Rectify, Window};
+use crate::probe::Probe;
 use crate::weights::{Builder, Init};
 
 /// Two-dimensional convolution.
@@ -15,6 +16,8 @@ pub struct Conv2d {
     bias: Option<Param<Tensor<1>>>,
     #[module(skip)]
     window: Window,
+    #[module(skip)]
+    depthwise: bool,
     #[module(skip)]
     flipped: Option<FlippedWeight>,
 }
@@ -40,23 +43,33 @@ impl Conv2d {
             weight: b.param(&format!("{name}.weight"), [cout, cin, size, size], init),
             bias: bias.then(|| b.param(&format!("{name}.bias"), [cout], Init::Zeros)),
             window,
+            depthwise: false,
             flipped: b.frozen().then(Arc::default),
         }
     }
 
+    /// A convolution that gives each channel a `size × size` kernel of its own, under `[channels, 1, size, size]`.
+    pub fn depthwise(b: &mut Builder, name: &str, channels: usize, size: usize, window: Window, bias: bool) -> Self {
+        Self { depthwise: true, ..Self::new(b, name, [1, channels], size, window, bias) }
+    }
+
     /// `[n, cin, h, w]` to `[n, cout, h', w']`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        self.run(x, false)
+        self.run(x, Rectify::None)
     }
 
     /// [`Conv2d::forward`] followed by max(0, ·).
     pub fn forward_relu(&self, x: Tensor<4>) -> Tensor<4> {
-        self.run(x, true)
+        self.run(x, Rectify::Relu)
     }
 
-    fn run(&self, x: Tensor<4>, relu: bool) -> Tensor<4> {
+    fn run(&self, x: Tensor<4>, rectify: Rectify) -> Tensor<4> {
         let bias = self.bias.as_ref().map(Param::val);
-        f::conv2d(x, self.weight.val(), bias, self.window, relu, self.flipped.clone())
+        if self.depthwise {
+            f::depthwise_conv2d(x, self.weight.val(), bias, self.window, rectify)
+        } else {
+            f::conv2d(x, self.weight.val(), bias, self.window, rectify, self.flipped.clone())
+        }
     }
 
     /// Input and output channels.
@@ -194,6 +207,13 @@ impl BatchNorm {
         blend(&self.running_var, variance.into_iter().map(|v| v * unbiased).collect());
         f::batch_norm(x, self.affine.weight.val(), self.affine.bias.val(), self.eps, activation)
     }
+
+    /// Scale and shift of each channel with the running statistics.
+    fn running(&self) -> (Tensor<1>, Tensor<1>) {
+        let scale = self.affine.weight.val().without_autodiff() / (self.running_var.value_sync() + self.eps).sqrt();
+        let shift = self.affine.bias.val().without_autodiff() - self.running_mean.value_sync() * scale.clone();
+        (scale, shift)
+    }
 }
 
 fn blend(state: &RunningState<Tensor<1>>, batch: Vec<f32>) {
@@ -204,11 +224,14 @@ fn blend(state: &RunningState<Tensor<1>>, batch: Vec<f32>) {
     let _ = state.value_sync();
 }
 
-/// Convolution without bias, batch normalisation, and optionally max(0, ·): the unit of ResNets.
+/// Convolution without bias, batch normalisation, and optionally a cut: the unit of ResNets and EfficientNets.
 #[derive(Module, Debug)]
 pub struct ConvNorm {
     conv: Conv2d,
     norm: Option<BatchNorm>,
+    /// Upstream's names of the two modules.
+    #[module(skip)]
+    names: [String; 2],
 }
 
 impl ConvNorm {
@@ -222,28 +245,66 @@ impl ConvNorm {
         window: Window,
         eps: f32,
     ) -> Self {
-        Self {
-            conv: Conv2d::new(b, conv, channels, size, window, false),
-            norm: Some(BatchNorm::new(b, norm, channels[1], eps)),
-        }
+        let layer = Conv2d::new(b, conv, channels, size, window, false);
+        Self::of(b, layer, [conv, norm], channels[1], eps)
+    }
+
+    /// As [`ConvNorm::new`] with a kernel for each channel.
+    pub fn depthwise(
+        b: &mut Builder,
+        conv: &str,
+        norm: &str,
+        channels: usize,
+        size: usize,
+        window: Window,
+        eps: f32,
+    ) -> Self {
+        let layer = Conv2d::depthwise(b, conv, channels, size, window, false);
+        Self::of(b, layer, [conv, norm], channels, eps)
+    }
+
+    fn of(b: &mut Builder, conv: Conv2d, names: [&str; 2], channels: usize, eps: f32) -> Self {
+        let norm = Some(BatchNorm::new(b, names[1], channels, eps));
+        Self { conv, norm, names: names.map(str::to_owned) }
     }
 
     /// With batch statistics while the normalisation is there, with the folded ones after [`ConvNorm::folded`].
-    pub fn forward(&self, x: Tensor<4>, relu: bool) -> Tensor<4> {
-        match &self.norm {
-            None => self.conv.run(x, relu),
-            Some(norm) => {
-                let activation = if relu { Activation::Relu } else { Activation::Identity };
-                norm.train(self.conv.run(x, false), activation)
-            }
+    pub fn forward(&self, x: Tensor<4>, rectify: impl Into<Rectify>) -> Tensor<4> {
+        let rectify = rectify.into();
+        let Some(norm) = &self.norm else { return self.conv.run(x, rectify) };
+        let y = self.conv.run(x, Rectify::None);
+        match rectify {
+            Rectify::None => norm.train(y, Activation::Identity),
+            Rectify::Relu => norm.train(y, Activation::Relu),
+            Rectify::Relu6 => f::pointwise(norm.train(y, Activation::Identity), Pointwise::Relu6),
+        }
+    }
+
+    /// As [`ConvNorm::forward`]. To a probe it shows both modules, or the normalisation alone once folded, and always
+    /// in evaluation mode: with running statistics.
+    pub fn probed(&self, x: Tensor<4>, rectify: impl Into<Rectify>, probe: &mut Probe<'_>) -> Tensor<4> {
+        if !probe.on() {
+            return self.forward(x, rectify);
+        }
+        let mut y = self.conv.run(x, Rectify::None);
+        if let Some(norm) = &self.norm {
+            probe.see(&self.names[0], &y);
+            let (scale, shift) = norm.running();
+            let channels = scale.dims()[0];
+            y = y * scale.reshape([1, channels, 1, 1]) + shift.reshape([1, channels, 1, 1]);
+        }
+        probe.see(&self.names[1], &y);
+        match rectify.into() {
+            Rectify::None => y,
+            Rectify::Relu => f::pointwise(y, Pointwise::Relu),
+            Rectify::Relu6 => f::pointwise(y, Pointwise::Relu6),
         }
     }
 
     /// The same function in evaluation mode: running statistics folded into the convolution.
     pub fn folded(self) -> Self {
         let Some(norm) = self.norm else { return self };
-        let scale = norm.affine.weight.val().without_autodiff() / (norm.running_var.value_sync() + norm.eps).sqrt();
-        let shift = norm.affine.bias.val().without_autodiff() - norm.running_mean.value_sync() * scale.clone();
+        let (scale, shift) = norm.running();
         let weight = self.conv.weight.val().without_autodiff();
         let [o, ..] = weight.dims();
         let weight = weight * scale.reshape([o, 1, 1, 1]);
@@ -252,9 +313,11 @@ impl ConvNorm {
                 weight: Param::initialized(self.conv.weight.id, weight).set_require_grad(false),
                 bias: Some(Param::initialized(norm.affine.bias.id, shift).set_require_grad(false)),
                 window: self.conv.window,
+                depthwise: self.conv.depthwise,
                 flipped: Some(Arc::default()),
             },
             norm: None,
+            names: self.names,
         }
     }
 }

@@ -2,9 +2,11 @@
 
 pub mod bridge;
 pub mod component;
+mod depthwise;
 pub mod device;
 pub mod functional;
 pub mod kernels;
 pub mod layers;
 pub mod ops;
+pub mod probe;
 pub mod weights;

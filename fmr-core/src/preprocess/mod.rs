@@ -1,15 +1,17 @@
 //! Image pre-processing as a pipeline of affine stages with exact pull-backs.
 //!
 //! A component declares what its model wants ([`Stage`]s); a [`Pipeline`] fixes them for one image shape. Row i of a
-//! result depends on image i alone. The 8-bit path for files, which rounds like Pillow, is no pipeline: rounding has no
-//! derivative.
+//! result depends on image i alone. The 8-bit path for files, which rounds like Pillow, is no pipeline, for rounding
+//! has no derivative: see [`Picture`].
 
+mod pictures;
 mod taps;
 
 use ndarray::{Array4, ArrayView4};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use pictures::Picture;
 pub use taps::Filter;
 use taps::Taps;
 

@@ -45,7 +45,7 @@ impl Taps {
                     let (first, last) = (i * from / to, ((i + 1) * from).div_ceil(to));
                     (first, vec![1.0 / (last - first) as f32; last - first])
                 }
-                (_, true) => antialiased(filter, from, scale, i),
+                (_, true) => antialiased(filter, from, to, i),
                 (Filter::Bilinear, false) => {
                     let centre = ((i as f64 + 0.5) * scale - 0.5).max(0.0);
                     let first = (centre as usize).min(from - 1);
@@ -74,21 +74,36 @@ impl Taps {
     }
 }
 
+fn antialiased(filter: Filter, from: usize, to: usize, i: usize) -> (usize, Vec<f32>) {
+    let (first, weights) = antialiased_weights(filter, from, to, i);
+    (first, weights.into_iter().map(|w| w as f32).collect())
+}
+
 /// Pillow's filter: widened by the scale when shrinking, cut off at the border, weights normalised.
-fn antialiased(filter: Filter, from: usize, scale: f64, i: usize) -> (usize, Vec<f32>) {
+pub(super) fn antialiased_weights(filter: Filter, from: usize, to: usize, i: usize) -> (usize, Vec<f64>) {
+    let scale = from as f64 / to as f64;
     let stretch = scale.max(1.0);
-    let support = stretch * if filter == Filter::Bicubic { 2.0 } else { 1.0 };
+    let support = stretch
+        * match filter {
+            Filter::Bicubic => 2.0,
+            Filter::Bilinear => 1.0,
+            Filter::Nearest | Filter::Area => 0.5,
+        };
     let centre = (i as f64 + 0.5) * scale;
     let first = (centre - support + 0.5).max(0.0) as usize;
     let last = ((centre + support + 0.5) as usize).min(from).max(first + 1);
     let weights: Vec<f64> = (first..last)
         .map(|j| {
             let t = (j as f64 - centre + 0.5) / stretch;
-            if filter == Filter::Bicubic { cubic(t, -0.5) } else { (1.0 - t.abs()).max(0.0) }
+            match filter {
+                Filter::Bicubic => cubic(t, -0.5),
+                Filter::Bilinear => (1.0 - t.abs()).max(0.0),
+                Filter::Nearest | Filter::Area => f64::from(u8::from(-0.5 < t && t <= 0.5)),
+            }
         })
         .collect();
     let sum: f64 = weights.iter().sum();
-    (first, weights.into_iter().map(|w| (w / sum) as f32).collect())
+    (first, weights.into_iter().map(|w| w / sum).collect())
 }
 
 /// PyTorch's bicubic without antialias: four taps, those outside the image moved onto its border.

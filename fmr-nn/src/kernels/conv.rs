@@ -7,6 +7,33 @@
 use super::gemm::{Start, View, gemm};
 use super::parallel::{Shared, for_each, threads, with_scratch};
 
+/// How the values of a convolution are cut off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rectify {
+    /// Not at all.
+    #[default]
+    None,
+    /// Below zero.
+    Relu,
+    /// Below zero and above six.
+    Relu6,
+}
+
+impl From<bool> for Rectify {
+    fn from(relu: bool) -> Self {
+        if relu { Self::Relu } else { Self::None }
+    }
+}
+
+impl Rectify {
+    /// Upstream gradient of the values before the cut, given those after it; kinks count as cut off, as in PyTorch.
+    pub fn pull_back(self, y: &[f32], dy: &[f32]) -> Vec<f32> {
+        let ceiling = if self == Self::Relu6 { 6.0 } else { f32::INFINITY };
+        y.iter().zip(dy).map(|(y, d)| if *y > 0.0 && *y < ceiling { *d } else { 0.0 }).collect()
+    }
+}
+
 /// Columns of a tile: three AVX-512 vectors.
 const TILE: usize = 48;
 /// Room for whole-vector copies past the end of a row.
@@ -41,12 +68,12 @@ impl ConvShape {
         ]
     }
 
-    fn taps(&self) -> usize {
+    pub(super) fn taps(&self) -> usize {
         self.kernel[0] * self.kernel[1]
     }
 
     /// Length of a row of the im2col matrix' other side: `cin * kh * kw`.
-    fn depth(&self) -> usize {
+    pub(super) fn depth(&self) -> usize {
         self.cin * self.taps()
     }
 
@@ -55,7 +82,7 @@ impl ConvShape {
     }
 
     /// The stride-1 convolution of the output gradient that gives the input gradient.
-    fn transposed(&self) -> Self {
+    pub(super) fn transposed(&self) -> Self {
         let [kh, kw] = self.kernel;
         Self {
             cin: self.cout,
@@ -67,7 +94,7 @@ impl ConvShape {
         }
     }
 
-    fn padded(&self) -> Padded {
+    pub(super) fn padded(&self) -> Padded {
         let height = self.input[0] + self.pad[0] + self.pad[2];
         let width = self.input[1] + self.pad[1] + self.pad[3];
         let phase = width.div_ceil(self.stride);
@@ -75,7 +102,7 @@ impl ConvShape {
     }
 
     /// Offset of each im2col row (channel, tap) in the padded image.
-    fn offsets(&self) -> Vec<usize> {
+    pub(super) fn offsets(&self) -> Vec<usize> {
         let p = self.padded();
         let mut offsets = Vec::with_capacity(self.depth());
         for c in 0..self.cin {
@@ -89,11 +116,12 @@ impl ConvShape {
     }
 }
 
-struct Padded {
+/// Sizes of an image with its padding, rows split by column phase.
+pub(super) struct Padded {
     /// Columns of one phase.
-    phase: usize,
-    row: usize,
-    plane: usize,
+    pub(super) phase: usize,
+    pub(super) row: usize,
+    pub(super) plane: usize,
 }
 
 /// A run of output positions of one row of one image inside a tile.
@@ -121,7 +149,7 @@ fn runs(shape: &ConvShape, first: usize, count: usize, into: &mut Vec<Run>) {
 }
 
 /// Copies images into padded, phase-split form.
-fn pad_into(shape: &ConvShape, x: &[f32], padded: &mut [f32]) {
+pub(super) fn pad_into(shape: &ConvShape, x: &[f32], padded: &mut [f32]) {
     let p = shape.padded();
     let [h, w] = shape.input;
     let s = shape.stride;
@@ -146,7 +174,7 @@ fn pad_into(shape: &ConvShape, x: &[f32], padded: &mut [f32]) {
 }
 
 /// Adds padded, phase-split gradients back to image form.
-fn unpad_from(shape: &ConvShape, padded: &[f32], dx: &mut [f32]) {
+pub(super) fn unpad_from(shape: &ConvShape, padded: &[f32], dx: &mut [f32]) {
     let p = shape.padded();
     let [h, w] = shape.input;
     let s = shape.stride;
@@ -166,14 +194,14 @@ fn group(images: usize, positions: usize) -> usize {
     (4 * TILE).div_ceil(positions.max(1)).clamp(1, images.div_ceil(threads()).max(1))
 }
 
-/// `out[n, cout, oh, ow] = x[n, cin, h, w] ⋆ weight[cout, cin, kh, kw] + bias`, negative values cut off where `relu`.
+/// `out[n, cout, oh, ow] = x[n, cin, h, w] ⋆ weight[cout, cin, kh, kw] + bias`, cut off as `rectify` says.
 pub fn forward(
     shape: &ConvShape,
     images: usize,
     x: &[f32],
     weight: &[f32],
     bias: Option<&[f32]>,
-    relu: bool,
+    rectify: Rectify,
     out: &mut [f32],
 ) {
     let [oh, ow] = shape.output();
@@ -204,7 +232,7 @@ pub fn forward(
                 gemm(shape.cout, whole, depth, View::rows(weight, depth), panel, TILE, result, TILE, Start::Zero);
                 for c in 0..shape.cout {
                     let row = &mut result[c * TILE..c * TILE + width];
-                    finish(row, bias.map_or(0.0, |b| b[c]), relu);
+                    finish(row, bias.map_or(0.0, |b| b[c]), rectify);
                     let mut at = 0;
                     while at < width {
                         let (n, q) = ((start + at) / positions, (start + at) % positions);
@@ -238,7 +266,7 @@ pub fn forward(
                     Start::Zero,
                 );
                 for (c, row) in target.chunks_exact_mut(positions).enumerate() {
-                    finish(row, bias.map_or(0.0, |b| b[c]), relu);
+                    finish(row, bias.map_or(0.0, |b| b[c]), rectify);
                 }
             }
             return;
@@ -257,11 +285,12 @@ pub fn forward(
 }
 
 #[inline]
-fn finish(row: &mut [f32], bias: f32, relu: bool) {
-    if relu {
-        row.iter_mut().for_each(|v| *v = (*v + bias).max(0.0));
-    } else if bias != 0.0 {
-        row.iter_mut().for_each(|v| *v += bias);
+pub(super) fn finish(row: &mut [f32], bias: f32, rectify: Rectify) {
+    match rectify {
+        Rectify::Relu => row.iter_mut().for_each(|v| *v = (*v + bias).max(0.0)),
+        Rectify::Relu6 => row.iter_mut().for_each(|v| *v = (*v + bias).clamp(0.0, 6.0)),
+        Rectify::None if bias != 0.0 => row.iter_mut().for_each(|v| *v += bias),
+        Rectify::None => {}
     }
 }
 
@@ -308,7 +337,7 @@ pub fn uses_flipped_weight(shape: &ConvShape) -> bool {
 /// Input gradient. `flipped` are the weights of [`flip_weight`] where [`uses_flipped_weight`], else the plain ones.
 pub fn input_gradient(shape: &ConvShape, images: usize, dy: &[f32], weight: &[f32], dx: &mut [f32]) {
     if uses_flipped_weight(shape) {
-        forward(&shape.transposed(), images, dy, weight, None, false, dx);
+        forward(&shape.transposed(), images, dy, weight, None, Rectify::None, dx);
         return;
     }
     let [oh, ow] = shape.output();
@@ -514,7 +543,7 @@ mod tests {
             let w = values(s.cout * s.depth(), seed ^ 77);
             let dy = values(n * s.cout * oh * ow, seed ^ 99);
             let mut y = vec![0.0; dy.len()];
-            forward(&s, n, &x, &w, None, false, &mut y);
+            forward(&s, n, &x, &w, None, Rectify::None, &mut y);
             prop_assert!(close(&y, &naive(&s, n, &x, &w)));
 
             let mut expected = vec![0.0; x.len()];
@@ -539,13 +568,13 @@ mod tests {
             let w = values(s.cout * s.depth(), seed ^ 77);
             let b = values(s.cout, seed ^ 3);
             let mut y = vec![0.0; n * s.cout * oh * ow];
-            forward(&s, n, &x, &w, Some(&b), true, &mut y);
+            forward(&s, n, &x, &w, Some(&b), Rectify::Relu, &mut y);
             let mut dx = vec![0.0; x.len()];
             let weights = if uses_flipped_weight(&s) { flip_weight(&s, &w) } else { w.clone() };
             input_gradient(&s, n, &y, &weights, &mut dx);
             for i in 0..n {
                 let mut one = vec![0.0; s.cout * oh * ow];
-                forward(&s, 1, &x[i * image..][..image], &w, Some(&b), true, &mut one);
+                forward(&s, 1, &x[i * image..][..image], &w, Some(&b), Rectify::Relu, &mut one);
                 prop_assert_eq!(&one[..], &y[i * one.len()..][..one.len()]);
                 let mut d = vec![0.0; image];
                 input_gradient(&s, 1, &one, &weights, &mut d);

@@ -4,6 +4,7 @@
 pub mod amx;
 pub mod attention;
 pub mod conv;
+pub mod depthwise;
 pub mod gemm;
 pub mod norm;
 pub mod parallel;

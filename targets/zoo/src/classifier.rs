@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use fmr_core::preprocess::Filter;
-use fmr_core::{ComponentError, ImagePullBack, Target, TargetSpec};
+use fmr_core::registry::{MakeError, Registry, Site};
+use fmr_core::{ComponentError, ImagePullBack, SettingError, Target, TargetSpec};
 use fmr_nn::bridge::{Traced, to_array, to_tensor};
 use fmr_nn::component::{Preparation, Wanted, guarded};
 use fmr_nn::weights::{self, Builder};
@@ -22,13 +23,17 @@ pub struct ClassifierSettings {
     pub model: String,
     /// Checkpoint as its authors publish it.
     pub weights: PathBuf,
-    /// Device that computes.
-    #[serde(default = "cpu")]
-    pub device: String,
+    /// Device that computes; the run's unless named.
+    #[serde(default)]
+    pub device: Option<String>,
 }
 
-fn cpu() -> String {
-    "cpu".to_owned()
+/// Registers the targets of kind `zoo`.
+pub fn register(registry: &mut Registry) {
+    registry.add_target("zoo", |settings, site| {
+        let settings: ClassifierSettings = settings.parse()?;
+        Ok(Box::new(Classifier::from_settings(&settings, site)?))
+    });
 }
 
 /// A classifier of the zoo with its weights.
@@ -41,23 +46,28 @@ pub struct Classifier {
 }
 
 impl Classifier {
-    /// Loads a model and its weights.
+    /// Loads a model and its weights for a run.
     ///
     /// # Errors
     /// An unknown model or device, or weights that cannot be read or are another model's.
-    pub fn from_settings(settings: &ClassifierSettings) -> Result<Self, ComponentError> {
+    pub fn from_settings(settings: &ClassifierSettings, site: &Site) -> Result<Self, MakeError> {
         let component = format!("target {:?}", settings.model);
         let error = |asked: &str, problem: String| ComponentError::new(&component, asked, problem);
         let entry = entry(&settings.model).ok_or_else(|| {
             let names: Vec<&str> = entries().iter().map(|e| e.name).collect();
-            error("find the model", format!("no such model is registered; there are {}", names.join(", ")))
+            SettingError::new(
+                "model",
+                format!("no model {:?} is registered; there are {}", settings.model, names.join(", ")),
+            )
         })?;
-        let device = fmr_nn::device::device(&settings.device).map_err(|e| error("choose the device", e.to_string()))?;
-        let file = weights::read(&settings.weights).map_err(|e| error("load weights", e.to_string()))?;
+        let device = settings.device.as_ref().unwrap_or(&site.device);
+        let device = fmr_nn::device::device(device).map_err(|e| SettingError::new("device", e.to_string()))?;
+        let path = site.path(&settings.weights);
+        let file = weights::read(&path).map_err(|e| error("load weights", e.to_string()))?;
         let mut b = Builder::stored(file.tensors, &device);
         let network = Network::new(&mut b, &entry.architecture);
         b.finish(|key| key.ends_with("num_batches_tracked")).map_err(|e| {
-            error("load weights", describe(&settings.weights, file.looks_like.as_deref(), entry.name, &e.to_string()))
+            error("load weights", describe(&path, file.looks_like.as_deref(), entry.name, &e.to_string()))
         })?;
         Ok(Self::new(entry, network.folded(), device))
     }
@@ -139,5 +149,40 @@ impl Target for Classifier {
             });
             Ok((logits, pull_back))
         })
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use fmr_core::registry::Settings;
+
+    fn make(text: &str) -> Result<Box<dyn Target>, MakeError> {
+        let mut registry = Registry::default();
+        register(&mut registry);
+        let base = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let site = Site { base, device: "cpu".into(), seed: 0, image: [3, 32, 32] };
+        registry.target("zoo", &Settings(serde_json::from_str(text).unwrap()), &site)
+    }
+
+    #[test]
+    fn is_made_from_settings() {
+        let weights = "assets/weights/resnet18-w16.safetensors";
+        let target = make(&format!(r#"{{"model": "cifar-resnet18-w16", "weights": "{weights}"}}"#)).unwrap();
+        assert_eq!(target.spec().classes, 10);
+    }
+
+    #[test]
+    fn errors_say_what_to_change() {
+        let error = |text: &str| make(text).err().unwrap().to_string();
+        let unknown = error(r#"{"model": "resnet19", "weights": "w"}"#);
+        assert!(unknown.starts_with("model: no model \"resnet19\" is registered; there are lenet,"), "{unknown}");
+        let absent = error(r#"{"model": "resnet18", "weights": "absent.pth"}"#);
+        assert!(absent.contains("absent.pth"), "{absent}");
+        let other = error(r#"{"model": "resnet18", "weights": "assets/weights/resnet18-w16.safetensors"}"#);
+        assert!(other.contains("looks like a CIFAR ResNet-18, 10 classes, but resnet18 is asked for"), "{other}");
+        let device = error(r#"{"model": "lenet", "weights": "w", "device": "abacus"}"#);
+        assert!(device.starts_with("device: "), "{device}");
     }
 }

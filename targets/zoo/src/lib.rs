@@ -7,7 +7,7 @@ mod network;
 mod registry;
 mod resnet;
 
-pub use classifier::{Classifier, ClassifierSettings};
+pub use classifier::{Classifier, ClassifierSettings, register};
 pub use network::Network;
 pub use registry::{Architecture, Entry, entries, entry};
 pub use resnet::{Block, ResNetConfig, Stem};

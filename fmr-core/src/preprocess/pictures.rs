@@ -1,0 +1,121 @@
+//! The 8-bit path for pictures from files: resampling that gives Pillow's bytes exactly, and crops.
+//!
+//! Pillow (up to version 12) filters rows first, then columns, in fixed point with 22 fractional bits, and rounds to
+//! bytes after each pass; a pass that would not change the size is left out. Grey levels of published evaluations
+//! depend on these roundings.
+
+use super::taps::{Filter, antialiased_weights};
+use super::{centre_offset, shorter_side};
+
+/// Fractional bits of a weight.
+const PRECISION: u32 = 22;
+
+/// A picture of bytes, `[channels, height, width]` row-major.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// `[channels, height, width]`.
+    pub shape: [usize; 3],
+    /// Values, as many as the shape says.
+    pub bytes: Vec<u8>,
+}
+
+impl Picture {
+    /// The picture at another size, aspect ratio not kept. An empty picture, or an empty size, stays as it is.
+    #[must_use]
+    pub fn resized(&self, [to_h, to_w]: [usize; 2], filter: Filter) -> Self {
+        let [c, h, w] = self.shape;
+        if [c, h, w, to_h, to_w].contains(&0) {
+            return self.clone();
+        }
+        let mut bytes = self.bytes.clone();
+        if to_w != w {
+            let taps = fixed_point(filter, w, to_w);
+            bytes =
+                bytes.chunks_exact(w).flat_map(|row| taps.iter().map(|(first, k)| weigh(&row[*first..], k))).collect();
+        }
+        if to_h != h {
+            let taps = fixed_point(filter, h, to_h);
+            let column = |plane: &[u8], x: usize, (first, k): &(usize, Vec<i32>)| {
+                let values = plane[first * to_w + x..].iter().step_by(to_w);
+                round(values.zip(k).map(|(v, k)| i32::from(*v) * k).sum())
+            };
+            let mut out = Vec::with_capacity(c * to_h * to_w);
+            for plane in bytes.chunks_exact(h * to_w) {
+                for tap in &taps {
+                    out.extend((0..to_w).map(|x| column(plane, x, tap)));
+                }
+            }
+            bytes = out;
+        }
+        Self { shape: [c, to_h, to_w], bytes }
+    }
+
+    /// The picture with its shorter side at `size` and the longer one in proportion, rounded down.
+    #[must_use]
+    pub fn resized_shorter(&self, size: usize, filter: Filter) -> Self {
+        let [_, h, w] = self.shape;
+        self.resized(shorter_side([h, w], size), filter)
+    }
+
+    /// The middle of the picture; a side that is shorter than the crop stays as it is. Offsets round half to even.
+    #[must_use]
+    pub fn cropped(&self, [to_h, to_w]: [usize; 2]) -> Self {
+        let [c, h, w] = self.shape;
+        let (to_h, to_w) = (to_h.min(h), to_w.min(w));
+        let (top, left) = (centre_offset(h, to_h), centre_offset(w, to_w));
+        let rows = self.bytes.chunks_exact((h * w).max(1)).flat_map(|plane| plane.chunks_exact(w).skip(top).take(to_h));
+        Self { shape: [c, to_h, to_w], bytes: rows.flat_map(|row| &row[left..left + to_w]).copied().collect() }
+    }
+
+    /// Values in [0, 1].
+    pub fn values(&self) -> impl Iterator<Item = f32> {
+        self.bytes.iter().map(|b| f32::from(*b) / 255.0)
+    }
+}
+
+/// First input and weights of each output.
+fn fixed_point(filter: Filter, from: usize, to: usize) -> Vec<(usize, Vec<i32>)> {
+    let scale = f64::from(1u32 << PRECISION);
+    let quantise = |w: f64| (w * scale + 0.5_f64.copysign(w)) as i32;
+    (0..to)
+        .map(|i| {
+            let (first, weights) = antialiased_weights(filter, from, to, i);
+            (first, weights.into_iter().map(quantise).collect())
+        })
+        .collect()
+}
+
+fn weigh(values: &[u8], weights: &[i32]) -> u8 {
+    round(values.iter().zip(weights).map(|(v, k)| i32::from(*v) * k).sum())
+}
+
+fn round(sum: i32) -> u8 {
+    ((sum + (1 << (PRECISION - 1))) >> PRECISION).clamp(0, 255) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flat_picture_stays_flat() {
+        let flat = Picture { shape: [3, 7, 11], bytes: vec![201; 3 * 7 * 11] };
+        for filter in [Filter::Bilinear, Filter::Bicubic] {
+            let resized = flat.resized([5, 30], filter);
+            assert_eq!((resized.shape, resized.bytes), ([3, 5, 30], vec![201; 450]));
+        }
+    }
+
+    #[test]
+    fn crops_the_middle() {
+        let picture = Picture { shape: [1, 4, 5], bytes: (0..20).collect() };
+        assert_eq!(picture.cropped([2, 3]).bytes, [6, 7, 8, 11, 12, 13]);
+        assert_eq!(picture.cropped([9, 1]).shape, [1, 4, 1]);
+    }
+
+    #[test]
+    fn keeps_the_aspect_ratio() {
+        let picture = Picture { shape: [1, 4, 6], bytes: vec![0; 24] };
+        assert_eq!(picture.resized_shorter(6, Filter::Bilinear).shape, [1, 6, 9]);
+    }
+}

@@ -1,0 +1,81 @@
+//! Depthwise convolution as an operation on tensors.
+
+use std::sync::Arc;
+
+use burn::tensor::Tensor;
+
+use crate::functional::{Rectify, Window};
+use crate::kernels::conv::{ConvShape, bias_gradient};
+use crate::kernels::depthwise::{forward, input_gradient, weight_gradient};
+use crate::ops::{Host, HostOp, Saved, apply};
+
+#[derive(Debug)]
+struct Depthwise {
+    window: Window,
+    rectify: Rectify,
+    bias: bool,
+}
+
+impl Depthwise {
+    fn shape(&self, x: &[usize], w: &[usize]) -> ConvShape {
+        assert!(x.len() == 4 && w.len() == 4 && x[1] == w[0] && w[1] == 1, "depthwise convolution of {x:?} with {w:?}");
+        let Window { stride, pad } = self.window;
+        ConvShape { cin: 1, cout: 1, input: [x[2], x[3]], kernel: [w[2], w[3]], stride, pad }
+    }
+}
+
+impl HostOp for Depthwise {
+    fn forward(&self, [x, w, b]: [Host<'_>; 3]) -> (Vec<f32>, Vec<usize>) {
+        let s = self.shape(x.shape, w.shape);
+        let [h, wd] = s.output();
+        let mut y = vec![0.0; x.shape[0] * x.shape[1] * h * wd];
+        forward(&s, x.shape[1], x.data, w.data, self.bias.then_some(b.data), self.rectify, &mut y);
+        (y, vec![x.shape[0], x.shape[1], h, wd])
+    }
+
+    fn saves(&self, needs: [bool; 3]) -> Saved {
+        // The input's shape is needed even where its values are not; a clone of a tensor is a reference.
+        Saved { inputs: [true, true, false], output: self.rectify != Rectify::None && needs.contains(&true) }
+    }
+
+    fn backward(&self, [x, w, _]: [Host<'_>; 3], y: Host<'_>, dy: Host<'_>, needs: [bool; 3]) -> [Option<Vec<f32>>; 3] {
+        let s = self.shape(x.shape, w.shape);
+        let channels = x.shape[1];
+        let cut: Vec<f32>;
+        let dy = if self.rectify == Rectify::None {
+            dy.data
+        } else {
+            cut = self.rectify.pull_back(y.data, dy.data);
+            &cut[..]
+        };
+        let dx = needs[0].then(|| {
+            let mut dx = vec![0.0; x.shape.iter().product()];
+            input_gradient(&s, channels, dy, w.data, &mut dx);
+            dx
+        });
+        let dw = needs[1].then(|| {
+            let mut dw = vec![0.0; w.data.len()];
+            weight_gradient(&s, channels, x.data, dy, &mut dw);
+            dw
+        });
+        let db = (self.bias && needs[2]).then(|| {
+            let mut db = vec![0.0; channels];
+            bias_gradient(channels, s.output().iter().product(), dy, &mut db);
+            db
+        });
+        [dx, dw, db]
+    }
+}
+
+/// Cross-correlation of each channel of `x [n, c, h, w]` with its own kernel of `weight [c, 1, kh, kw]`, plus
+/// `bias [c]`, cut off as `rectify` says.
+pub fn depthwise_conv2d(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    window: Window,
+    rectify: Rectify,
+) -> Tensor<4> {
+    let op = Depthwise { window, rectify, bias: bias.is_some() };
+    apply(x, Some(weight), bias, Arc::new(op))
+}
