@@ -5,7 +5,7 @@ mod oracle;
 mod tokenizer;
 
 pub use model::{Clip, ClipConfig, ImageConfig, ResNetConfig, TextConfig, VitConfig};
-pub use oracle::{ClipOracle, ClipSettings};
+pub use oracle::{ClipOracle, ClipSettings, register};
 pub use tokenizer::Tokenizer;
 
 /// Header and the 48,894 merges that OpenAI's CLIP uses of its list, gzip; MIT, copyright OpenAI.

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use fmr_core::preprocess::Filter;
-use fmr_core::{ComponentError, Oracle};
+use fmr_core::registry::{MakeError, Registry, Site};
+use fmr_core::{ComponentError, Oracle, SettingError};
 use fmr_nn::bridge::{to_array, to_tensor};
 use fmr_nn::component::{Preparation, Wanted, guarded};
 use fmr_nn::weights::{self, Builder};
@@ -24,13 +25,17 @@ pub struct ClipSettings {
     /// Sizes, where the checkpoint does not carry them: a JSON file.
     #[serde(default)]
     pub config: Option<PathBuf>,
-    /// Device that computes.
-    #[serde(default = "cpu")]
-    pub device: String,
+    /// Device that computes; the run's unless named.
+    #[serde(default)]
+    pub device: Option<String>,
 }
 
-fn cpu() -> String {
-    "cpu".to_owned()
+/// Registers the oracles of kind `clip`.
+pub fn register(registry: &mut Registry) {
+    registry.add_oracle("clip", |settings, site| {
+        let settings: ClipSettings = settings.parse()?;
+        Ok(Box::new(ClipOracle::from_settings(&settings, site)?))
+    });
 }
 
 /// A CLIP model that has been told its classes.
@@ -47,17 +52,19 @@ pub struct ClipOracle {
 }
 
 impl ClipOracle {
-    /// Loads a model.
+    /// Loads a model for a run.
     ///
     /// # Errors
     /// Weights or sizes that cannot be read, or weights of another model.
-    pub fn from_settings(settings: &ClipSettings) -> Result<Self, ComponentError> {
+    pub fn from_settings(settings: &ClipSettings, site: &Site) -> Result<Self, MakeError> {
         let error = |asked: &str, problem: String| ComponentError::new("oracle \"clip\"", asked, problem);
-        let device = fmr_nn::device::device(&settings.device).map_err(|e| error("choose the device", e.to_string()))?;
-        let file = weights::read(&settings.weights).map_err(|e| error("load weights", e.to_string()))?;
-        let path = settings.weights.display();
-        let text = match &settings.config {
-            Some(config) => std::fs::read_to_string(config)
+        let device = settings.device.as_ref().unwrap_or(&site.device);
+        let device = fmr_nn::device::device(device).map_err(|e| SettingError::new("device", e.to_string()))?;
+        let weights = site.path(&settings.weights);
+        let file = weights::read(&weights).map_err(|e| error("load weights", e.to_string()))?;
+        let path = weights.display();
+        let text = match settings.config.as_ref().map(|config| site.path(config)) {
+            Some(config) => std::fs::read_to_string(&config)
                 .map_err(|e| error("read sizes", format!("{}: {e}", config.display())))?,
             None => file.metadata.get("fmr-clip-config").cloned().ok_or_else(|| {
                 error("read sizes", format!("{path} does not carry them; name a file with them under `config`"))
@@ -70,8 +77,8 @@ impl ClipOracle {
             let found = file.looks_like.map(|f| format!(" looks like {f};")).unwrap_or_default();
             error("load weights", format!("{path}:{found} {e}"))
         })?;
-        let stem = settings.weights.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
-        Self::new(stem, clip.folded(), config, device)
+        let stem = weights.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+        Ok(Self::new(stem, clip.folded(), config, device)?)
     }
 
     /// A model with seeded random weights, for measurements of speed and memory.
