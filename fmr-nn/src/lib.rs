@@ -4,6 +4,7 @@ pub mod bridge;
 pub mod component;
 mod depthwise;
 pub mod device;
+mod files;
 pub mod functional;
 pub mod kernels;
 pub mod layers;

@@ -2,12 +2,16 @@
 //! it, reads it from a checkpoint, or only notes name and shape.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Device, Tensor, TensorData};
+use fmr_checkpoint::{Misfit, Misshapen};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use thiserror::Error;
+
+pub use crate::files::{FileError, Loaded, read, read_selected, write};
 
 /// How a parameter starts out in training.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -47,6 +51,20 @@ pub struct WeightsError {
 }
 
 impl WeightsError {
+    /// The whole story in one error: the file, what it looks like, what was wanted (with its article: "a ResNet-50"),
+    /// and the first keys of each kind.
+    pub fn misfit(self, path: &Path, looks_like: Option<String>, wanted: String) -> Misfit {
+        let misshapen = self.misshapen.into_iter();
+        Misfit {
+            path: path.to_owned(),
+            looks_like,
+            wanted,
+            missing: self.missing,
+            unexpected: self.unexpected,
+            misshapen: misshapen.map(|(key, expected, found)| Misshapen { key, found, expected }).collect(),
+        }
+    }
+
     fn lines(&self) -> String {
         let first = |what: &str, keys: Vec<String>| match keys.len() {
             0 => String::new(),
@@ -122,7 +140,8 @@ impl Builder {
         Self::new(Source::Stored(tensors), device, false)
     }
 
-    /// Zeros: only the keys matter.
+    /// Only keys and shapes matter: every parameter is one zero seen everywhere, so that the largest models take no
+    /// memory. Such a model must not be run.
     pub fn shapes(device: &Device) -> Self {
         Self::new(Source::Shapes, device, true)
     }
@@ -150,7 +169,7 @@ impl Builder {
         self.used.insert(name.to_owned());
         match &mut self.source {
             Source::Random(rng) => draw(rng, len, init),
-            Source::Shapes => vec![0.0; len],
+            Source::Shapes => Vec::new(),
             Source::Stored(tensors) => match tensors.remove(name) {
                 None => {
                     self.missing.push(name.to_owned());
@@ -175,7 +194,14 @@ impl Builder {
     pub fn buffer<const D: usize>(&mut self, name: &str, shape: [usize; D], init: Init) -> (ParamId, Tensor<D>) {
         let values = self.values(name, &shape, init);
         let id = self.key(name, &shape, false);
-        (id, Tensor::from_data(TensorData::new(values, shape), &self.device))
+        (id, self.tensor(values, shape))
+    }
+
+    fn tensor<const D: usize>(&self, values: Vec<f32>, shape: [usize; D]) -> Tensor<D> {
+        match self.source {
+            Source::Shapes => Tensor::<D>::zeros([1; D], &self.device).expand(shape),
+            _ => Tensor::from_data(TensorData::new(values, shape), &self.device),
+        }
     }
 
     /// A parameter of this shape.
@@ -189,14 +215,14 @@ impl Builder {
         let stored = self.values(name, &[], Init::Ones);
         let value = if matches!(self.source, Source::Random(_)) { vec![start] } else { stored };
         let id = self.key(name, &[], false);
-        self.finish_param(id, Tensor::from_data(TensorData::new(value, [1]), &self.device))
+        self.finish_param(id, self.tensor(value, [1]))
     }
 
     /// A matrix that upstream stores as `[out, in]` and the model holds as `[in, out]`.
     pub fn transposed(&mut self, name: &str, [input, output]: [usize; 2], init: Init) -> Param<Tensor<2>> {
         let values = self.values(name, &[output, input], init);
         let id = self.key(name, &[output, input], true);
-        let value = Tensor::from_data(TensorData::new(flip(&values, output, input), [input, output]), &self.device);
+        let value = self.tensor(flip(&values, output, input), [input, output]);
         self.finish_param(id, value)
     }
 
@@ -277,92 +303,4 @@ pub fn state_dict<M: Module>(module: &M, keys: &[Key]) -> StateDict {
             Some((key.name.clone(), Stored { shape: key.shape.clone(), values }))
         })
         .collect()
-}
-
-/// A weights file that could not be read or written.
-#[derive(Debug, Error)]
-#[error("{path}: {problem}", path = path.display())]
-pub struct FileError {
-    /// The file.
-    pub path: std::path::PathBuf,
-    /// What is wrong.
-    pub problem: String,
-}
-
-/// Writes parameters as safetensors, through a temporary file; matrices and kernels as half precision where `half`.
-pub fn write(
-    path: &std::path::Path,
-    tensors: &StateDict,
-    half: bool,
-    metadata: &[(String, String)],
-) -> Result<(), FileError> {
-    use safetensors::tensor::{Dtype, TensorView};
-    let error = |problem: String| FileError { path: path.to_owned(), problem };
-    let encoded: Vec<(&String, Dtype, &Stored, Vec<u8>)> = tensors
-        .iter()
-        .map(|(name, t)| {
-            if half && t.shape.len() > 1 {
-                let bytes = t.values.iter().flat_map(|v| half::f16::from_f32(*v).to_le_bytes()).collect();
-                (name, Dtype::F16, t, bytes)
-            } else {
-                (name, Dtype::F32, t, t.values.iter().flat_map(|v| v.to_le_bytes()).collect())
-            }
-        })
-        .collect();
-    let views = encoded
-        .iter()
-        .map(|(name, dtype, t, bytes)| Ok((name.as_str(), TensorView::new(*dtype, t.shape.clone(), bytes)?)))
-        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
-        .map_err(|e| error(e.to_string()))?;
-    let metadata = (!metadata.is_empty()).then(|| metadata.iter().cloned().collect());
-    let bytes = safetensors::serialize(views, metadata).map_err(|e| error(e.to_string()))?;
-    let part = path.with_extension("safetensors.part");
-    std::fs::write(&part, bytes).and_then(|()| std::fs::rename(&part, path)).map_err(|e| error(e.to_string()))
-}
-
-/// The parameters of a checkpoint and the texts beside them.
-#[derive(Debug, Clone)]
-pub struct Loaded {
-    /// Parameters by upstream key, containers and prefixes removed; integers (counters) left out.
-    pub tensors: StateDict,
-    /// Texts of the file, e.g. the configuration that this project's own files carry.
-    pub metadata: BTreeMap<String, String>,
-    /// What the file looks like, with its article, if it was recognised.
-    pub looks_like: Option<String>,
-    /// Small tensors beside the model in a wrapper around it: mean and deviation of a normalising layer.
-    pub beside: Vec<(String, Vec<f32>)>,
-}
-
-/// Reads all floating-point parameters of a checkpoint in any container that [`fmr_checkpoint`] understands.
-///
-/// # Errors
-/// The file is missing, damaged, or no checkpoint; the message names it and says what it is.
-pub fn read(path: &std::path::Path) -> Result<Loaded, fmr_checkpoint::CheckpointError> {
-    read_selected(path, &fmr_checkpoint::Selection::default())
-}
-
-/// As [`read`], from the place in the container that `selection` describes.
-///
-/// # Errors
-/// As [`read`].
-pub fn read_selected(
-    path: &std::path::Path,
-    selection: &fmr_checkpoint::Selection,
-) -> Result<Loaded, fmr_checkpoint::CheckpointError> {
-    let file = fmr_checkpoint::Checkpoint::open(path)?;
-    let state = file.state_dict(selection)?;
-    let mut tensors = StateDict::new();
-    for (name, info) in state.iter().filter(|(_, info)| info.dtype().is_float()) {
-        let (shape, values) = file.tensor_f32(info.key())?;
-        tensors.insert(name.to_owned(), Stored { shape, values });
-    }
-    let text = |value: &fmr_checkpoint::Scalar| match value {
-        fmr_checkpoint::Scalar::Str(text) => Some(text.clone()),
-        _ => None,
-    };
-    let metadata = file.metadata().iter().filter_map(|(k, v)| Some((k.clone(), text(v)?))).collect();
-    let beside = state.beside().filter(|info| info.dtype().is_float());
-    let beside = beside.map(|info| Ok((info.key().to_owned(), file.tensor_f32(info.key())?.1)));
-    let beside = beside.collect::<Result<_, fmr_checkpoint::CheckpointError>>()?;
-    Ok(Loaded { tensors, metadata, looks_like: file.looks_like(), beside })
 }

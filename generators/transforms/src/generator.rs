@@ -9,6 +9,9 @@ use crate::blur::Kernel;
 use crate::composition::{Composition, Steps};
 use crate::layout::{Layout, Parameters, TransformsSettings};
 
+/// Factor of the carried image: a power of two, so that nothing is rounded.
+const CARRIED: f32 = 65536.0;
+
 /// Registers the generator of kind `transforms`.
 pub fn register(registry: &mut Registry) {
     registry.add_generator("transforms", |settings, site| {
@@ -47,10 +50,10 @@ impl Transforms {
     }
 
     /// Parameters and image of every row.
-    fn rows<'r>(&self, latents: &'r [f32]) -> impl IndexedParallelIterator<Item = (Parameters, &'r [f32])> {
+    fn rows(&self, latents: &[f32]) -> impl IndexedParallelIterator<Item = (Parameters, Vec<f32>)> {
         let offset = self.layout.parameters();
-        let split = move |row: &'r [f32]| (self.layout.read(row), &row[offset..]);
-        latents.par_chunks_exact(self.layout.row()).map(split)
+        let image = move |row: &[f32]| row[offset..].iter().map(|v| v / CARRIED).collect();
+        latents.par_chunks_exact(self.layout.row()).map(move |row| (self.layout.read(row), image(row)))
     }
 
     fn check(&self, latents: &ArrayView2<'_, f32>) -> Result<(), ComponentError> {
@@ -81,7 +84,7 @@ impl Generator for Transforms {
         }
         let mut latents = Array2::zeros((images.shape()[0], self.layout.row()));
         for (mut row, image) in latents.outer_iter_mut().zip(images.outer_iter()) {
-            row.iter_mut().skip(self.layout.parameters()).zip(image.iter()).for_each(|(r, v)| *r = *v);
+            row.iter_mut().skip(self.layout.parameters()).zip(image.iter()).for_each(|(r, v)| *r = v * CARRIED);
         }
         Ok(latents)
     }
@@ -91,7 +94,7 @@ impl Generator for Transforms {
         let latents = latents.as_standard_layout();
         let latents = latents.as_slice().unwrap_or(&[]);
         let images: Vec<Vec<f32>> =
-            self.rows(latents).map(|(p, image)| self.composition.forward(&p, image).0).collect();
+            self.rows(latents).map(|(p, image)| self.composition.forward(&p, &image).0).collect();
         self.images(images.concat())
     }
 
@@ -103,7 +106,7 @@ impl Generator for Transforms {
         self.check(&latents)?;
         let latents: Vec<f32> = latents.iter().copied().collect();
         let results: Vec<(Vec<f32>, Steps)> =
-            self.rows(&latents).map(|(p, image)| self.composition.forward(&p, image)).collect();
+            self.rows(&latents).map(|(p, image)| self.composition.forward(&p, &image)).collect();
         let (images, steps): (Vec<_>, Vec<_>) = results.into_iter().unzip();
         let images = self.images(images.concat())?;
         let expected = images.raw_dim();
@@ -118,7 +121,7 @@ impl Generator for Transforms {
             let slopes = rows.par_chunks_exact_mut(width).zip(self.rows(&latents));
             slopes.zip(steps.par_iter().zip(gradient.par_chunks_exact(pixels.max(1)))).for_each(
                 |((row, (p, image)), (steps, gradient))| {
-                    self.layout.write(self.composition.gradient(&p, image, steps, gradient), row);
+                    self.layout.write(self.composition.gradient(&p, &image, steps, gradient), row);
                 },
             );
             Array2::from_shape_vec((steps.len(), width), rows).map_err(|e| Self::error("pull back", e.to_string()))

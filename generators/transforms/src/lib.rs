@@ -13,9 +13,10 @@
 //! # Where the image is
 //!
 //! A decode must be a pure function of latent rows, but these transformations need the image too. So a row carries it:
-//! the last block, `image`, holds the encoded image itself, and its gradient is zero by definition. No step along the
-//! gradient ever moves it, whatever the step rule; rows stay independent of each other; and a run that was killed
-//! resumes from its latents alone. The price is one more image in memory for each sample.
+//! the last block, `image`, holds the encoded image, and its gradient is zero by definition, so that no step along the
+//! gradient moves it, whatever the rule. It is carried 65,536 times as large: the random directions of restarts and of
+//! gradients estimated from forwards, which do reach it, then change a pixel by less than a hundredth of a grey level.
+//! Rows stay independent of each other. The price is one more image in memory for each sample.
 //!
 //! The noise is a standard normal field drawn once for each image, from the seed and the image's own values: only its
 //! amplitude is a parameter, so that a decode is deterministic and a sample does not depend on its batch.

@@ -95,6 +95,22 @@ proptest! {
     }
 }
 
+/// Restarts and estimated gradients move latents in random directions.
+#[test]
+fn random_directions_do_not_reach_the_image() {
+    let generator = make("{}", [3, 8, 8], 0).unwrap();
+    let settings = r#"{"scale": 0, "shear": 0, "blur": 0, "colour": 0, "contrast": 0, "noise": 0}"#;
+    let turning = make(settings, [3, 8, 8], 0).unwrap();
+    let x = images(1, [3, 8, 8], 3);
+    for generator in [generator, turning] {
+        let mut latents = generator.encode(x.view(), &[0]).unwrap();
+        let parameters = generator.spec().latent.last().unwrap().offset;
+        latents.slice_mut(s![.., parameters..]).iter_mut().enumerate().for_each(|(i, v)| *v += [1.0, -1.0][i % 2]);
+        let found = generator.decode(latents.view(), &[0]).unwrap();
+        assert!(found.iter().zip(&x).all(|(a, b)| (a - b).abs() < 0.01 / 255.0));
+    }
+}
+
 #[test]
 fn the_layout_names_its_blocks() {
     let generator = make("{}", [3, 8, 6], 0).unwrap();

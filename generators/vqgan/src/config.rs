@@ -1,6 +1,17 @@
-//! Sizes of a VQGAN.
+//! Hyper-parameters of a VQGAN, and the sizes that follow from them.
 
 use serde::{Deserialize, Serialize};
+
+/// How vectors become rows of the codebook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Quantizer {
+    /// The nearest row (VQModel).
+    #[default]
+    Nearest,
+    /// The row with the largest logit of a projection (GumbelVQ).
+    Gumbel,
+}
 
 /// Hyper-parameters by the names of the published yaml files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,6 +23,9 @@ pub struct VqganConfig {
     pub n_embed: usize,
     /// Encoder and decoder.
     pub ddconfig: DdConfig,
+    /// How vectors become rows.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub quantizer: Quantizer,
 }
 
 /// Sizes of encoder and decoder.
@@ -36,19 +50,101 @@ pub struct DdConfig {
     pub z_channels: usize,
 }
 
-impl DdConfig {
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// Everything that names and shapes of the parameters depend on, one entry a level where levels may differ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sizes {
+    /// Channels of the images that go in.
+    pub in_channels: usize,
+    /// Channels of the images that come out.
+    pub out_channels: usize,
+    /// Channels between encoder or decoder and the 1×1 convolutions around the quantiser.
+    pub z_channels: usize,
+    /// Size of a codebook row.
+    pub embed_dim: usize,
+    /// Rows of the codebook.
+    pub n_embed: usize,
+    /// Channels after the first convolution.
+    pub first: usize,
+    /// Channels of each level.
+    pub widths: Vec<usize>,
+    /// Residual blocks of a level of the encoder; the decoder has one more.
+    pub blocks: usize,
+    /// Levels of the encoder with attention.
+    pub encoder_attention: Vec<bool>,
+    /// Levels of the decoder with attention.
+    pub decoder_attention: Vec<bool>,
+    /// Whether the lowest resolution has attention between its two further blocks.
+    pub middle_attention: bool,
+    /// Whether a convolution stands at each change of resolution; else halving is by averages of 2×2.
+    pub resample_with_conv: bool,
+    /// Groups of every group normalisation.
+    pub groups: usize,
+    /// How vectors become rows.
+    pub quantizer: Quantizer,
+}
+
+impl Sizes {
     /// Image sides per latent side.
     pub fn factor(&self) -> usize {
-        1 << (self.ch_mult.len() - 1)
+        1 << (self.widths.len().max(1) - 1)
     }
 
-    /// Channels of a level.
-    pub(crate) fn width(&self, level: usize) -> usize {
-        self.ch * self.ch_mult[level]
+    /// A short name, e.g. `vqgan-f16-16384`.
+    pub fn name(&self) -> String {
+        let kind = if self.quantizer == Quantizer::Gumbel { "gumbel-vq" } else { "vqgan" };
+        format!("{kind}-f{}-{}", self.factor(), self.n_embed)
     }
 
-    /// Whether a level has attention.
-    pub(crate) fn attends(&self, level: usize) -> bool {
-        self.attn_resolutions.contains(&(self.resolution >> level))
+    /// What makes no model of these sizes.
+    ///
+    /// # Errors
+    /// A size that the architecture cannot have.
+    pub fn check(&self) -> Result<(), String> {
+        if self.widths.is_empty() || self.widths.len() > 16 {
+            return Err(format!("there are {} levels instead of 1 to 16", self.widths.len()));
+        }
+        let zero = [self.in_channels, self.out_channels, self.z_channels, self.embed_dim, self.n_embed, self.groups];
+        if zero.contains(&0) {
+            return Err("a number of channels, codes or groups is zero".to_owned());
+        }
+        let channels = self.widths.iter().chain([&self.first]);
+        if let Some(bad) = channels.into_iter().find(|c| **c == 0 || *c % self.groups != 0) {
+            return Err(format!("{bad} channels are not a multiple of the {} groups of a normalisation", self.groups));
+        }
+        if self.quantizer == Quantizer::Gumbel && self.embed_dim != self.z_channels {
+            return Err(format!(
+                "a Gumbel quantiser needs embed_dim = z_channels, not {} and {}",
+                self.embed_dim, self.z_channels
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl From<&VqganConfig> for Sizes {
+    fn from(config: &VqganConfig) -> Self {
+        let dd = &config.ddconfig;
+        let attends = |level: usize| dd.attn_resolutions.contains(&(dd.resolution >> level));
+        let attention: Vec<bool> = (0..dd.ch_mult.len()).map(attends).collect();
+        Self {
+            in_channels: dd.in_channels,
+            out_channels: dd.out_ch,
+            z_channels: dd.z_channels,
+            embed_dim: config.embed_dim,
+            n_embed: config.n_embed,
+            first: dd.ch,
+            widths: dd.ch_mult.iter().map(|m| dd.ch * m).collect(),
+            blocks: dd.num_res_blocks,
+            encoder_attention: attention.clone(),
+            decoder_attention: attention,
+            middle_attention: true,
+            resample_with_conv: true,
+            groups: 32,
+            quantizer: config.quantizer,
+        }
     }
 }

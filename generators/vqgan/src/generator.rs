@@ -2,17 +2,20 @@
 
 use std::path::PathBuf;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 use fmr_core::registry::{MakeError, Registry, Site};
 use fmr_core::{ComponentError, Generator, GeneratorSpec, LatentBlock, LatentPullBack, SettingError};
 use fmr_nn::bridge::{Traced, to_array, to_tensor};
 use fmr_nn::component::guarded;
-use fmr_nn::weights::{self, Builder};
+use fmr_nn::probe::Probe;
+use fmr_nn::weights::Builder;
 use ndarray::{Array2, Array4, ArrayView2, ArrayView4};
 use serde::{Deserialize, Serialize};
 
 use crate::autoencoder::Autoencoder;
-use crate::config::VqganConfig;
+use crate::checkpoint;
+use crate::config::{Sizes, VqganConfig};
+use crate::gumbel;
 
 /// Which vectors the search moves (protocol, item 5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -21,32 +24,66 @@ pub enum Latent {
     /// The encoder's output after `quant_conv`.
     #[default]
     Encoder,
-    /// The codebook rows nearest to it.
+    /// The codebook rows that those vectors are replaced by.
     Quantized,
+    /// The encoder's output before `quant_conv`.
+    Hidden,
+}
+
+/// Whether decoding replaces vectors by codebook rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Quantize {
+    /// Every decode does, and the gradient passes to the vectors unchanged.
+    #[default]
+    StraightThrough,
+    /// No decode does.
+    None,
+}
+
+/// How a GumbelVQ chooses rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RowChoice {
+    /// The largest logit; the gradient is the softmax's.
+    #[default]
+    Largest,
+    /// The largest logit after noise that the run's seed draws, the same for every sample; the gradient likewise.
+    Sampled,
+    /// The nearest row, logits unused and the gradient unchanged: the practice of VQGAN+CLIP.
+    Nearest,
 }
 
 /// A generator of kind `vqgan`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct VqganSettings {
-    /// Checkpoint.
+    /// Checkpoint: a Lightning `.ckpt` of taming-transformers or latent-diffusion, weights of diffusers, or a file of
+    /// this project's.
     pub weights: PathBuf,
-    /// Sizes, where the checkpoint does not carry them: a JSON file with `embed_dim`, `n_embed` and `ddconfig`.
+    /// Sizes: the training's yaml, diffusers' `config.json`, or a JSON file with `embed_dim`, `n_embed` and `ddconfig`.
+    /// Needed only where they do not stand in or beside the checkpoint, and cannot be told from it.
     #[serde(default)]
     pub config: Option<PathBuf>,
     /// Which vectors the search moves.
     #[serde(default)]
     pub latent: Latent,
-    /// Whether every decode replaces vectors by their nearest codebook rows, with the gradient passed straight through.
-    #[serde(default = "yes")]
-    pub quantize: bool,
+    /// Whether decoding replaces vectors by codebook rows.
+    #[serde(default)]
+    pub quantize: Quantize,
+    /// How a GumbelVQ chooses rows.
+    #[serde(default)]
+    pub row_choice: RowChoice,
+    /// Temperature of a GumbelVQ's softmax: it changes gradients only.
+    #[serde(default = "one")]
+    pub temperature: f32,
     /// Device that computes; the run's unless named.
     #[serde(default)]
     pub device: Option<String>,
 }
 
-fn yes() -> bool {
-    true
+fn one() -> f32 {
+    1.0
 }
 
 /// Registers the generators of kind `vqgan`.
@@ -57,13 +94,35 @@ pub fn register(registry: &mut Registry) {
     });
 }
 
+/// Choices between encoder and decoder.
+#[derive(Debug)]
+struct Middle {
+    latent: Latent,
+    quantize: Quantize,
+    row_choice: RowChoice,
+    temperature: f32,
+    /// Noise `[1, n_embed, h, w]` of [`RowChoice::Sampled`].
+    noise: Option<Tensor<4>>,
+}
+
+impl Middle {
+    fn plain() -> Self {
+        Self {
+            latent: Latent::default(),
+            quantize: Quantize::default(),
+            row_choice: RowChoice::default(),
+            temperature: 1.0,
+            noise: None,
+        }
+    }
+}
+
 /// A VQGAN for images of one size.
 #[derive(Debug)]
 pub struct Vqgan {
     spec: GeneratorSpec,
     net: Autoencoder,
-    latent: Latent,
-    quantize: bool,
+    middle: Middle,
     device: Device,
 }
 
@@ -75,27 +134,33 @@ impl Vqgan {
     /// # Errors
     /// Weights or sizes that cannot be read, weights of another model, an image whose sides the model cannot halve.
     pub fn from_settings(settings: &VqganSettings, site: &Site) -> Result<Self, MakeError> {
-        let error = |asked: &str, problem: String| ComponentError::new(COMPONENT, asked, problem);
+        if settings.temperature <= 0.0 || !settings.temperature.is_finite() {
+            let problem = format!("is {}, must be positive", settings.temperature);
+            return Err(SettingError::new("temperature", problem).into());
+        }
         let device = settings.device.as_ref().unwrap_or(&site.device);
         let device = fmr_nn::device::device(device).map_err(|e| SettingError::new("device", e.to_string()))?;
-        let weights = site.path(&settings.weights);
-        let file = weights::read(&weights).map_err(|e| error("load weights", e.to_string()))?;
-        let path = weights.display();
-        let text = match settings.config.as_ref().map(|config| site.path(config)) {
-            Some(config) => std::fs::read_to_string(&config)
-                .map_err(|e| error("read sizes", format!("{}: {e}", config.display())))?,
-            None => file.metadata.get("fmr-vqgan-config").cloned().ok_or_else(|| {
-                error("read sizes", format!("{path} does not carry them; name a file with them under `config`"))
-            })?,
+        let config = settings.config.as_ref().map(|config| site.path(config));
+        let opened = checkpoint::open(&site.path(&settings.weights), config.as_deref(), &device)
+            .map_err(|e| ComponentError::new(COMPONENT, "load the model", e.to_string()))?;
+        let mut vqgan = Self::new(opened.net, &opened.sizes, site.image, Middle::plain(), device)?;
+        let noise = (settings.row_choice == RowChoice::Sampled).then(|| {
+            let [_, _, h, w] = vqgan.grid(1, 0);
+            let shape = [opened.sizes.n_embed, h, w];
+            let values = gumbel::noise(site.seed, shape);
+            Tensor::from_data(TensorData::new(values, [1, shape[0], h, w]), &vqgan.device)
+        });
+        vqgan.middle = Middle {
+            latent: settings.latent,
+            quantize: settings.quantize,
+            row_choice: settings.row_choice,
+            temperature: settings.temperature,
+            noise,
         };
-        let config: VqganConfig = serde_json::from_str(&text).map_err(|e| error("read sizes", e.to_string()))?;
-        let mut b = Builder::stored(file.tensors, &device);
-        let net = Autoencoder::new(&mut b, &config);
-        b.finish(|key| key.starts_with("loss.") || key.starts_with("model_ema.")).map_err(|e| {
-            let found = file.looks_like.map(|f| format!(" looks like {f};")).unwrap_or_default();
-            error("load weights", format!("{path}:{found} {e}"))
-        })?;
-        Ok(Self::new(net, &config, site.image, settings.latent, settings.quantize, device)?)
+        if settings.latent == Latent::Hidden {
+            vqgan.spec.latent[0].shape[0] = opened.sizes.z_channels;
+        }
+        Ok(vqgan)
     }
 
     /// A VQGAN with seeded random weights, for measurements of speed and memory.
@@ -105,34 +170,34 @@ impl Vqgan {
     pub fn random(config: &VqganConfig, image: [usize; 3], seed: u64, device: Device) -> Result<Self, ComponentError> {
         let mut b = Builder::random_frozen(seed, &device);
         let net = Autoencoder::new(&mut b, config);
-        Self::new(net, config, image, Latent::Encoder, true, device)
+        Self::new(net, &config.into(), image, Middle::plain(), device)
     }
 
     fn new(
         net: Autoencoder,
-        config: &VqganConfig,
+        sizes: &Sizes,
         image: [usize; 3],
-        latent: Latent,
-        quantize: bool,
+        middle: Middle,
         device: Device,
     ) -> Result<Self, ComponentError> {
-        let f = config.ddconfig.factor();
+        let f = sizes.factor();
         let [c, h, w] = image;
-        if c != config.ddconfig.in_channels || h % f != 0 || w % f != 0 || h == 0 || w == 0 {
+        if [c, c] != [sizes.in_channels, sizes.out_channels] || h % f != 0 || w % f != 0 || h == 0 || w == 0 {
             let problem = format!(
                 "it works on {} channels and sides that are multiples of {f}, not on {c}×{h}×{w}; resize or pad the data",
-                config.ddconfig.in_channels
+                sizes.in_channels
             );
             return Err(ComponentError::new(COMPONENT, "fit the images", problem));
         }
-        let block = LatentBlock { name: "z".to_owned(), shape: vec![config.embed_dim, h / f, w / f], offset: 0 };
-        let spec = GeneratorSpec { name: format!("vqgan-f{f}-{}", config.n_embed), image, latent: vec![block] };
-        Ok(Self { spec, net, latent, quantize, device })
+        let block = LatentBlock { name: "z".to_owned(), shape: vec![sizes.embed_dim, h / f, w / f], offset: 0 };
+        let spec = GeneratorSpec { name: sizes.name(), image, latent: vec![block] };
+        Ok(Self { spec, net, middle, device })
     }
 
-    fn latent_shape(&self, n: usize) -> [usize; 4] {
+    /// Shape of `n` latent maps of `channels` channels; those of the latent where 0.
+    fn grid(&self, n: usize, channels: usize) -> [usize; 4] {
         let shape = &self.spec.latent[0].shape;
-        [n, shape[0], shape[1], shape[2]]
+        [n, if channels == 0 { shape[0] } else { channels }, shape[1], shape[2]]
     }
 
     fn check(&self, asked: &str, found: &[usize], wanted: &[usize]) -> Result<(), ComponentError> {
@@ -142,11 +207,27 @@ impl Vqgan {
         Err(ComponentError::new(COMPONENT, asked, format!("it takes samples of shape {wanted:?}, not {found:?}")))
     }
 
+    /// Vectors to the codebook rows that stand for them.
+    fn rows(&self, z: Tensor<4>) -> Tensor<4> {
+        match &self.net.gumbel {
+            Some(gumbel) if self.middle.row_choice != RowChoice::Nearest => {
+                let n = z.dims()[0];
+                let noise = self.middle.noise.clone().map(|noise| noise.repeat_dim(0, n));
+                gumbel.quantize(&self.net.codebook, z, noise, self.middle.temperature)
+            }
+            _ => self.net.codebook.quantize(z),
+        }
+    }
+
     /// Latents `[n, d]` to images in [0, 1] and a little beyond.
     fn run(&self, z: Tensor<2>) -> Tensor<4> {
         let [n, _] = z.dims();
-        let z = z.reshape(self.latent_shape(n));
-        let z = if self.quantize { self.net.codebook.quantize(z) } else { z };
+        let z = z.reshape(self.grid(n, 0));
+        let z = if self.middle.latent == Latent::Hidden { self.net.before_quantizer(z) } else { z };
+        let z = match self.middle.quantize {
+            Quantize::StraightThrough => self.rows(z),
+            Quantize::None => z,
+        };
         (self.net.decode(z) + 1.0) / 2.0
     }
 }
@@ -160,8 +241,12 @@ impl Generator for Vqgan {
         guarded(COMPONENT, "encode images", || {
             self.check("encode images", &images.shape()[1..], &self.spec.image)?;
             let x: Tensor<4> = to_tensor(images, &self.device);
-            let z = self.net.encode(x * 2.0 - 1.0);
-            let z = if self.latent == Latent::Quantized { self.net.codebook.quantize(z) } else { z };
+            let h = self.net.hidden(x * 2.0 - 1.0, &mut Probe::off());
+            let z = match self.middle.latent {
+                Latent::Hidden => h,
+                Latent::Encoder => self.net.before_quantizer(h),
+                Latent::Quantized => self.rows(self.net.before_quantizer(h)),
+            };
             Ok(to_array(z, (images.dim().0, self.spec.latent_len())))
         })
     }

@@ -5,11 +5,21 @@
 
 mod autoencoder;
 mod blocks;
+mod checkpoint;
 mod config;
+mod diffusers;
 mod generator;
+mod gumbel;
+mod published;
 mod quantizer;
+mod remap;
+mod shapes;
 
 pub use autoencoder::Autoencoder;
-pub use config::{DdConfig, VqganConfig};
-pub use generator::{Latent, Vqgan, VqganSettings, register};
-pub use quantizer::{Codebook, nearest};
+pub use checkpoint::{OpenError, Opened, open};
+pub use config::{DdConfig, Quantizer, Sizes, VqganConfig};
+pub use generator::{Latent, Quantize, RowChoice, Vqgan, VqganSettings, register};
+pub use gumbel::{Gumbel, largest};
+pub use published::{Published, published};
+pub use quantizer::{Codebook, Commitment, nearest, squared_distances};
+pub use remap::{Remap, Unknown};

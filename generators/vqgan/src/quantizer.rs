@@ -56,6 +56,37 @@ impl Codebook {
         let rows = self.lookup(&self.indices(&z), shape).without_autodiff();
         straight_through(z, rows)
     }
+
+    /// The codebook loss of VQModel's training: mean (sg[e] − z)² + β · mean (e − sg[z])², where sg stops gradients.
+    ///
+    /// That is what every published model was trained with ([`Commitment::Legacy`]).
+    pub fn loss(&self, z: Tensor<4>, beta: f32, commitment: Commitment) -> Tensor<1> {
+        let rows = self.lookup(&self.indices(&z), z.dims());
+        let square = |d: Tensor<4>| (d.clone() * d).mean();
+        let (to_z, to_rows) = (square(rows.clone().detach() - z.clone()), square(rows - z.detach()));
+        match commitment {
+            Commitment::Legacy => to_z + to_rows * beta,
+            Commitment::Fixed => to_z * beta + to_rows,
+        }
+    }
+}
+
+/// Which part of the codebook loss has the weight β.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Commitment {
+    /// The pull of rows towards vectors: a mistake of the original code that became its default.
+    Legacy,
+    /// The pull of vectors towards rows, as the VQ-VAE paper has it.
+    Fixed,
+}
+
+/// Squared distances `[positions, k]` of each column of `z [d, positions]` to each row of `rows [k, d]`.
+pub fn squared_distances(rows: &[f32], z: &[f32], d: usize) -> Vec<f64> {
+    let positions = z.len() / d.max(1);
+    let to = |p: usize, row: &[f32]| -> f64 {
+        row.iter().enumerate().map(|(c, e)| (f64::from(z[c * positions + p]) - f64::from(*e)).powi(2)).sum()
+    };
+    (0..positions).flat_map(|p| rows.chunks_exact(d.max(1)).map(move |row| to(p, row))).collect()
 }
 
 /// Index of the row of `rows [k, d]` nearest to each column of `z [d, positions]`.

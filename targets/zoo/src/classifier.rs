@@ -1,6 +1,6 @@
 //! A zoo network as a target.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use burn::tensor::Device;
 use fmr_checkpoint::Selection;
@@ -8,7 +8,7 @@ use fmr_core::registry::{MakeError, Registry, Site};
 use fmr_core::{ComponentError, ImagePullBack, SettingError, Target, TargetSpec};
 use fmr_nn::bridge::{Traced, to_array, to_tensor};
 use fmr_nn::component::{Preparation, Wanted, guarded};
-use fmr_nn::weights::{self, Builder, Loaded};
+use fmr_nn::weights::{self, Builder, Loaded, StateDict, WeightsError};
 use ndarray::{Array2, Array4, ArrayView2, ArrayView4};
 use serde::{Deserialize, Serialize};
 
@@ -103,13 +103,16 @@ impl Classifier {
         let device = fmr_nn::device::device(device).map_err(|e| SettingError::new("device", e.to_string()))?;
         let path = site.path(&settings.weights);
         let selection = Selection::default().ema(settings.ema);
-        let file = weights::read_selected(&path, &selection).map_err(|e| error(e.to_string()))?;
+        let file = weights::read_selected(&path, &selection, |_| true).map_err(|e| error(e.to_string()))?;
         if let Some((mean, std)) = normaliser(&file) {
             preprocess.mean = settings.preprocess.mean.unwrap_or(mean);
             preprocess.std = settings.preprocess.std.unwrap_or(std);
         }
-        let network = load(&architecture, file, &device)
-            .map_err(|misfit| error(describe(&path, misfit.looks_like.as_deref(), &settings.model, &misfit.keys)))?;
+        // Hyper-parameters from an experiment file may be such that no network can be built.
+        let network = guarded(&component, "build the network", || {
+            load(&architecture, file.tensors, &device)
+                .map_err(|e| error(e.misfit(&path, file.looks_like, settings.model.clone()).to_string()))
+        })?;
         Ok(Self::new(settings.model.clone(), network.folded(), &architecture, preprocess, device))
     }
 
@@ -148,22 +151,13 @@ impl Classifier {
     }
 }
 
-/// Weights that are not those of the architecture.
-#[derive(Debug)]
-struct Misfit {
-    looks_like: Option<String>,
-    keys: String,
-}
-
 /// The network of a file, under the parameter names that the file uses.
-fn load(architecture: &Architecture, file: Loaded, device: &Device) -> Result<Network, Misfit> {
-    let mut b = Builder::stored(file.tensors, device);
+fn load(architecture: &Architecture, tensors: StateDict, device: &Device) -> Result<Network, WeightsError> {
+    let mut b = Builder::stored(tensors, device);
     let named = architecture.clone().named_as_in(&|key| b.holds(key));
     let network = Network::new(&mut b, &named);
-    match b.finish(|key| key.ends_with("num_batches_tracked")) {
-        Ok(_) => Ok(network),
-        Err(e) => Err(Misfit { looks_like: file.looks_like, keys: e.to_string() }),
-    }
+    b.finish(|key| key.ends_with("num_batches_tracked"))?;
+    Ok(network)
 }
 
 /// Mean and deviation of a normalising layer around the model, as robust models carry one.
@@ -174,14 +168,6 @@ fn normaliser(file: &Loaded) -> Option<([f32; 3], [f32; 3])> {
     };
     let std = find(&["std", "sigma", "new_std"]).filter(|std| std.iter().all(|s| *s > 0.0))?;
     Some((find(&["mean", "mu", "new_mean"])?, std))
-}
-
-/// A misfit of weights in a sentence.
-fn describe(path: &Path, looks_like: Option<&str>, wanted: &str, keys: &str) -> String {
-    match looks_like {
-        Some(found) => format!("{} looks like {found}, but {wanted} is asked for; {keys}", path.display()),
-        None => format!("{}: {keys}", path.display()),
-    }
 }
 
 fn shape(images: &ArrayView4<'_, f32>) -> [usize; 3] {
@@ -245,6 +231,26 @@ mod tests {
         let weights = "assets/weights/resnet18-w16.safetensors";
         let target = make(&format!(r#"{{"model": "cifar-resnet18-w16", "weights": "{weights}"}}"#)).unwrap();
         assert_eq!(target.spec().classes, 10);
+    }
+
+    #[test]
+    fn an_architecture_can_be_given_as_data() {
+        let weights = r#""weights": "assets/weights/resnet18-w16.safetensors""#;
+        let resnet = |widths: &str| {
+            let rest = r#""stem": "cifar", "stem-width": 16, "layout": "pytorch-cifar", "classes": 10"#;
+            let network = format!(
+                r#"{{"family": "resnet", "block": "basic", "depths": [2, 2, 2, 2], "widths": {widths}, {rest}}}"#
+            );
+            format!(
+                r#"{{"model": "mine", {weights}, "architecture": {network}, "preprocess": {{"input": [3, 32, 32]}}}}"#
+            )
+        };
+        assert_eq!(make(&resnet("[16, 32, 64, 128]")).unwrap().spec().name, "mine");
+        let other = make(&resnet("[16, 32, 64, 96]")).err().unwrap().to_string();
+        assert!(other.contains("misshapen"), "{other}");
+        let no_input =
+            format!(r#"{{"model": "mine", {weights}, "architecture": {{"family": "lenet", "classes": 3}}}}"#);
+        assert!(make(&no_input).err().unwrap().to_string().starts_with("preprocess.input: must say"));
     }
 
     #[test]

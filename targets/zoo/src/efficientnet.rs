@@ -81,7 +81,10 @@ pub struct EfficientNet {
     classifier: Linear,
     /// Upstream's name of the global average.
     #[module(skip)]
-    pool: String,
+    pool: &'static str,
+    /// And of the last layer.
+    #[module(skip)]
+    last: &'static str,
 }
 
 impl EfficientNet {
@@ -112,7 +115,7 @@ impl EfficientNet {
         }
         let head = ConvNorm::new(b, head[0], head[1], [width, c.head_width()], 1, Window::same(1, 0), c.eps);
         let classifier = Linear::new(b, c.layout.classifier(), [c.head_width(), c.classes], true);
-        Self { stem, blocks, head, classifier, pool: c.layout.pool().to_owned() }
+        Self { stem, blocks, head, classifier, pool: c.layout.pool(), last: c.layout.classifier() }
     }
 
     /// `[n, 3, h, w]`, normalised, to logits.
@@ -120,8 +123,10 @@ impl EfficientNet {
         let x = self.stem.probed(x, Rectify::Relu6, probe);
         let x = self.blocks.iter().fold(x, |x, block| block.forward(x, probe));
         let x = self.head.probed(x, Rectify::Relu6, probe).mean_dim(3).mean_dim(2);
-        probe.see(&self.pool, &x);
-        self.classifier.forward(x.flatten(1, 3))
+        probe.see(self.pool, &x);
+        let logits = self.classifier.forward(x.flatten(1, 3));
+        probe.see(self.last, &logits);
+        logits
     }
 
     /// The network in evaluation mode: every normalisation folded into its convolution.

@@ -80,6 +80,24 @@ fn eps() -> f32 {
     1e-5
 }
 
+impl ResNetLayout {
+    /// Name of a block's other path to its sum.
+    fn shortcut(self) -> &'static str {
+        match self {
+            Self::Torchvision => "downsample",
+            Self::PytorchCifar => "shortcut",
+        }
+    }
+
+    /// Name of the last layer.
+    fn head(self) -> &'static str {
+        match self {
+            Self::Torchvision => "fc",
+            Self::PytorchCifar => "linear",
+        }
+    }
+}
+
 impl ResNetConfig {
     /// torchvision's for 224×224 images of the 1000 classes.
     pub fn imagenet(block: Block, depths: [usize; 4]) -> Self {
@@ -141,6 +159,8 @@ struct Residual {
     shortcut: Option<ConvNorm>,
     #[module(skip)]
     name: String,
+    #[module(skip)]
+    shortcut_name: String,
 }
 
 impl Residual {
@@ -156,15 +176,12 @@ impl Residual {
                 vec![unit(1, [cin, planes], 1, 1), unit(2, [planes, planes], 3, stride), unit(3, [planes, out], 1, 1)]
             }
         };
+        let shortcut_name = format!("{name}.{}", c.layout.shortcut());
         let shortcut = (stride != 1 || cin != out).then(|| {
-            let name = match c.layout {
-                ResNetLayout::Torchvision => format!("{name}.downsample"),
-                ResNetLayout::PytorchCifar => format!("{name}.shortcut"),
-            };
-            let (conv, norm) = (format!("{name}.0"), format!("{name}.1"));
+            let (conv, norm) = (format!("{shortcut_name}.0"), format!("{shortcut_name}.1"));
             ConvNorm::new(b, &conv, &norm, [cin, out], 1, Window::same(stride, 0), c.eps)
         });
-        Self { convs, shortcut, name }
+        Self { convs, shortcut, name, shortcut_name }
     }
 
     fn forward(&self, x: Tensor<4>, probe: &mut Probe<'_>) -> Tensor<4> {
@@ -174,6 +191,7 @@ impl Residual {
             Some(conv) => conv.probed(x, false, probe),
             None => x,
         };
+        probe.see(&self.shortcut_name, &shortcut);
         let y = f::pointwise(y + shortcut, Pointwise::Relu);
         probe.see(&self.name, &y);
         y
@@ -196,6 +214,8 @@ pub struct ResNet {
     fc: Linear,
     #[module(skip)]
     pool: bool,
+    #[module(skip)]
+    head: &'static str,
 }
 
 impl ResNet {
@@ -218,12 +238,9 @@ impl ResNet {
             }
             stages.push(blocks);
         }
-        let head = match c.layout {
-            ResNetLayout::Torchvision => "fc",
-            ResNetLayout::PytorchCifar => "linear",
-        };
+        let head = c.layout.head();
         let fc = Linear::new(b, head, [cin, c.classes], true);
-        Self { stem, stages, fc, pool: c.stem == Stem::ImageNet }
+        Self { stem, stages, fc, pool: c.stem == Stem::ImageNet, head }
     }
 
     /// Last feature map, before the global average.
@@ -258,7 +275,9 @@ impl ResNet {
     pub fn forward(&self, x: Tensor<4>, probe: &mut Probe<'_>) -> Tensor<2> {
         let x = self.features(x, probe).mean_dim(3).mean_dim(2);
         probe.see("avgpool", &x);
-        self.fc.forward(x.flatten(1, 3))
+        let logits = self.fc.forward(x.flatten(1, 3));
+        probe.see(self.head, &logits);
+        logits
     }
 
     /// The network in evaluation mode: every normalisation folded into its convolution.

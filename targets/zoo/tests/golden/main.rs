@@ -10,7 +10,6 @@ mod support;
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use fmr_checkpoint::Selection;
 use fmr_core::Target;
 use fmr_core::registry::Site;
 use fmr_golden::{Case, Report};
@@ -102,7 +101,7 @@ pub(crate) fn cross_entropy(logits: &[f32], labels: &[i64]) -> (Vec<f64>, Vec<f3
 
 /// The network of a file in evaluation mode, normalisations not folded.
 pub(crate) fn load(path: &Path, architecture: &Architecture) -> Network {
-    let file = weights::read_selected(path, &Selection::default()).unwrap_or_else(|e| panic!("{e}"));
+    let file = weights::read(path).unwrap_or_else(|e| panic!("{e}"));
     let mut b = Builder::stored(file.tensors, &Device::flex());
     let named = architecture.clone().named_as_in(&|key| b.holds(key));
     let network = Network::new(&mut b, &named);
