@@ -166,3 +166,20 @@ pub(crate) fn preprocess(value: &Value, side: usize) -> Result<Preprocess, Strin
     preprocess.resize = ResizeMode::Shortest;
     Ok(preprocess)
 }
+
+/// OpenAI's name of a parameter, and the shape that it has there once packed and transposed.
+#[cfg(test)]
+pub(crate) fn renamed(key: &str, shape: &[usize]) -> (String, Vec<usize>) {
+    let mut shape = shape.to_vec();
+    if let Some((packed, _)) = part_of_packed(key) {
+        shape[0] *= 3;
+        return (packed, shape);
+    }
+    let projection = match key {
+        "visual_projection.weight" => "visual.proj",
+        "text_projection.weight" => "text_projection",
+        _ => return (name(key), shape),
+    };
+    shape.reverse();
+    (projection.to_owned(), shape)
+}

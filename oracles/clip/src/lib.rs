@@ -8,6 +8,7 @@ pub mod model;
 mod open_clip;
 mod oracle;
 pub mod preprocess;
+mod published;
 mod repair;
 mod text;
 mod tokenizer;
@@ -16,6 +17,7 @@ pub use checkpoint::{OpenError, Opened, open};
 pub use model::{Clip, ClipConfig, ImageConfig, ResNetConfig, TextConfig, VitConfig};
 pub use oracle::{ClipOracle, ClipSettings, register};
 pub use preprocess::Preprocess;
+pub use published::{Published, published};
 pub use tokenizer::{Dialect, Tokenizer};
 
 /// Header and the 48,894 merges that OpenAI's CLIP uses of its list, gzip; MIT, copyright OpenAI.

@@ -145,7 +145,8 @@ fn towers(case: &Case, opened: Opened, report: &mut Report<'_>) {
     let without = |row: &[f32], leave: usize| {
         row.iter().enumerate().filter(|(j, _)| *j != leave).map(|(_, v)| *v).fold(f32::NEG_INFINITY, f32::max)
     };
-    let margin = |of: &[usize]| -> Vec<f32> { rows.iter().zip(of).map(|(row, j)| row[*j] - without(row, *j)).collect() };
+    let margin =
+        |of: &[usize]| -> Vec<f32> { rows.iter().zip(of).map(|(row, j)| row[*j] - without(row, *j)).collect() };
     report.floats("output.margin_top2", &margin(&best));
     report.floats("output.margin_label", &margin(&labels));
     let probabilities = burn::tensor::activation::softmax(logits(pixels.clone()), 1);
@@ -211,7 +212,8 @@ fn interleaved(picture: &Picture) -> Vec<i64> {
 fn preprocessing(case: &Case) -> Report<'_> {
     let io = case.sheet();
     let mut report = io.report();
-    let array3 = |path: &str| <[f32; 3]>::try_from(case.numbers(path).iter().map(|v| *v as f32).collect::<Vec<_>>()).unwrap();
+    let array3 =
+        |path: &str| <[f32; 3]>::try_from(case.numbers(path).iter().map(|v| *v as f32).collect::<Vec<_>>()).unwrap();
     let (mean, std) = (array3("config.mean"), array3("config.std"));
     for input in io.tensors().keys().filter_map(|name| name.strip_prefix("input.")) {
         if input == "levels" {
@@ -301,7 +303,17 @@ fn ids(row: &BTreeMap<String, String>) -> Vec<u32> {
 
 #[test]
 fn golden_tokens_match() {
-    let Some(folder) = fmr_golden::folder("clip") else { return };
+    if let Some(folder) = fmr_golden::folder("clip") {
+        tokens(&folder);
+    }
+}
+
+#[test]
+fn excerpt_of_tokens_matches() {
+    tokens(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/excerpt"));
+}
+
+fn tokens(folder: &Path) {
     let tokenizer = |dialect| Tokenizer::standard(49408, dialect).unwrap();
     let mut wrong = Vec::new();
     let mut compared = 0;
@@ -334,5 +346,6 @@ fn golden_tokens_match() {
         }
     }
     println!("{compared} texts compared, {} differ", wrong.len());
+    assert!(compared > 0, "no list of tokens in {}", folder.display());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
