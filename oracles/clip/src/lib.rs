@@ -1,12 +1,24 @@
 //! CLIP (Radford et al., 2021) as the zero-shot oracle h of the paper: "an image of {class}", the largest cosine wins.
 
+mod checkpoint;
+mod entities;
+mod hugging_face;
+mod layout;
 pub mod model;
+mod open_clip;
 mod oracle;
+pub mod preprocess;
+mod published;
+mod repair;
+mod text;
 mod tokenizer;
 
+pub use checkpoint::{OpenError, Opened, open};
 pub use model::{Clip, ClipConfig, ImageConfig, ResNetConfig, TextConfig, VitConfig};
 pub use oracle::{ClipOracle, ClipSettings, register};
-pub use tokenizer::Tokenizer;
+pub use preprocess::Preprocess;
+pub use published::{Published, published};
+pub use tokenizer::{Dialect, Tokenizer};
 
 /// Header and the 48,894 merges that OpenAI's CLIP uses of its list, gzip; MIT, copyright OpenAI.
 pub const MERGES: &[u8] = include_bytes!("../assets/bpe_merges_48894.txt.gz");

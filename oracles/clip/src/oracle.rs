@@ -1,30 +1,36 @@
 //! CLIP as an oracle.
 
-use std::io::Read;
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use fmr_core::preprocess::Filter;
 use fmr_core::registry::{MakeError, Registry, Site};
 use fmr_core::{ComponentError, Oracle, SettingError};
 use fmr_nn::bridge::{to_array, to_tensor};
 use fmr_nn::component::{Preparation, Wanted, guarded};
-use fmr_nn::weights::{self, Builder};
+use fmr_nn::functional::Pointwise;
+use fmr_nn::weights::Builder;
 use ndarray::{Array2, ArrayView4};
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Clip, ClipConfig, MEAN, STD};
-use crate::tokenizer::Tokenizer;
+use crate::checkpoint::{self, Opened};
+use crate::model::{Clip, ClipConfig, unit};
+use crate::preprocess::Preprocess;
+use crate::tokenizer::{Dialect, Tokenizer};
 
 /// An oracle of kind `clip`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ClipSettings {
-    /// Checkpoint.
+    /// Checkpoint: OpenAI's archive or state dict, weights of open_clip or Hugging Face, or a file of this project's.
     pub weights: PathBuf,
-    /// Sizes, where the checkpoint does not carry them: a JSON file.
+    /// Sizes: `open_clip_config.json`, Hugging Face's `config.json`, or a JSON file in this project's names. Needed only
+    /// where they do not stand in or beside the checkpoint, and cannot be told from it.
     #[serde(default)]
     pub config: Option<PathBuf>,
+    /// Activation of the transformers, for a checkpoint of which nothing tells it.
+    #[serde(default)]
+    pub activation: Option<Pointwise>,
     /// Device that computes; the run's unless named.
     #[serde(default)]
     pub device: Option<String>,
@@ -57,91 +63,93 @@ impl ClipOracle {
     /// # Errors
     /// Weights or sizes that cannot be read, or weights of another model.
     pub fn from_settings(settings: &ClipSettings, site: &Site) -> Result<Self, MakeError> {
-        let error = |asked: &str, problem: String| ComponentError::new("oracle \"clip\"", asked, problem);
         let device = settings.device.as_ref().unwrap_or(&site.device);
         let device = fmr_nn::device::device(device).map_err(|e| SettingError::new("device", e.to_string()))?;
         let weights = site.path(&settings.weights);
-        let file = weights::read(&weights).map_err(|e| error("load weights", e.to_string()))?;
-        let path = weights.display();
-        let text = match settings.config.as_ref().map(|config| site.path(config)) {
-            Some(config) => std::fs::read_to_string(&config)
-                .map_err(|e| error("read sizes", format!("{}: {e}", config.display())))?,
-            None => file.metadata.get("fmr-clip-config").cloned().ok_or_else(|| {
-                error("read sizes", format!("{path} does not carry them; name a file with them under `config`"))
-            })?,
-        };
-        let config: ClipConfig = serde_json::from_str(&text).map_err(|e| error("read sizes", e.to_string()))?;
-        let mut b = Builder::stored(file.tensors, &device);
-        let clip = Clip::new(&mut b, &config);
-        b.finish(|key| ["input_resolution", "context_length", "vocab_size"].contains(&key)).map_err(|e| {
-            let found = file.looks_like.map(|f| format!(" looks like {f};")).unwrap_or_default();
-            error("load weights", format!("{path}:{found} {e}"))
-        })?;
+        let config = settings.config.as_ref().map(|config| site.path(config));
+        let opened = checkpoint::open(&weights, config.as_deref(), settings.activation, &device)
+            .map_err(|e| ComponentError::new("oracle \"clip\"", "load the model", e.to_string()))?;
         let stem = weights.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
-        Ok(Self::new(stem, clip.folded(), config, device)?)
+        Ok(Self::new(stem, opened, device))
     }
 
     /// A model with seeded random weights, for measurements of speed and memory.
     ///
     /// # Errors
-    /// As [`ClipOracle::from_settings`], of the embedded vocabulary.
+    /// A vocabulary that the list of merges does not fit.
     pub fn random(name: &str, config: ClipConfig, seed: u64, device: Device) -> Result<Self, ComponentError> {
         let mut b = Builder::random_frozen(seed, &device);
         let clip = Clip::new(&mut b, &config).folded();
-        Self::new(name.to_owned(), clip, config, device)
+        let tokenizer = Tokenizer::standard(config.text.vocabulary, Dialect::OpenAi)
+            .map_err(|e| ComponentError::new(format!("oracle {name:?}"), "make the tokenizer", e))?;
+        let preprocess = Preprocess { side: config.resolution, ..Preprocess::default() };
+        Ok(Self::new(name.to_owned(), Opened { clip, config, tokenizer, preprocess }, device))
     }
 
-    fn new(name: String, clip: Clip, config: ClipConfig, device: Device) -> Result<Self, ComponentError> {
-        let mut merges = String::new();
-        flate2::read::GzDecoder::new(crate::MERGES)
-            .read_to_string(&mut merges)
-            .map_err(|e| ComponentError::new(format!("oracle {name:?}"), "read the vocabulary", e.to_string()))?;
+    fn new(name: String, opened: Opened, device: Device) -> Self {
+        let Opened { clip, config, tokenizer, preprocess } = opened;
         let side = config.resolution;
-        let wanted = Wanted { input: [3, side, side], mean: MEAN.to_vec(), std: STD.to_vec(), filter: Filter::Bicubic };
-        Ok(Self {
-            name,
-            clip,
-            tokenizer: Tokenizer::from_merges(&merges, config.text.vocabulary),
-            preparation: Preparation::new(wanted),
-            config,
-            texts: None,
-            device,
-        })
+        let wanted = Wanted {
+            input: [3, side, side],
+            mean: preprocess.mean.to_vec(),
+            std: preprocess.std.to_vec(),
+            filter: preprocess.filter,
+        };
+        Self { name, clip, tokenizer, preparation: Preparation::new(wanted), config, texts: None, device }
     }
 
     fn component(&self) -> String {
         format!("oracle {:?}", self.name)
     }
 
-    /// Unit embedding of a class: the mean of its templates' unit embeddings, normalised again.
-    fn embed(&self, class: &str, templates: &[String]) -> Result<Tensor<2>, ComponentError> {
+    /// Unit embedding of a prompt.
+    fn prompt(&self, text: &str) -> Result<Tensor<2>, ComponentError> {
+        let context = self.config.text.context;
+        let mut ids = self.tokenizer.encode(text);
+        if ids.len() > context && self.tokenizer.cuts() {
+            ids = self.tokenizer.encode_cut(text, context);
+        }
+        if ids.len() > context {
+            let problem = format!("{text:?} has {} tokens, and the model reads {context}", ids.len());
+            return Err(ComponentError::new(self.component(), "embed a prompt", problem));
+        }
+        // Nothing after the end token matters: the mask is causal.
+        let end = self.tokenizer.end_of(&ids);
+        let ids: Vec<i64> = ids[..=end].iter().map(|id| i64::from(*id)).collect();
+        let tokens = Tensor::<2, Int>::from_data(TensorData::new(ids, [1, end + 1]), &self.device);
+        Ok(self.clip.text(tokens, &[end]))
+    }
+
+    /// Unit embeddings `[k, embed]` of classes: the mean of a class's unit embeddings over the templates, normalised
+    /// again. `{class}` or `{}` of a template stands for the name.
+    ///
+    /// # Errors
+    /// No template, or a prompt that is too long.
+    pub fn embed(&self, names: &[String], templates: &[String]) -> Result<Tensor<2>, ComponentError> {
+        let mut known: HashMap<&str, Tensor<2>> = HashMap::new();
+        let mut rows = Vec::with_capacity(names.len());
+        for name in names {
+            let row = match known.get(name.as_str()) {
+                Some(row) => row.clone(),
+                None => self.class(name, templates)?,
+            };
+            known.insert(name, row.clone());
+            rows.push(row);
+        }
+        Ok(Tensor::cat(rows, 0))
+    }
+
+    fn class(&self, name: &str, templates: &[String]) -> Result<Tensor<2>, ComponentError> {
         let mut sum: Option<Tensor<2>> = None;
         for template in templates {
-            let text = template.replace("{class}", class);
-            let ids = self.tokenizer.encode(&text);
-            if ids.len() > self.config.text.context {
-                let problem =
-                    format!("{text:?} has {} tokens, and the model reads {}", ids.len(), self.config.text.context);
-                return Err(ComponentError::new(self.component(), "embed a prompt", problem));
-            }
-            let end = ids.len() - 1;
-            let ids: Vec<i64> = ids.into_iter().map(i64::from).collect();
-            let tokens = Tensor::<2, Int>::from_data(TensorData::new(ids, [1, end + 1]), &self.device);
-            let embedding = self.clip.text(tokens, &[end]);
+            let embedding = self.prompt(&template.replace("{class}", name).replace("{}", name))?;
             sum = Some(match sum {
                 Some(sum) => sum + embedding,
                 None => embedding,
             });
         }
-        let sum = sum.ok_or_else(|| {
-            ComponentError::new(
-                self.component(),
-                "embed prompts",
-                "there is no template; the paper's is \"an image of {class}\"",
-            )
-        })?;
-        let norm = (sum.clone() * sum.clone()).sum_dim(1).sqrt();
-        Ok(sum / norm)
+        let missing = "there is no template; the paper's is \"an image of {class}\"";
+        sum.map(unit).ok_or_else(|| ComponentError::new(self.component(), "embed prompts", missing))
     }
 }
 
@@ -151,14 +159,16 @@ impl Oracle for ClipOracle {
     }
 
     fn set_classes(&mut self, names: &[String], templates: &[String]) -> Result<(), ComponentError> {
-        if let Some(template) = templates.iter().find(|t| !t.contains("{class}")) {
+        if let Some(template) = templates.iter().find(|t| !t.contains("{class}") && !t.contains("{}")) {
             let problem = format!("the template {template:?} has no {{class}} in it");
             return Err(ComponentError::new(self.component(), "set the classes", problem));
         }
+        if names.is_empty() {
+            return Err(ComponentError::new(self.component(), "set the classes", "there are none"));
+        }
         let component = self.component();
         let texts = guarded(&component, "embed prompts", || {
-            let rows = names.iter().map(|name| self.embed(name, templates)).collect::<Result<Vec<_>, _>>()?;
-            Ok(Tensor::cat(rows, 0).transpose() * self.clip.logit_scale().exp().unsqueeze())
+            Ok(self.embed(names, templates)?.transpose() * self.clip.logit_scale().exp().unsqueeze())
         })?;
         self.texts = Some(texts);
         Ok(())

@@ -94,3 +94,37 @@ pub fn compare(folder: &Path, mut compute: impl for<'c> FnMut(&'c Case) -> Resul
     assert!(run > 0, "no case of {} is understood", folder.display());
     assert!(failures.is_empty(), "{} results do not match:\n{}", failures.len(), failures.join("\n"));
 }
+
+/// Name and shape of every parameter in a list of keys (`keys/*.tsv`): tab-separated columns `key` and `shape`
+/// (`64x3`, `[64,3]`, or `scalar`) below comment lines that start with `#`. Integers (counters) are left out.
+///
+/// # Panics
+/// If the file is no such list.
+pub fn keys(path: &Path) -> Vec<(String, Vec<usize>)> {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let mut lines = text.lines().filter(|line| !line.starts_with('#'));
+    let header: Vec<&str> = lines.next().unwrap_or_default().split('\t').collect();
+    let column = |name: &str| {
+        header.iter().position(|h| *h == name).unwrap_or_else(|| panic!("{} has no column {name}", path.display()))
+    };
+    let (key, shape, dtype) = (column("key"), column("shape"), column("dtype"));
+    let rows = lines.map(|line| line.split('\t').collect::<Vec<_>>());
+    let floats = rows.filter(|row| !row[dtype].to_lowercase().starts_with(['i', 'u']));
+    let sizes = |text: &str| {
+        text.trim_matches(['[', ']']).split(['x', ',']).filter_map(|size| size.trim().parse().ok()).collect()
+    };
+    floats.map(|row| (row[key].to_owned(), sizes(row[shape]))).collect()
+}
+
+/// The lists of keys of a component, by file name without its ending.
+pub fn key_lists(component: &str) -> Vec<(String, PathBuf)> {
+    let Some(folder) = folder(component).map(|f| f.join("keys")).filter(|f| f.is_dir()) else { return Vec::new() };
+    let entries = std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    let mut lists: Vec<(String, PathBuf)> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|e| e == "tsv"))
+        .map(|path| (path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), path))
+        .collect();
+    lists.sort();
+    lists
+}

@@ -8,6 +8,7 @@ mod vit;
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor};
 use fmr_nn::functional::Pointwise;
+use fmr_nn::probe::Probe;
 use fmr_nn::weights::{Builder, Init};
 
 pub use resnet::ResNetConfig;
@@ -81,15 +82,25 @@ impl Clip {
 
     /// Unit embeddings `[n, embed]` of normalised images `[n, 3, r, r]`.
     pub fn image(&self, x: Tensor<4>) -> Tensor<2> {
-        unit(match &self.visual {
-            ImageTower::Vit(tower) => tower.forward(x),
-            ImageTower::ModifiedResnet(tower) => tower.forward(x),
-        })
+        unit(self.image_embedding(x, &mut Probe::off()))
+    }
+
+    /// Embeddings of normalised images, of any length.
+    pub fn image_embedding(&self, x: Tensor<4>, probe: &mut Probe<'_>) -> Tensor<2> {
+        match &self.visual {
+            ImageTower::Vit(tower) => tower.forward(x, probe),
+            ImageTower::ModifiedResnet(tower) => tower.forward(x, probe),
+        }
     }
 
     /// Unit embeddings `[n, embed]` of token rows, all of one length; `ends` are the positions of the end tokens.
     pub fn text(&self, tokens: Tensor<2, Int>, ends: &[usize]) -> Tensor<2> {
-        unit(self.text.forward(tokens, ends))
+        unit(self.text_embedding(tokens, ends, &mut Probe::off()))
+    }
+
+    /// Embeddings of token rows, of any length.
+    pub fn text_embedding(&self, tokens: Tensor<2, Int>, ends: &[usize], probe: &mut Probe<'_>) -> Tensor<2> {
+        self.text.forward(tokens, ends, probe)
     }
 
     /// Logarithm of the factor from cosines to logits.
@@ -108,7 +119,7 @@ impl Clip {
 }
 
 /// Rows divided by their Euclidean norm.
-fn unit(z: Tensor<2>) -> Tensor<2> {
+pub fn unit(z: Tensor<2>) -> Tensor<2> {
     let norm = (z.clone() * z.clone()).sum_dim(1).sqrt();
     z / norm
 }

@@ -5,6 +5,7 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use fmr_nn::functional::{self as f, Pointwise, Window};
 use fmr_nn::layers::{ConvNorm, Linear};
+use fmr_nn::probe::Probe;
 use fmr_nn::weights::Builder;
 
 use super::spread;
@@ -29,10 +30,16 @@ struct Bottleneck {
     downsample: Option<ConvNorm>,
     #[module(skip)]
     stride: usize,
+    /// Stage from 1, number in it from 0, and whether it is the last there.
+    #[module(skip)]
+    place: (usize, usize, bool),
 }
 
 impl Bottleneck {
-    fn new(b: &mut Builder, name: &str, cin: usize, planes: usize, stride: usize, shortcut: bool) -> Self {
+    fn new(b: &mut Builder, name: &str, cin: usize, planes: usize, place: (usize, usize, bool)) -> Self {
+        // Upstream's shortcut stands where stride or width change, which the first block of a stage always does.
+        let (stage, i, _) = place;
+        let (stride, shortcut) = (if i == 0 && stage > 1 { 2 } else { 1 }, i == 0);
         let mut unit = |conv: &str, norm: &str, channels, size: usize| {
             let (conv, norm) = (format!("{name}.{conv}"), format!("{name}.{norm}"));
             ConvNorm::new(b, &conv, &norm, channels, size, Window::same(1, size / 2), EPS)
@@ -43,17 +50,26 @@ impl Bottleneck {
             conv3: unit("conv3", "bn3", [planes, 4 * planes], 1),
             downsample: shortcut.then(|| unit("downsample.0", "downsample.1", [cin, 4 * planes], 1)),
             stride,
+            place,
         }
     }
 
-    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+    fn forward(&self, x: Tensor<4>, probe: &mut Probe<'_>) -> Tensor<4> {
         let y = self.conv2.forward(self.conv1.forward(x.clone(), true), true);
         let y = self.conv3.forward(f::average_pool(y, self.stride), false);
         let shortcut = match &self.downsample {
             Some(conv) => conv.forward(f::average_pool(x, self.stride), false),
             None => x,
         };
-        f::pointwise(y + shortcut, Pointwise::Relu)
+        let y = f::pointwise(y + shortcut, Pointwise::Relu);
+        if probe.on() {
+            let (stage, i, last) = self.place;
+            probe.see(format!("visual.layer{stage}_block{i}"), &y);
+            if last {
+                probe.see(format!("visual.layer{stage}"), &y);
+            }
+        }
+        y
     }
 
     fn folded(self) -> Self {
@@ -94,10 +110,8 @@ impl ModifiedResNet {
         for (stage, depth) in c.layers.into_iter().enumerate() {
             let planes = c.width << stage;
             for i in 0..depth {
-                let stride = if i == 0 && stage > 0 { 2 } else { 1 };
                 let name = format!("visual.layer{}.{i}", stage + 1);
-                // Upstream's shortcut stands where stride or width change, which the first block of a stage always does.
-                blocks.push(Bottleneck::new(b, &name, cin, planes, stride, i == 0));
+                blocks.push(Bottleneck::new(b, &name, cin, planes, (stage + 1, i, i + 1 == depth)));
                 cin = 4 * planes;
             }
         }
@@ -116,9 +130,11 @@ impl ModifiedResNet {
     }
 
     /// Normalised images `[n, 3, r, r]` to embeddings `[n, embed]`.
-    pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<2> {
+    pub(super) fn forward(&self, x: Tensor<4>, probe: &mut Probe<'_>) -> Tensor<2> {
         let x = self.stem.iter().fold(x, |x, conv| conv.forward(x, true));
-        let x = self.blocks.iter().fold(f::average_pool(x, 2), |x, block| block.forward(x));
+        let x = f::average_pool(x, 2);
+        probe.see("visual.stem", &x);
+        let x = self.blocks.iter().fold(x, |x, block| block.forward(x, probe));
         let x: Tensor<3> = x.flatten(2, 3);
         let x = x.swap_dims(1, 2);
         let mean = x.clone().mean_dim(1);

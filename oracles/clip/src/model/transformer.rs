@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use fmr_nn::functional::{self as f, Pointwise};
 use fmr_nn::layers::{LayerNorm, Linear};
+use fmr_nn::probe::Probe;
 use fmr_nn::weights::{Builder, Init};
 
 #[derive(Module, Debug)]
@@ -14,6 +15,16 @@ struct Block {
     ln_2: LayerNorm,
     c_fc: Linear,
     c_proj: Linear,
+}
+
+/// Sizes of a stack.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StackSizes {
+    pub(super) width: usize,
+    pub(super) heads: usize,
+    pub(super) layers: usize,
+    /// Values between the two matrices of a block's perceptron.
+    pub(super) mlp: usize,
 }
 
 /// A stack of blocks.
@@ -32,13 +43,8 @@ pub(super) struct Transformer {
 
 impl Transformer {
     /// Blocks under `name.resblocks.N`.
-    pub(super) fn new(
-        b: &mut Builder,
-        name: &str,
-        [width, heads, layers]: [usize; 3],
-        causal: bool,
-        activation: Pointwise,
-    ) -> Self {
+    pub(super) fn new(b: &mut Builder, name: &str, sizes: StackSizes, causal: bool, activation: Pointwise) -> Self {
+        let StackSizes { width, heads, layers, mlp: hidden } = sizes;
         // As upstream initialises: residual branches shrink with depth.
         let w = width as f32;
         let (branch, attention, mlp) = (
@@ -55,23 +61,27 @@ impl Transformer {
                     in_proj: Linear::named(b, &weight, Some(&bias), [width, 3 * width], attention),
                     out_proj: Linear::with_init(b, &at("attn.out_proj"), [width, width], true, branch),
                     ln_2: LayerNorm::new(b, &at("ln_2"), width),
-                    c_fc: Linear::with_init(b, &at("mlp.c_fc"), [width, 4 * width], true, mlp),
-                    c_proj: Linear::with_init(b, &at("mlp.c_proj"), [4 * width, width], true, branch),
+                    c_fc: Linear::with_init(b, &at("mlp.c_fc"), [width, hidden], true, mlp),
+                    c_proj: Linear::with_init(b, &at("mlp.c_proj"), [hidden, width], true, branch),
                 }
             })
             .collect();
         Self { blocks, width, heads, causal, activation }
     }
 
-    /// `[n, length, width]` to the same.
-    pub(super) fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        self.blocks.iter().fold(x, |x, block| {
+    /// `[n, length, width]` to the same; a probe sees the stream after block i as `tower.block{i}`.
+    pub(super) fn forward(&self, x: Tensor<3>, tower: &str, probe: &mut Probe<'_>) -> Tensor<3> {
+        self.blocks.iter().enumerate().fold(x, |x, (i, block)| {
             let qkv = block.in_proj.forward(block.ln_1.forward(x.clone()));
             let part = |i: usize| qkv.clone().narrow(2, i * self.width, self.width);
             let mixed = f::attention(part(0), part(1), part(2), self.heads, self.causal);
             let x = x + block.out_proj.forward(mixed);
             let hidden = f::pointwise(block.c_fc.forward(block.ln_2.forward(x.clone())), self.activation);
-            x + block.c_proj.forward(hidden)
+            let x = x + block.c_proj.forward(hidden);
+            if probe.on() {
+                probe.see(format!("{tower}.block{i}"), &x);
+            }
+            x
         })
     }
 }

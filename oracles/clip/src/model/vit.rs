@@ -4,10 +4,11 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use fmr_nn::functional::{Pointwise, Window};
 use fmr_nn::layers::{Conv2d, LayerNorm};
+use fmr_nn::probe::Probe;
 use fmr_nn::weights::Builder;
 
 use super::spread;
-use super::transformer::Transformer;
+use super::transformer::{StackSizes, Transformer};
 
 /// Sizes of the tower.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -21,6 +22,9 @@ pub struct VitConfig {
     pub heads: usize,
     /// Side of a patch.
     pub patch: usize,
+    /// Values between the two matrices of a block's perceptron; four times the width unless named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mlp: Option<usize>,
 }
 
 /// Patches, class token, blocks, projection of the class token.
@@ -39,27 +43,32 @@ impl Vit {
     pub(super) fn new(b: &mut Builder, c: &VitConfig, resolution: usize, embed: usize, activation: Pointwise) -> Self {
         let tokens = (resolution / c.patch).pow(2) + 1;
         let window = Window::same(c.patch, 0);
+        let stack = StackSizes { width: c.width, heads: c.heads, layers: c.layers, mlp: c.mlp.unwrap_or(4 * c.width) };
         Self {
             conv1: Conv2d::new(b, "visual.conv1", [3, c.width], c.patch, window, false),
             class_embedding: b.param("visual.class_embedding", [c.width], spread(c.width)),
             positional_embedding: b.param("visual.positional_embedding", [tokens, c.width], spread(c.width)),
             ln_pre: LayerNorm::new(b, "visual.ln_pre", c.width),
-            transformer: Transformer::new(b, "visual.transformer", [c.width, c.heads, c.layers], false, activation),
+            transformer: Transformer::new(b, "visual.transformer", stack, false, activation),
             ln_post: LayerNorm::new(b, "visual.ln_post", c.width),
             proj: b.param("visual.proj", [c.width, embed], spread(c.width)),
         }
     }
 
     /// Normalised images `[n, 3, r, r]` to embeddings `[n, embed]`.
-    pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<2> {
+    pub(super) fn forward(&self, x: Tensor<4>, probe: &mut Probe<'_>) -> Tensor<2> {
         let patches = self.conv1.forward(x);
+        probe.see("visual.conv1", &patches);
         let [n, width, ..] = patches.dims();
         let patches: Tensor<3> = patches.flatten(2, 3);
         let class = self.class_embedding.val().reshape([1, 1, width]).repeat_dim(0, n);
         let tokens = Tensor::cat(vec![class, patches.swap_dims(1, 2)], 1);
-        let tokens = tokens + self.positional_embedding.val().unsqueeze();
-        let tokens = self.transformer.forward(self.ln_pre.forward(tokens));
+        let tokens = self.ln_pre.forward(tokens + self.positional_embedding.val().unsqueeze());
+        probe.see("visual.ln_pre", &tokens);
+        let tokens = self.transformer.forward(tokens, "visual", probe);
         let class: Tensor<2> = tokens.narrow(1, 0, 1).flatten(1, 2);
-        fmr_nn::functional::linear(self.ln_post.forward(class), self.proj.val(), None)
+        let class = self.ln_post.forward(class);
+        probe.see("visual.ln_post", &class);
+        fmr_nn::functional::linear(class, self.proj.val(), None)
     }
 }

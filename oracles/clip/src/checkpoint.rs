@@ -1,0 +1,195 @@
+//! Published files: OpenAI's archives and state dicts, open_clip, Hugging Face, and this project's own.
+
+use std::path::{Path, PathBuf};
+
+use fmr_checkpoint::{CheckpointError, Misfit, Selection};
+use fmr_nn::functional::Pointwise;
+use fmr_nn::weights::{self, Builder, Loaded};
+use serde_json::Value;
+
+use crate::hugging_face;
+use crate::layout::{self, Activations};
+use crate::model::{Clip, ClipConfig};
+use crate::open_clip;
+use crate::preprocess::Preprocess;
+use crate::tokenizer::{Dialect, Tokenizer};
+
+/// A model with its weights and everything that belongs to it.
+#[derive(Debug)]
+pub struct Opened {
+    /// The network in evaluation mode.
+    pub clip: Clip,
+    /// Its sizes.
+    pub config: ClipConfig,
+    /// Its tokenizer.
+    pub tokenizer: Tokenizer,
+    /// What its images go through.
+    pub preprocess: Preprocess,
+}
+
+/// Why a model could not be opened. Every variant names the file.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The weights cannot be read, or are another model's.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// A file beside the weights cannot be read, or does not describe a model that is understood.
+    #[error("{}: {problem}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+/// Names that only CLIP models have; they tell where in a file the model stands.
+const TYPICAL: &[&str] = &[
+    "logit_scale",
+    "visual.conv1.weight",
+    "visual.proj",
+    "token_embedding.weight",
+    "text.token_embedding.weight",
+    "vision_model.embeddings.patch_embedding.weight",
+    "text_model.embeddings.token_embedding.weight",
+];
+
+/// Opens a CLIP model; the layout is told from the file.
+///
+/// Sizes come from `config`, or from a file that usually stands beside the weights, or from the shapes. `activation`
+/// is for files of which nothing tells it.
+///
+/// # Errors
+/// [`OpenError`].
+pub fn open(
+    weights: &Path,
+    config: Option<&Path>,
+    activation: Option<Pointwise>,
+    device: &burn::tensor::Device,
+) -> Result<Opened, OpenError> {
+    let selection = Selection::by_keys(TYPICAL.iter().copied());
+    let mut file = weights::read_selected(weights, &selection, |key| !key.ends_with("position_ids"))?;
+    let is_hugging_face = hugging_face::is_layout(&file.tensors);
+    if is_hugging_face {
+        file.tensors = hugging_face::to_openai(file.tensors);
+    } else if file.tensors.contains_key("text.token_embedding.weight") {
+        file.tensors = layout::without_text_prefix(file.tensors);
+    }
+    if file.tensors.contains_key("logit_bias") {
+        let problem = "it has a logit_bias, as models of the SigLIP kind do; they are not supported".to_owned();
+        return Err(OpenError::File { path: weights.to_owned(), problem });
+    }
+    let found = find_config(weights, config, &file, is_hugging_face)?;
+    let problem = |problem: String| OpenError::File {
+        path: found.as_ref().map_or_else(|| weights.to_owned(), |(path, _)| path.clone()),
+        problem,
+    };
+    let mut preprocess = Preprocess::default();
+    let mut dialect = if is_hugging_face { Dialect::HuggingFace } else { Dialect::OpenAi };
+    let sizes = match &found {
+        None => {
+            let told = file.looks_like.as_ref().is_some_and(|f| f.starts_with("an OpenAI"));
+            let activation = activation.or(told.then_some(Pointwise::QuickGelu)).ok_or_else(|| {
+                problem(
+                    "nothing tells its activation: put its open_clip_config.json or config.json beside it, or set \
+                     activation to \"quick-gelu\" or \"gelu\""
+                        .to_owned(),
+                )
+            });
+            let shapes = layout::config(&file.tensors, Activations::default());
+            shapes.map_err(|missing| misfit(weights, &file, missing)).and_then(|mut config| {
+                config.activation = activation?;
+                Ok(config)
+            })?
+        }
+        Some((_, value)) if value.get("model_cfg").is_some() => {
+            dialect = Dialect::OpenClip;
+            preprocess = open_clip::preprocess(value).map_err(problem)?;
+            open_clip::config(value).map_err(problem)?
+        }
+        Some((_, value)) if value.get("vision_config").is_some() => hugging_face::config(value).map_err(problem)?,
+        Some((_, value)) => serde_json::from_value(value.clone()).map_err(|e| problem(e.to_string()))?,
+    };
+    layout::check(&sizes).map_err(problem)?;
+    preprocess.side = sizes.resolution;
+    if is_hugging_face && let Some((path, value)) = beside(weights, &["preprocessor_config.json"])? {
+        preprocess =
+            hugging_face::preprocess(&value, sizes.resolution).map_err(|problem| OpenError::File { path, problem })?;
+    }
+    let tokenizer = tokenizer(weights, sizes.text.vocabulary, dialect)?;
+    let mut b = Builder::stored(std::mem::take(&mut file.tensors), device);
+    let clip = Clip::new(&mut b, &sizes);
+    b.finish(|_| false).map_err(|e| {
+        let wanted = format!("a CLIP model with {}", layout::name(&sizes));
+        CheckpointError::Misfit(Box::new(e.misfit(weights, file.looks_like, wanted)))
+    })?;
+    Ok(Opened { clip: clip.folded(), config: sizes, tokenizer, preprocess })
+}
+
+fn misfit(path: &Path, file: &Loaded, missing: Vec<String>) -> OpenError {
+    CheckpointError::Misfit(Box::new(Misfit {
+        path: path.to_owned(),
+        looks_like: file.looks_like.clone(),
+        wanted: "a CLIP model".to_owned(),
+        missing,
+        unexpected: file.tensors.keys().filter(|key| !layout::is_known(key)).cloned().collect(),
+        misshapen: Vec::new(),
+    }))
+    .into()
+}
+
+/// The description of the model: named, in the file, or beside it.
+fn find_config(
+    weights: &Path,
+    named: Option<&Path>,
+    file: &Loaded,
+    is_hugging_face: bool,
+) -> Result<Option<(PathBuf, Value)>, OpenError> {
+    if let Some(path) = named {
+        return Ok(Some((path.to_owned(), read_json(path)?)));
+    }
+    if let Some(text) = file.metadata.get("fmr-clip-config") {
+        let value = serde_json::from_str(text)
+            .map_err(|e| OpenError::File { path: weights.to_owned(), problem: format!("fmr-clip-config: {e}") })?;
+        return Ok(Some((weights.to_owned(), value)));
+    }
+    if file.looks_like.as_ref().is_some_and(|f| f.starts_with("an OpenAI")) {
+        return Ok(None);
+    }
+    let (name, section) =
+        if is_hugging_face { ("config.json", "vision_config") } else { ("open_clip_config.json", "model_cfg") };
+    Ok(beside(weights, &[name])?.filter(|(_, value)| value.get(section).is_some()))
+}
+
+/// The first of these files that stands in the weights' folder.
+fn beside(weights: &Path, names: &[&str]) -> Result<Option<(PathBuf, Value)>, OpenError> {
+    let mut paths = names.iter().map(|name| weights.with_file_name(name));
+    match paths.find(|path| path.is_file()) {
+        Some(path) => {
+            let value = read_json(&path)?;
+            Ok(Some((path, value)))
+        }
+        None => Ok(None),
+    }
+}
+
+fn read_json(path: &Path) -> Result<Value, OpenError> {
+    let problem = |problem: String| OpenError::File { path: path.to_owned(), problem };
+    let text = std::fs::read_to_string(path).map_err(|e| problem(e.to_string()))?;
+    serde_json::from_str(&text).map_err(|e| problem(e.to_string()))
+}
+
+/// The tokenizer of the files beside a Hugging Face model, or the one of CLIP's list.
+fn tokenizer(weights: &Path, vocabulary: usize, dialect: Dialect) -> Result<Tokenizer, OpenError> {
+    let path = weights.with_file_name("merges.txt");
+    let problem = |path: &Path, problem: String| OpenError::File { path: path.to_owned(), problem };
+    if dialect != Dialect::HuggingFace || !path.is_file() {
+        return Tokenizer::standard(vocabulary, dialect).map_err(|e| problem(weights, e));
+    }
+    let merges = std::fs::read_to_string(&path).map_err(|e| problem(&path, e.to_string()))?;
+    let tokenizer = Tokenizer::new(&merges, vocabulary, dialect).map_err(|e| problem(&path, e))?;
+    if let Some((path, value)) = beside(weights, &["vocab.json"])? {
+        tokenizer.agrees_with(&value).map_err(|e| problem(&path, e))?;
+    }
+    Ok(tokenizer)
+}

@@ -1,0 +1,139 @@
+//! The published models, by name.
+
+use fmr_nn::functional::Pointwise;
+
+use crate::model::{ClipConfig, ImageConfig, ResNetConfig, TextConfig, VitConfig};
+
+/// A published model: its hyper-parameters, and the files that hold it.
+#[derive(Debug, Clone, Copy)]
+pub struct Published {
+    /// Name, as in the tables of their authors.
+    pub name: &'static str,
+    /// Files, by project.
+    pub files: &'static [&'static str],
+    embed: usize,
+    resolution: usize,
+    tower: Tower,
+    text_width: usize,
+    activation: Pointwise,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Tower {
+    /// Width, blocks, heads, patch.
+    Vit(usize, usize, usize, usize),
+    /// Width, blocks of each stage.
+    ResNet(usize, [usize; 4]),
+}
+
+const fn model(
+    name: &'static str,
+    files: &'static [&'static str],
+    [embed, resolution, text_width]: [usize; 3],
+    tower: Tower,
+    activation: Pointwise,
+) -> Published {
+    Published { name, files, embed, resolution, tower, text_width, activation }
+}
+
+const B32: Tower = Tower::Vit(768, 12, 12, 32);
+const L14: Tower = Tower::Vit(1024, 24, 16, 14);
+const QUICK: Pointwise = Pointwise::QuickGelu;
+
+const PUBLISHED: &[Published] = &[
+    model("ViT-B/32", &["openai-ViT-B-32", "hf-clip-vit-base-patch32"], [512, 224, 512], B32, QUICK),
+    model(
+        "ViT-B/16",
+        &["openai-ViT-B-16", "hf-clip-vit-base-patch16"],
+        [512, 224, 512],
+        Tower::Vit(768, 12, 12, 16),
+        QUICK,
+    ),
+    model("ViT-L/14", &["openai-ViT-L-14", "hf-clip-vit-large-patch14"], [768, 224, 768], L14, QUICK),
+    model("ViT-L/14@336px", &["openai-ViT-L-14-336px"], [768, 336, 768], L14, QUICK),
+    model("RN50", &["openai-RN50"], [1024, 224, 512], Tower::ResNet(64, [3, 4, 6, 3]), QUICK),
+    model("RN101", &["openai-RN101"], [512, 224, 512], Tower::ResNet(64, [3, 4, 23, 3]), QUICK),
+    model("RN50x4", &["openai-RN50x4"], [640, 288, 640], Tower::ResNet(80, [4, 6, 10, 6]), QUICK),
+    model("RN50x16", &["openai-RN50x16"], [768, 384, 768], Tower::ResNet(96, [6, 8, 18, 8]), QUICK),
+    model("RN50x64", &["openai-RN50x64"], [1024, 448, 1024], Tower::ResNet(128, [3, 15, 36, 10]), QUICK),
+    model("open_clip ViT-B-32", &["openclip-ViT-B-32"], [512, 224, 512], B32, Pointwise::Gelu),
+    model("open_clip ViT-L-14", &["openclip-ViT-L-14"], [768, 224, 768], L14, Pointwise::Gelu),
+    model(
+        "open_clip ViT-H-14",
+        &["openclip-ViT-H-14"],
+        [1024, 224, 1024],
+        Tower::Vit(1280, 32, 16, 14),
+        Pointwise::Gelu,
+    ),
+];
+
+/// All published models; the first is the paper's.
+pub fn published() -> &'static [Published] {
+    PUBLISHED
+}
+
+impl Published {
+    /// The model's hyper-parameters.
+    pub fn config(&self) -> ClipConfig {
+        let image = match self.tower {
+            Tower::Vit(width, layers, heads, patch) => {
+                ImageConfig::Vit(VitConfig { width, layers, heads, patch, mlp: None })
+            }
+            Tower::ResNet(width, layers) => ImageConfig::ModifiedResnet(ResNetConfig { width, layers }),
+        };
+        ClipConfig {
+            embed: self.embed,
+            resolution: self.resolution,
+            image,
+            text: TextConfig {
+                context: 77,
+                vocabulary: 49408,
+                width: self.text_width,
+                heads: self.text_width / 64,
+                layers: if self.name.ends_with("H-14") { 24 } else { 12 },
+                mlp: None,
+                activation: None,
+            },
+            activation: self.activation,
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use burn::tensor::Device;
+    use fmr_nn::weights::Builder;
+
+    use super::*;
+    use crate::hugging_face;
+    use crate::model::Clip;
+
+    /// Names and shapes of a list in OpenAI's layout.
+    fn listed(path: &std::path::Path, is_hugging_face: bool) -> BTreeMap<String, Vec<usize>> {
+        let mut keys = BTreeMap::new();
+        for (key, shape) in fmr_golden::keys(path) {
+            let (key, shape) = if is_hugging_face { hugging_face::renamed(&key, &shape) } else { (key, shape) };
+            keys.insert(key, shape);
+        }
+        keys
+    }
+
+    #[test]
+    fn golden_key_lists_match() {
+        for (name, path) in fmr_golden::key_lists("clip") {
+            let Some(model) = published().iter().find(|p| p.files.contains(&name.as_str())) else {
+                println!("{name}: not run: no published model has this name");
+                continue;
+            };
+            let mut b = Builder::shapes(&Device::flex());
+            let _ = Clip::new(&mut b, &model.config());
+            let keys = b.finish(|_| false).unwrap();
+            let found: BTreeMap<String, Vec<usize>> = keys.into_iter().map(|key| (key.name, key.shape)).collect();
+            assert_eq!(found, listed(&path, name.starts_with("hf-")), "{name}");
+            println!("{name}: {} parameters match", found.len());
+        }
+    }
+}
