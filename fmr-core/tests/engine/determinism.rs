@@ -51,7 +51,7 @@ fn bits(one: &Perturbed) -> (String, Vec<u32>) {
 
 fn in_lanes(toy: &Toy, order: &[usize], lanes: usize, batch: usize) -> BTreeMap<usize, (String, Vec<u32>)> {
     let mut found = BTreeMap::new();
-    let lanes = Lanes { lanes, batch, enter: &|| {} };
+    let lanes = Lanes { lanes, batch, enter: &|| {}, go_on: &|| true };
     lanes
         .run::<PerturbError>(&toy.perturber(), order, &|positions| toy.samples(positions), |outcomes| {
             for one in &outcomes {
@@ -102,7 +102,7 @@ fn lanes_enter_once_a_thread_and_take_every_batch() {
     let enter = || {
         entered.fetch_add(1, Ordering::Relaxed);
     };
-    let lanes = Lanes { lanes: 3, batch: 4, enter: &enter };
+    let lanes = Lanes { lanes: 3, batch: 4, enter: &enter, go_on: &|| true };
     let samples = |positions: &[usize]| {
         batches.lock().unwrap().push(positions.len());
         toy.samples(positions)
@@ -123,14 +123,14 @@ fn lanes_enter_once_a_thread_and_take_every_batch() {
 #[test]
 fn lanes_without_samples_do_nothing() {
     let toy = Toy::new("budget = 2");
-    let lanes = Lanes { lanes: 0, batch: 0, enter: &|| {} };
+    let lanes = Lanes { lanes: 0, batch: 0, enter: &|| {}, go_on: &|| true };
     lanes.run::<PerturbError>(&toy.perturber(), &[], &|p| toy.samples(p), |_| panic!("nothing to hand over")).unwrap();
 }
 
 #[test]
 fn an_error_of_the_receiver_ends_the_run() {
     let toy = Toy::new("budget = 2\nstep-size = 0.05");
-    let lanes = Lanes { lanes: 2, batch: 1, enter: &|| {} };
+    let lanes = Lanes { lanes: 2, batch: 1, enter: &|| {}, go_on: &|| true };
     let positions: Vec<usize> = (0..200).collect();
     let mut calls = 0;
     let result = lanes.run(&toy.perturber(), &positions, &|p| toy.samples(p), |_| {

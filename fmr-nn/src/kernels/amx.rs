@@ -29,7 +29,7 @@ fn available() -> bool {
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 use tiles::available;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-pub(super) use tiles::{Packed, pack, product};
+pub(super) use tiles::{pack, product};
 
 /// Stands in where there are no tiles: never made.
 #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
