@@ -42,7 +42,7 @@ pub enum PreparedRow {
     /// It can run.
     Ready(Box<Cell>),
     /// Files that it needs are not on this machine.
-    Missing(Row, Vec<MissingFiles>),
+    Missing(Box<Row>, Vec<MissingFiles>),
 }
 
 /// An experiment whose components are made.
@@ -104,7 +104,7 @@ impl Maker<'_> {
             return Err(e.error_at(&file.key, format!("there is no file {}", file.list()), Some(help)));
         }
         if !missing.is_empty() {
-            return Ok(PreparedRow::Missing(row.clone(), missing));
+            return Ok(PreparedRow::Missing(Box::new(row.clone()), missing));
         }
         let samples = self.samples(row)?;
         let generator = self.generator(row, samples.image())?;

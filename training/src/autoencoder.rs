@@ -220,7 +220,7 @@ impl Task for Reconstruction {
         let x = self.tensor(coloured(images, source.train.shape), h, w) * 2.0 - 1.0;
 
         let z = self.autoencoder.module.encode(Tensor::from_inner(x.clone()));
-        if at.global == 0 || (at.global % 150 == 0 && at.global * 4 < at.total * 3) {
+        if at.global == 0 || (at.global.is_multiple_of(150) && at.global * 4 < at.total * 3) {
             self.revive(&z, at.global);
         }
         let net = &self.autoencoder.module;

@@ -9,7 +9,7 @@ use crate::augment::Augment;
 
 /// Images of one size as bytes, with labels.
 #[derive(Debug, Clone)]
-pub struct Pixels {
+pub(crate) struct Pixels {
     /// `[n, c, h, w]`, row-major.
     pub bytes: Vec<u8>,
     /// Size of one image.
@@ -20,33 +20,27 @@ pub struct Pixels {
 
 impl Pixels {
     /// Number of images.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.labels.len()
     }
 
     /// Image `i` in [0, 1].
-    pub fn image(&self, i: usize, into: &mut [f32]) {
+    pub(crate) fn image(&self, i: usize, into: &mut [f32]) {
         let size = into.len();
         let bytes = &self.bytes[i * size..][..size];
         into.iter_mut().zip(bytes).for_each(|(v, b)| *v = f32::from(*b) / 255.0);
     }
-
-    /// Images `range` in [0, 1], unchanged.
-    pub fn slice(&self, range: std::ops::Range<usize>) -> Vec<f32> {
-        let size: usize = self.shape.iter().product();
-        self.bytes[range.start * size..range.end * size].iter().map(|b| f32::from(*b) / 255.0).collect()
-    }
 }
 
 /// The order of an epoch.
-pub fn order(seed: u64, epoch: usize, n: usize) -> Vec<usize> {
+pub(crate) fn order(seed: u64, epoch: usize, n: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..n).collect();
     order.shuffle(&mut rng(seed, epoch, u64::MAX));
     order
 }
 
 /// Generator of one position of one epoch.
-pub fn rng(seed: u64, epoch: usize, position: u64) -> ChaCha8Rng {
+pub(crate) fn rng(seed: u64, epoch: usize, position: u64) -> ChaCha8Rng {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
     key[8..16].copy_from_slice(&(epoch as u64).to_le_bytes());
@@ -55,7 +49,13 @@ pub fn rng(seed: u64, epoch: usize, position: u64) -> ChaCha8Rng {
 }
 
 /// Augmented images of the given items, in [0, 1], and their labels.
-pub fn batch(data: &Pixels, augment: &Augment, seed: u64, epoch: usize, items: &[usize]) -> (Vec<f32>, Vec<usize>) {
+pub(crate) fn batch(
+    data: &Pixels,
+    augment: &Augment,
+    seed: u64,
+    epoch: usize,
+    items: &[usize],
+) -> (Vec<f32>, Vec<usize>) {
     let size: usize = data.shape.iter().product();
     let mut images = vec![0.0; items.len() * size];
     fmr_nn::kernels::parallel::for_parts(&mut images, size, |at, part| {

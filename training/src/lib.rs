@@ -14,4 +14,4 @@ mod session;
 
 pub use augment::Augment;
 pub use recipe::{Recipe, TrainError};
-pub use session::{Session, train};
+pub use session::{Figures, Session, train};

@@ -88,7 +88,7 @@ pub enum Precision {
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum TaskRecipe {
     /// A classifier of the zoo by cross-entropy.
-    Classifier(ClassifierRecipe),
+    Classifier(Box<ClassifierRecipe>),
     /// A CLIP model by contrastive loss.
     Contrastive(Box<ContrastiveRecipe>),
     /// A VQGAN.

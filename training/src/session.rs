@@ -22,9 +22,12 @@ pub(crate) struct Trainee<M> {
     pub module: M,
     optimizer: ModuleOptimizer,
     keys: Vec<Key>,
-    make: Box<dyn Fn(&mut Builder, &Spec) -> M>,
+    make: Make<M>,
     spec: Spec,
 }
+
+/// Makes a network of parameters and settings.
+type Make<M> = Box<dyn Fn(&mut Builder, &Spec) -> M>;
 
 /// What a network is made from, as opaque settings.
 pub(crate) type Spec = serde_json::Value;
@@ -114,7 +117,7 @@ impl<M: Module> Saved for Trainee<M> {
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy)]
-pub struct At {
+pub(crate) struct At {
     /// Pass over the data, from 0.
     pub epoch: usize,
     /// Step of the epoch.

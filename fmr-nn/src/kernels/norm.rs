@@ -154,6 +154,9 @@ pub fn group_norm(s: &GroupShape, x: &[f32], gamma: &[f32], beta: &[f32], activa
     });
 }
 
+/// Gradients of gamma and beta.
+pub type ScaleAndShift = (Vec<f32>, Vec<f32>);
+
 /// Gradients of [`group_norm`]: of the input, and of gamma and beta (summed over samples and positions) where `parameters`.
 pub fn group_norm_gradients(
     s: &GroupShape,
@@ -163,7 +166,7 @@ pub fn group_norm_gradients(
     activation: Activation,
     dy: &[f32],
     parameters: bool,
-) -> (Vec<f32>, Option<(Vec<f32>, Vec<f32>)>) {
+) -> (Vec<f32>, Option<ScaleAndShift>) {
     let per = s.channels / s.groups;
     let len = per * s.positions;
     let mut dx = vec![0.0; x.len()];

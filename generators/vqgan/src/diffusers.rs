@@ -110,7 +110,7 @@ pub(crate) fn to_taming(tensors: StateDict) -> StateDict {
 
 fn name(key: &str, levels: usize) -> String {
     let parts: Vec<&str> = key.split('.').collect();
-    let renamed = match parts.as_slice() {
+    match parts.as_slice() {
         [side, "down_blocks", i, "resnets", j, rest @ ..] => format!("{side}.down.{i}.block.{j}.{}", block(rest)),
         [side, "down_blocks", i, "attentions", j, rest @ ..] => format!("{side}.down.{i}.attn.{j}.{}", attention(rest)),
         [side, "down_blocks", i, "downsamplers", "0", rest @ ..] => {
@@ -122,7 +122,7 @@ fn name(key: &str, levels: usize) -> String {
                 ["resnets", j, rest @ ..] => format!("{side}.up.{i}.block.{j}.{}", block(rest)),
                 ["attentions", j, rest @ ..] => format!("{side}.up.{i}.attn.{j}.{}", attention(rest)),
                 ["upsamplers", "0", rest @ ..] => format!("{side}.up.{i}.upsample.{}", rest.join(".")),
-                _ => return key.to_owned(),
+                _ => key.to_owned(),
             }
         }
         [side, "mid_block", "resnets", j @ ("0" | "1"), rest @ ..] => {
@@ -131,9 +131,8 @@ fn name(key: &str, levels: usize) -> String {
         }
         [side, "mid_block", "attentions", "0", rest @ ..] => format!("{side}.mid.attn_1.{}", attention(rest)),
         [side, "conv_norm_out", rest @ ..] => format!("{side}.norm_out.{}", rest.join(".")),
-        _ => return key.to_owned(),
-    };
-    renamed
+        _ => key.to_owned(),
+    }
 }
 
 fn block(rest: &[&str]) -> String {

@@ -22,6 +22,7 @@ use vit::Vit;
 /// Mean of each colour channel that CLIP subtracts from images in [0, 1].
 pub const MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
 /// Deviation of each colour channel that CLIP divides by.
+#[expect(clippy::excessive_precision, reason = "as published")]
 pub const STD: [f32; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_11];
 
 /// Kind and sizes of the image tower.
@@ -51,7 +52,6 @@ pub struct ClipConfig {
 }
 
 #[derive(Module, Debug)]
-#[expect(clippy::large_enum_variant, reason = "one instance a run")]
 enum ImageTower {
     Vit(Vit),
     ModifiedResnet(ModifiedResNet),
