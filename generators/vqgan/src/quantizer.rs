@@ -57,7 +57,7 @@ impl Codebook {
         straight_through(z, rows)
     }
 
-    /// The codebook loss of VQModel's training: mean (sg[e] − z)² + β · mean (e − sg[z])², where sg stops gradients.
+    /// The codebook loss of VQModel's training: mean `(sg(e) − z)²` + β · mean `(e − sg(z))²`, where sg stops gradients.
     ///
     /// That is what every published model was trained with ([`Commitment::Legacy`]).
     pub fn loss(&self, z: Tensor<4>, beta: f32, commitment: Commitment) -> Tensor<1> {
