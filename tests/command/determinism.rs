@@ -1,16 +1,42 @@
 //! A sample's trajectory is the same whatever the batch size, the order and the number of threads.
 
+use std::path::Path;
+
 use fmr::core::SampleRecord;
-use fmr::{Prepared, Runner};
+use fmr::core::config::{Changes, Experiment};
+use fmr::{Prepared, Runner, prepare, registry};
 use serde_json::json;
 
 use crate::support::{Lab, records};
 
+/// The rows of the first cell.
 fn run(prepared: &Prepared) -> Vec<SampleRecord> {
+    run_all(prepared).remove(0).1
+}
+
+fn run_all(prepared: &Prepared) -> Vec<(String, Vec<SampleRecord>)> {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("run");
     Runner { quiet: true, ..Runner::default() }.run(prepared, Some(&dir)).unwrap();
-    records(&dir).remove(0).1
+    records(&dir)
+}
+
+/// The models that Table 1 runs on, with their real weights.
+#[test]
+fn batches_and_threads_change_no_bit_of_table_1() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/table1.toml");
+    let run = |batch: usize, lanes: usize| {
+        let values = [("run.batch", json!(batch)), ("run.lanes", json!(lanes)), ("search.budget", json!(4))];
+        let values = values.map(|(key, value)| (key.to_owned(), value)).to_vec();
+        let experiment = Experiment::read(&file, &Changes { values, limit: Some(6), ..Changes::default() }).unwrap();
+        run_all(&prepare(experiment, &registry()).unwrap())
+    };
+    let one = run(1, 1);
+    assert_eq!(one.len(), 2, "two rows run from the embedded data and weights");
+    assert!(one.iter().all(|(_, rows)| rows.iter().any(|row| !row.steps.is_empty())), "nothing was perturbed");
+    for (batch, lanes) in [(4, 1), (6, 1), (2, 2), (5, 3)] {
+        assert_eq!(run(batch, lanes), one, "batch {batch}, {lanes} lanes");
+    }
 }
 
 #[test]
