@@ -2,7 +2,9 @@
 
 mod check;
 mod export;
+mod inspect;
 mod plan;
+mod plugin;
 mod report;
 mod resume;
 mod run;
@@ -38,6 +40,12 @@ enum Command {
     Export(export::Arguments),
     /// Train a model from a recipe.
     Train(train::Arguments),
+    /// Say what a checkpoint is: family, layout, sizes and keys.
+    Inspect(inspect::Arguments),
+    /// List the classifiers that can be loaded, and from which published files.
+    Models,
+    /// List, check or begin plugins.
+    Plugin(plugin::Arguments),
 }
 
 /// Runs the command line; the exit code is 0, 1 for errors, 2 for a wrong command line, 130 where the user stopped it.
@@ -53,6 +61,12 @@ pub(crate) fn main() -> ExitCode {
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
         Command::Train(arguments) => train::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Models => {
+            print!("{}", fmr_zoo::models());
+            Ok(())
+        }
+        Command::Plugin(arguments) => plugin::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,6 +4,7 @@
 
 mod check;
 mod determinism;
+mod listings;
 mod resume;
 mod store;
 mod support;
