@@ -41,13 +41,7 @@ impl HostOp for Depthwise {
     fn backward(&self, [x, w, _]: [Host<'_>; 3], y: Host<'_>, dy: Host<'_>, needs: [bool; 3]) -> [Option<Vec<f32>>; 3] {
         let s = self.shape(x.shape, w.shape);
         let channels = x.shape[1];
-        let cut: Vec<f32>;
-        let dy = if self.rectify == Rectify::None {
-            dy.data
-        } else {
-            cut = self.rectify.pull_back(y.data, dy.data);
-            &cut[..]
-        };
+        let dy = &*self.rectify.pull_back(y.data, dy.data);
         let dx = needs[0].then(|| {
             let mut dx = vec![0.0; x.shape.iter().product()];
             input_gradient(&s, channels, dy, w.data, &mut dx);

@@ -152,7 +152,6 @@ struct Progress {
 pub struct Session {
     recipe: Recipe,
     task: Box<dyn Task>,
-    device: Device,
     progress: Progress,
 }
 
@@ -186,7 +185,7 @@ impl Session {
                 network.load(&recipe.base.join(init), &device)?;
             }
         }
-        Ok(Self { recipe, task, device, progress })
+        Ok(Self { recipe, task, progress })
     }
 
     /// Trains to the end, evaluates on the full test data, writes weights and report; gives the report's figures.
@@ -298,7 +297,6 @@ impl Session {
         });
         let text = serde_json::to_string_pretty(&report).map_err(|e| TrainError::Other(e.to_string()))?;
         replace(&path.with_extension("json"), text.as_bytes())?;
-        let _ = &self.device;
         Ok(())
     }
 }

@@ -4,6 +4,8 @@
 //! the kernel reads a contiguous run; columns of the im2col matrix are then built a tile of 48 at a time and multiplied
 //! at once, while they are in the cache.
 
+use std::borrow::Cow;
+
 use super::amx;
 use super::gemm::{Start, View, gemm};
 use super::parallel::{Shared, for_each, threads, with_scratch};
@@ -29,7 +31,10 @@ impl From<bool> for Rectify {
 
 impl Rectify {
     /// Upstream gradient of the values before the cut, given those after it; kinks count as cut off, as in PyTorch.
-    pub fn pull_back(self, y: &[f32], dy: &[f32]) -> Vec<f32> {
+    pub fn pull_back<'a>(self, y: &[f32], dy: &'a [f32]) -> Cow<'a, [f32]> {
+        if self == Self::None {
+            return Cow::Borrowed(dy);
+        }
         let ceiling = if self == Self::Relu6 { 6.0 } else { f32::INFINITY };
         y.iter().zip(dy).map(|(y, d)| if *y > 0.0 && *y < ceiling { *d } else { 0.0 }).collect()
     }
