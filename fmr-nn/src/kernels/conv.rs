@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::amx;
+use super::bfloat16;
 use super::gemm::{Start, View, gemm};
 use super::parallel::{Shared, for_each, threads, with_scratch};
 
@@ -222,7 +222,7 @@ pub fn forward(
     let group = group(images, positions);
     let groups = images.div_ceil(group);
     let offsets = shape.offsets();
-    let packed = amx::pack(shape.cout, depth, View::rows(weight, depth), TILE);
+    let packed = bfloat16::pack(shape.cout, depth, View::rows(weight, depth), TILE);
     // With fewer groups than threads the tiles of a group are shared out instead.
     let split = if groups < threads() { (group * positions).div_ceil(TILE).div_ceil(4).max(1) } else { 1 };
     let work = |first_image: usize, count: usize, padded: &[f32], tiles: std::ops::Range<usize>| {
@@ -237,7 +237,7 @@ pub fn forward(
                 gather(&offsets, &tile_runs, padded, panel);
                 let whole = width.next_multiple_of(16);
                 match &packed {
-                    Some(weight) => amx::product(weight, whole, panel, TILE, result, TILE, Start::Zero),
+                    Some(weight) => bfloat16::product(weight, whole, panel, TILE, result, TILE, Start::Zero),
                     None => {
                         let weight = View::rows(weight, depth);
                         gemm(shape.cout, whole, depth, weight, panel, TILE, result, TILE, Start::Zero);
