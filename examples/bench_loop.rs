@@ -186,12 +186,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let rule = VerdictSettings { rule: VerdictRule::Probability, tau: 0.0, ..VerdictSettings::default() };
     let verdict = Verdict::new(rule, &classes);
     let [c, h, w] = generator.spec().image;
-    let samples = |positions: &[usize]| SampleBatch {
-        images: Array4::from_elem((positions.len(), c, h, w), 0.5),
-        labels: positions.iter().map(|i| i % classes.len()).collect(),
-        indices: positions.to_vec(),
-        keys: positions.iter().map(usize::to_string).collect(),
-        seeds: vec![0; positions.len()],
+    let samples = |positions: &[usize]| -> Result<SampleBatch, PerturbError> {
+        Ok(SampleBatch {
+            images: Array4::from_elem((positions.len(), c, h, w), 0.5),
+            labels: positions.iter().map(|i| i % classes.len()).collect(),
+            indices: positions.to_vec(),
+            keys: positions.iter().map(usize::to_string).collect(),
+            seeds: vec![0; positions.len()],
+        })
     };
     let run = |iterations: usize| -> Result<usize, PerturbError> {
         let search = Search { budget: iterations, ..Search::default() };

@@ -179,7 +179,8 @@ impl Maker<'_> {
             let files = table.files(&e.base).into_iter();
             let key =
                 files.filter(|(_, path)| problem.starts_with(&*path.to_string_lossy())).map(|(key, _)| key).next();
-            let key = key.unwrap_or_else(|| if problem.starts_with("class-names") { "class-names" } else { "kind" });
+            let own = ["class-names", "grouping"].into_iter().find(|key| problem.starts_with(key));
+            let key = key.or(own).unwrap_or("kind");
             e.error_at(&format!("data.{}.{key}", table.name), problem, None)
         };
         let mut settings = table.settings.clone();

@@ -120,7 +120,7 @@ impl Runner {
         progress.begin(&cell.plan.title);
         let mut facts: LogitsFacts = noted(store, id, LOGITS)?.unwrap_or_default();
         let clock = Clock::start(noted(store, id, SECONDS)?.unwrap_or(0.0));
-        lanes.run::<Error>(&perturber, left, &|positions| cell.samples.batch(positions), |batch| {
+        lanes.run::<Error>(&perturber, left, &|positions| Ok(cell.samples.batch(positions)?), |batch| {
             store.commit(id, &batch)?;
             batch.iter().for_each(|sample| facts.add(sample.final_logits.view()));
             note(store, id, LOGITS, &facts)?;
@@ -203,7 +203,7 @@ fn repeat(
 ) -> Result<RepeatFacts, Error> {
     let mut facts = RepeatFacts::default();
     for record in records.iter().filter(|r| r.outcome != Outcome::Failed).take(samples) {
-        let again: Vec<Perturbed> = perturber.run(&cell.samples.batch(&[record.index]))?;
+        let again: Vec<Perturbed> = perturber.run(&cell.samples.batch(&[record.index])?)?;
         facts.samples += 1;
         for again in again.iter().map(|sample| &sample.record).filter(|again| !same(again, record)) {
             facts.differing += 1;

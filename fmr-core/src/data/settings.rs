@@ -1,5 +1,6 @@
 //! Which data set, and how much of it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,10 @@ pub struct DataSettings {
     /// or the digits for idx.
     #[serde(default)]
     pub classes: Vec<String>,
+    /// For images: coarse classes made of class folders, each listed by name or by position in alphabetical order, e.g.
+    /// `dog = "151-268"` (protocol, item 32).
+    #[serde(default)]
+    pub grouping: BTreeMap<String, String>,
     /// Names to show to the oracle instead of `classes`, in the same order (protocol, item 15).
     #[serde(default)]
     pub class_names: Vec<String>,
@@ -70,6 +75,7 @@ impl DataSettings {
         "path",
         "prefix",
         "classes",
+        "grouping",
         "class-names",
         "limit",
         "per-class",
@@ -92,11 +98,31 @@ impl DataSettings {
                 )
             })
         };
-        let mut data = match self.kind {
+        if !self.grouping.is_empty() && self.kind != DataKind::Images {
+            return Err(DataError::format(
+                std::path::Path::new("grouping"),
+                "only images in class folders are grouped",
+            ));
+        }
+        let data = match self.kind {
             DataKind::Idx => idx::read(&need(&self.images, "images")?, &need(&self.labels, "labels")?, &self.classes)?,
             DataKind::Cifar10Binary => binary::read(&need(&self.path, "path")?, &self.classes)?,
-            DataKind::Images => images::read(&need(&self.path, "path")?, &self.prefix, &self.classes)?,
+            DataKind::Images => {
+                let path = need(&self.path, "path")?;
+                let listing = images::list(&path, &self.prefix, &self.classes, &self.grouping)?;
+                let indices = self.indices(&listing.labels, listing.classes.len());
+                return self.named(listing.open(&indices)?);
+            }
         };
+        let indices = self.indices(data.labels(), data.classes.len());
+        self.named(if indices.len() == data.len() { data } else { data.select(&indices) })
+    }
+
+    fn indices(&self, labels: &[usize], classes: usize) -> Vec<usize> {
+        subset(labels, classes, self.limit.unwrap_or(usize::MAX), self.per_class, self.balance, self.seed)
+    }
+
+    fn named(&self, mut data: Dataset) -> Result<Dataset, DataError> {
         if !self.class_names.is_empty() {
             if self.class_names.len() != data.classes.len() {
                 let problem = format!("{} class names for {} classes", self.class_names.len(), data.classes.len());
@@ -104,8 +130,6 @@ impl DataSettings {
             }
             data.classes.clone_from(&self.class_names);
         }
-        let limit = self.limit.unwrap_or(usize::MAX);
-        let indices = subset(data.labels(), data.classes.len(), limit, self.per_class, self.balance, self.seed);
-        Ok(if indices.len() == data.len() { data } else { data.select(&indices) })
+        Ok(data)
     }
 }
