@@ -177,6 +177,18 @@ mod tests {
     }
 
     #[test]
+    fn only_what_is_chosen_is_looked_into() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("dog")).unwrap();
+        std::fs::write(folder.path().join("dog/1.png"), b"no image").unwrap();
+        std::fs::write(folder.path().join("dog/2.png"), png([0, 51, 0])).unwrap();
+        let listing = list(folder.path(), "", &[], &BTreeMap::new()).unwrap();
+        assert_eq!(listing.labels, [0, 0]);
+        let data = listing.open(&[1]).unwrap();
+        assert_eq!((data.len(), data.key(0), data.image(0).unwrap()[[1, 0, 0]]), (1, "dog/2.png", 0.2));
+    }
+
+    #[test]
     fn errors_name_what_is_missing() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(folder.path().join("dog")).unwrap();

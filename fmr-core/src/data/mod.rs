@@ -4,6 +4,7 @@ mod binary;
 mod groups;
 mod idx;
 mod images;
+mod names;
 mod picture;
 mod settings;
 mod subset;
@@ -15,6 +16,7 @@ use ndarray::Array3;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
+pub use names::{ClassNames, imagenet_classes};
 pub use settings::{DataKind, DataSettings};
 pub use subset::subset;
 

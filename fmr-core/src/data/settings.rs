@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DataError, Dataset, binary, idx, images, subset};
+use super::{ClassNames, DataError, Dataset, binary, idx, images, subset};
 
 /// Container of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,9 +45,10 @@ pub struct DataSettings {
     /// `dog = "151-268"` (protocol, item 32).
     #[serde(default)]
     pub grouping: BTreeMap<String, String>,
-    /// Names to show to the oracle instead of `classes`, in the same order (protocol, item 15).
+    /// Names to show to the oracle instead of `classes`: a list in the same order, or `"imagenet"` for folders of
+    /// WordNet ids (protocol, item 15).
     #[serde(default)]
-    pub class_names: Vec<String>,
+    pub class_names: ClassNames,
     /// At most this many images (protocol, item 28). Default: all.
     #[serde(default)]
     pub limit: Option<usize>,
@@ -123,13 +124,10 @@ impl DataSettings {
     }
 
     fn named(&self, mut data: Dataset) -> Result<Dataset, DataError> {
-        if !self.class_names.is_empty() {
-            if self.class_names.len() != data.classes.len() {
-                let problem = format!("{} class names for {} classes", self.class_names.len(), data.classes.len());
-                return Err(DataError::format(std::path::Path::new("class-names"), problem));
-            }
-            data.classes.clone_from(&self.class_names);
-        }
+        data.classes = self
+            .class_names
+            .of(&data.classes)
+            .map_err(|problem| DataError::format(std::path::Path::new("class-names"), problem))?;
         Ok(data)
     }
 }
