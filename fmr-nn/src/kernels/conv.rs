@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use super::bfloat16;
 use super::gemm::{Start, View, gemm};
 use super::parallel::{Shared, for_each, threads, with_scratch};
+use super::simd::vectorized;
 
 /// How the values of a convolution are cut off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
@@ -309,19 +310,24 @@ pub(super) fn finish(row: &mut [f32], bias: f32, rectify: Rectify) {
 
 /// Builds a tile of the im2col matrix: row k holds the padded image at `offsets[k]` beyond each run's source.
 fn gather(offsets: &[usize], runs: &[Run], padded: &[f32], panel: &mut [f32]) {
-    for (k, offset) in offsets.iter().enumerate() {
-        let row = k * TILE;
-        for run in runs {
-            let from = run.source + offset;
-            let mut done = 0;
-            // Whole vectors overrun a run's end; the next run, row or panel overwrites what they leave there.
-            while done < run.len {
-                let source: &[f32] = &padded[from + done..from + done + SLACK];
-                panel[row + run.at + done..row + run.at + done + SLACK].copy_from_slice(source);
-                done += SLACK;
+    vectorized(
+        #[inline(always)]
+        || {
+            for (k, offset) in offsets.iter().enumerate() {
+                let row = k * TILE;
+                for run in runs {
+                    let from = run.source + offset;
+                    let mut done = 0;
+                    // Whole vectors overrun a run's end; the next run, row or panel overwrites what they leave there.
+                    while done < run.len {
+                        let source: &[f32] = &padded[from + done..from + done + SLACK];
+                        panel[row + run.at + done..row + run.at + done + SLACK].copy_from_slice(source);
+                        done += SLACK;
+                    }
+                }
             }
-        }
-    }
+        },
+    );
 }
 
 /// The weights of the transposed convolution: channels swapped, taps reversed.
