@@ -38,11 +38,13 @@ fn library(name: &str) -> String {
     format!("{}{name}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX)
 }
 
-/// The laboratory's experiment with another target table.
+/// The laboratory's experiment with another target table, one batch after the other, so that the plugin's faults come
+/// when some samples are done and others are not.
 fn with_target(table: &str) -> String {
     let built_in = "kind = \"zoo\"\nmodel = \"lenet\"\nweights = \"lenet.safetensors\"\n";
     assert!(EXPERIMENT.contains(built_in));
-    EXPERIMENT.replace(built_in, table)
+    let experiment = EXPERIMENT.replace(built_in, table).replace("batch = 2", "batch = 2\nlanes = 1");
+    experiment.replace("limit = 10", "limit = 20")
 }
 
 /// A laboratory with the target `target.so`, and the records of a run of it without a fault.
@@ -61,6 +63,11 @@ fn figures(lab: &Lab, run: &str) -> String {
     text.split("\nValidity").next().unwrap().to_owned()
 }
 
+/// A text without the line breaks and the frame that a terminal gets.
+fn flat(text: &str) -> String {
+    text.replace(['│', '×', '!'], " ").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 fn expect_same_images(lab: &Lab, one: &str, other: &str) {
     let [one, other] = [one, other].map(|run| RunStore::read(&lab.path(run)).unwrap());
     for index in 0..one.plan().cells[0].samples {
@@ -73,10 +80,11 @@ fn a_run_goes_on_where_its_plugin_failed_once_that_is_mended() {
     let Some((lab, file, whole)) = lab_with_plugin() else { return };
     build(&lab, &file, Some("FAIL_AFTER=40"));
     let table = lab.succeed(&["run", "lab.toml", "--out", "run"]);
-    assert!(table.contains("samples failed") && table.contains("the licence ran out"), "{table}");
+    let said = flat(&table);
+    assert!(said.contains("samples failed") && said.contains("the licence ran out"), "{table}");
     let (failed, finished): (Vec<_>, Vec<_>) =
         records(&lab.path("run"))[0].1.clone().into_iter().partition(SampleRecord::component_failed);
-    assert!(failed.len() > 2 && finished.len() > 2, "{} failed", failed.len());
+    assert!(!failed.is_empty() && !finished.is_empty(), "{} failed", failed.len());
 
     build(&lab, &file, None);
     let table = lab.succeed(&["resume", "run"]);
@@ -84,14 +92,14 @@ fn a_run_goes_on_where_its_plugin_failed_once_that_is_mended() {
     assert!(finished.iter().all(|record| whole[0].1.contains(record)));
     assert_eq!(figures(&lab, "run"), figures(&lab, "whole"));
     expect_same_images(&lab, "run", "whole");
-    let said = format!("{} of 10 samples were made before a plugin's file was replaced", finished.len());
-    assert!(table.contains(&said), "{table}");
+    let said = format!("{} of 20 samples were made before a plugin's file was replaced", finished.len());
+    assert!(flat(&table).contains(&said), "{table}");
     let kept = RunStore::read(&lab.path("run")).unwrap().replaced_plugins(CELL).unwrap();
     assert_eq!((kept.len(), kept[0].field.as_str(), kept[0].kept), (1, "target.plugin", finished.len()));
     // Mended once, the run is like any other: without a failure no other file is taken.
     assert_eq!(lab.succeed(&["resume", "run"]), table);
     build(&lab, &file, Some("FAIL_AFTER=1000000"));
-    assert!(lab.refuse(&["resume", "run"]).contains("target.plugin was"));
+    assert!(flat(&lab.refuse(&["resume", "run"])).contains("target.plugin was"));
 }
 
 #[test]
@@ -101,10 +109,10 @@ fn a_plugin_that_ends_the_process_costs_no_finished_sample() {
     let output = lab.fmr(&["run", "lab.toml", "--out", "run"]);
     assert!(!output.status.success());
     let finished = records(&lab.path("run"))[0].1.clone();
-    assert!(finished.len() > 2 && finished.len() < 10, "{} finished", finished.len());
+    assert!(!finished.is_empty() && finished.len() < 20, "{} finished", finished.len());
 
     build(&lab, &file, None);
-    let refused = lab.refuse(&["resume", "run"]);
+    let refused = flat(&lab.refuse(&["resume", "run"]));
     assert!(refused.contains("target.plugin was") && refused.contains("--mended"), "{refused}");
     lab.succeed(&["resume", "--mended", "run"]);
     assert_eq!(records(&lab.path("run")), whole);
@@ -123,7 +131,7 @@ fn a_plugin_is_on_record_and_can_be_pinned_however_it_is_named() {
     for (i, table) in [path.as_str(), "plugin = \"linear\"\n", "kind = \"linear\"\n"].into_iter().enumerate() {
         let experiment = |extra: &str| {
             format!("plugin-path = [\"plugins\"]\n{}", with_target(&format!("{table}{extra}")))
-                .replace("limit = 10", "limit = 2")
+                .replace("limit = 20", "limit = 2")
         };
         lab.write("lab.toml", &experiment(""));
         let run = format!("run-{i}");
@@ -136,10 +144,10 @@ fn a_plugin_is_on_record_and_can_be_pinned_however_it_is_named() {
         lab.write("lab.toml", &experiment(&format!("sha256 = \"{hash}\"\ntime-limit = 100\n")));
         lab.succeed(&["check", "lab.toml"]);
         lab.write("lab.toml", &experiment(&format!("sha256 = \"{}\"\n", "0".repeat(64))));
-        let refused = lab.refuse(&["check", "lab.toml"]).split_whitespace().collect::<Vec<_>>().join(" ");
+        let refused = flat(&lab.refuse(&["check", "lab.toml"]));
         assert!(refused.contains("sha256") && refused.contains("is pinned; restore the pinned file"), "{refused}");
         lab.write("lab.toml", &experiment("sha256 = \"12\"\n"));
-        assert!(lab.refuse(&["check", "lab.toml"]).contains("must be 64 hexadecimal digits"));
+        assert!(flat(&lab.refuse(&["check", "lab.toml"])).contains("must be 64 hexadecimal digits"));
         hashes.push(hash);
     }
     assert!(hashes.iter().all(|hash| *hash == hashes[0]));
@@ -169,7 +177,7 @@ fn plugins_are_found_in_each_place_of_the_search_path() {
             continue;
         }
         let (found, said) = run(&["check", "lab.toml"]);
-        assert!(!found && said.contains("there is no target of kind \"linear\""), "{said}");
+        assert!(!found && flat(&said).contains("there is no target of kind \"linear\""), "{said}");
         std::fs::copy(&file, folder.join(library("linear"))).unwrap();
         let (found, said) = run(&["check", "lab.toml"]);
         assert!(found, "{place}: {said}");
