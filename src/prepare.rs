@@ -12,6 +12,7 @@ use fmr_core::store::CellPlan;
 use fmr_core::verdict::Verdict;
 use fmr_core::{Generator, Oracle, Scorer, Target};
 
+use crate::components::plugin_hashes;
 use crate::samples::Samples;
 
 /// The paper's prompt.
@@ -120,11 +121,13 @@ impl Maker<'_> {
             return Err(e.error_at(&format!("{}.target", row.at), problem, None));
         }
         let oracle = self.oracle(row, &classes, samples.image())?;
-        let fingerprint = self
+        let scorer = self.scorer(row, samples.image())?;
+        let mut fingerprint = self
             .made
             .fingerprints
             .of_row(e, row, samples.data())
             .map_err(|error| e.error_at(&row.at, error.to_string(), None))?;
+        fingerprint.extend(plugin_hashes(e, row));
         let plan = CellPlan {
             id: row.id.clone(),
             title: format!("{} · {}", e.data[&row.data].label, row.label),
@@ -133,7 +136,7 @@ impl Maker<'_> {
             fingerprint,
         };
         Ok(PreparedRow::Ready(Box::new(Cell {
-            scorer: self.scorer(row, samples.image())?,
+            scorer,
             verdict: Verdict::new(row.verdict.clone(), &classes),
             row: row.clone(),
             plan,

@@ -7,7 +7,7 @@ use fmr_core::config::{Experiment, MissingFiles, PaperFigures, Row};
 use fmr_core::metrics::Summary;
 use fmr_core::report::{Column, Need, Page, RowState, Setting, SheetOptions, Table, TableRow, contact_sheet, html};
 use fmr_core::store::RunStore;
-use fmr_core::validity::{Facts, flags};
+use fmr_core::validity::{Facts, ReplacedFacts, flags};
 
 use crate::error::Error;
 use crate::run::{LOGITS, REPEATED, noted};
@@ -70,6 +70,7 @@ fn table_row(experiment: &Experiment, store: &RunStore, row: &Row) -> Result<Tab
             let facts = Facts {
                 logits: noted(store, &cell.id, LOGITS)?,
                 repeated: noted(store, &cell.id, REPEATED)?,
+                replaced: replaced(store, &cell.id)?,
                 step_size: Some(row.search.step_size),
             };
             let flags = flags(&records, &summary, &facts);
@@ -84,6 +85,12 @@ fn table_row(experiment: &Experiment, store: &RunStore, row: &Row) -> Result<Tab
         paper: row.paper.as_ref().map(columns).unwrap_or_default(),
         flags,
     })
+}
+
+/// What was done before a plugin of the cell was replaced.
+fn replaced(store: &RunStore, cell: &str) -> Result<Option<ReplacedFacts>, Error> {
+    let all = store.replaced_plugins(cell)?;
+    Ok(all.last().map(|last| ReplacedFacts { before: last.kept, times: all.len() }))
 }
 
 /// What a row that did not run lacks.

@@ -100,6 +100,14 @@ pub struct SampleRecord {
     pub steps: Vec<StepRecord>,
 }
 
+impl SampleRecord {
+    /// Whether a component failed on the sample, so that nothing is known of it. That is no outcome of the sample's: a
+    /// resumed run tries it again.
+    pub fn component_failed(&self) -> bool {
+        self.outcome == Outcome::Failed && self.clean_prediction == usize::MAX
+    }
+}
+
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {

@@ -4,7 +4,9 @@
 
 mod check;
 mod determinism;
+mod dynamic;
 mod listings;
+mod plugins;
 mod resume;
 mod store;
 mod support;
