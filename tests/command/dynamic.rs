@@ -100,7 +100,7 @@ fn latents_are_the_same_with_dynamic_components() {
                 mask: None,
                 observer: &(),
             };
-            perturber.run(&cell.samples.batch(&[0, 1, 2])).unwrap()
+            perturber.run(&cell.samples.batch(&[0, 1, 2]).unwrap()).unwrap()
         });
         assert!(linked.iter().any(|sample| sample.record.latent_moved > 0.0));
         for (linked, loaded) in linked.iter().zip(&loaded) {
