@@ -15,6 +15,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::error::Error;
 use crate::interrupt::Interrupt;
+use crate::masks::{self, MaskSource};
 use crate::prepare::{Cell, Prepared, PreparedRow};
 use crate::progress::Progress;
 use crate::report;
@@ -81,7 +82,8 @@ impl Runner {
             let finished = store.finished(&cell.plan.id)?;
             left.insert(&cell.plan.id, (0..cell.plan.samples).filter(|i| !finished.contains(i)).collect::<Vec<_>>());
         }
-        let progress = Progress::new(left.values().map(Vec::len).sum(), self.quiet);
+        let progress =
+            Progress::new(left.values().map(Vec::len).sum::<usize>() + to_learn(prepared, &store), self.quiet);
         for cell in prepared.cells() {
             self.cell(prepared, cell, &left[&cell.plan.id], &mut store, &progress)?;
         }
@@ -100,7 +102,6 @@ impl Runner {
     ) -> Result<(), Error> {
         let run = &prepared.experiment.run;
         let id = &cell.plan.id;
-        let perturber = perturber(cell);
         let names = [("target", &cell.target.spec().name), ("generator", &cell.generator.spec().name)]
             .map(|(k, v)| (k, v.as_str()));
         for (key, name) in names.into_iter().chain([("oracle", cell.oracle.name())]) {
@@ -117,6 +118,9 @@ impl Runner {
             enter: &|| run_serially_on_this_thread(lanes > 1),
             go_on: &|| !self.interrupt.asked(),
         };
+        progress.begin(&format!("mask of {}", cell.plan.title));
+        let mask = masks::ready(cell, &lanes, store, |batch| progress.add(batch))?;
+        let perturber = perturber(cell, mask.as_deref());
         progress.begin(&cell.plan.title);
         let mut facts: LogitsFacts = noted(store, id, LOGITS)?.unwrap_or_default();
         let clock = Clock::start(noted(store, id, SECONDS)?.unwrap_or(0.0));
@@ -140,8 +144,17 @@ impl Runner {
     }
 }
 
+/// Images to be perturbed to learn masks from.
+fn to_learn(prepared: &Prepared, store: &RunStore) -> usize {
+    let learns = |cell: &Cell| match cell.mask.as_ref().map(|mask| &mask.source) {
+        Some(MaskSource::Learn(samples)) if !masks::path_in(store.dir(), cell).exists() => samples.len(),
+        _ => 0,
+    };
+    prepared.cells().map(learns).sum()
+}
+
 /// What the engine needs of a cell.
-fn perturber(cell: &Cell) -> Perturber<'_> {
+pub(crate) fn perturber<'a>(cell: &'a Cell, mask: Option<&'a [f32]>) -> Perturber<'a> {
     let search: &Search = &cell.row.search;
     Perturber {
         generator: &*cell.generator,
@@ -151,7 +164,7 @@ fn perturber(cell: &Cell) -> Perturber<'_> {
         search,
         verdict: &cell.verdict,
         classes: cell.plan.classes.len(),
-        mask: None,
+        mask,
         observer: &(),
     }
 }
@@ -232,7 +245,7 @@ pub(crate) fn noted<T: DeserializeOwned>(store: &RunStore, cell: &str, key: &str
     Ok(store.noted(cell, key)?.and_then(|value| serde_json::from_value(value).ok()))
 }
 
-fn note(store: &mut RunStore, cell: &str, key: &str, value: &impl Serialize) -> Result<(), StoreError> {
+pub(crate) fn note(store: &mut RunStore, cell: &str, key: &str, value: &impl Serialize) -> Result<(), StoreError> {
     store.note(cell, key, &serde_json::to_value(value).unwrap_or_default())
 }
 

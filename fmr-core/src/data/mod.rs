@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 pub use settings::{DataKind, DataSettings};
-pub use subset::subset;
+pub use subset::{Draw, subset};
 
 /// A data set that could not be read.
 #[derive(Debug, Error)]

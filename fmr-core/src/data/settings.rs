@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DataError, Dataset, binary, idx, images, subset};
+use super::subset::{Draw, subset};
+use super::{DataError, Dataset, binary, idx, images};
 
 /// Container of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +47,10 @@ pub struct DataSettings {
     /// At most this many images (protocol, item 28). Default: all.
     #[serde(default)]
     pub limit: Option<usize>,
+    /// This many images of the subset's order are left out first: what `limit = N` takes and what `skip = N` leaves have
+    /// no image in common, for the same `seed` and `balance`.
+    #[serde(default)]
+    pub skip: usize,
     /// At most this many images of each class (protocol, item 32).
     #[serde(default)]
     pub per_class: Option<usize>,
@@ -72,6 +77,7 @@ impl DataSettings {
         "classes",
         "class-names",
         "limit",
+        "skip",
         "per-class",
         "balance",
         "seed",
@@ -104,8 +110,14 @@ impl DataSettings {
             }
             data.classes.clone_from(&self.class_names);
         }
-        let limit = self.limit.unwrap_or(usize::MAX);
-        let indices = subset(data.labels(), data.classes.len(), limit, self.per_class, self.balance, self.seed);
+        let draw = Draw {
+            skip: self.skip,
+            limit: self.limit.unwrap_or(usize::MAX),
+            per_class: self.per_class,
+            balance: self.balance,
+            seed: self.seed,
+        };
+        let indices = subset(data.labels(), data.classes.len(), draw);
         Ok(if indices.len() == data.len() { data } else { data.select(&indices) })
     }
 }

@@ -85,3 +85,10 @@ pub enum MaskError {
         problem: String,
     },
 }
+
+impl MaskError {
+    /// An error of a file.
+    pub fn file(path: impl Into<PathBuf>, problem: impl Into<String>) -> Self {
+        Self::File { path: path.into(), problem: problem.into() }
+    }
+}
