@@ -29,6 +29,16 @@ pub struct CellMask {
     pub source: MaskSource,
 }
 
+impl CellMask {
+    /// The mask and the images that it is learned from, unless it is read from a file.
+    pub fn learns(&self) -> Option<(&Self, &Samples)> {
+        match &self.source {
+            MaskSource::Learn(samples) => Some((self, samples)),
+            MaskSource::File(_) => None,
+        }
+    }
+}
+
 /// Where a mask comes from.
 pub enum MaskSource {
     /// It was read from a file, and fits the generator.

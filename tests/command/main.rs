@@ -5,6 +5,7 @@
 mod check;
 mod determinism;
 mod listings;
+mod mask;
 mod resume;
 mod store;
 mod support;

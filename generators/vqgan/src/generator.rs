@@ -268,7 +268,8 @@ impl Generator for Vqgan {
         guarded(COMPONENT, "quantise latents", || {
             self.check("quantise latents", &latents.shape()[1..], &[self.spec.latent_len()])?;
             let n = latents.nrows();
-            let z: Tensor<4> = to_tensor(latents, &self.device).reshape(self.grid(n, 0));
+            let z: Tensor<2> = to_tensor(latents, &self.device);
+            let z = z.reshape(self.grid(n, 0));
             let z = if self.middle.latent == Latent::Hidden { self.net.before_quantizer(z) } else { z };
             let rows = self.rows(z);
             let len = rows.dims().iter().skip(1).product();
