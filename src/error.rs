@@ -44,12 +44,12 @@ pub enum Error {
         needs: String,
     },
     /// The mask of a row cannot be learned, or does not fit the row.
-    #[error("{cell}: {source}")]
+    #[error("{cell}: {problem}")]
     Mask {
         /// The row.
         cell: String,
         /// What is wrong.
-        source: MaskError,
+        problem: MaskError,
     },
     /// A run's mask is gone, and learning it again gave another.
     #[error(
@@ -119,8 +119,8 @@ impl Diagnostic for Error {
 
 impl Error {
     /// An error about a cell's mask.
-    pub(crate) fn mask(cell: &Cell, source: MaskError) -> Self {
-        Self::Mask { cell: cell.plan.id.clone(), source }
+    pub(crate) fn mask(cell: &Cell, problem: MaskError) -> Self {
+        Self::Mask { cell: cell.plan.id.clone(), problem }
     }
 
     /// An error of writing a file.

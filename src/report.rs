@@ -158,7 +158,12 @@ fn is_without_mask(other: &Row, row: &Row) -> bool {
 
 /// What a row that did not run lacks.
 fn needs(experiment: &Experiment, row: &Row) -> Vec<Need> {
-    let needs: Vec<Need> = experiment.missing(row).into_iter().map(need).collect();
+    let mut needs: Vec<Need> = Vec::new();
+    for need in experiment.missing(row).into_iter().map(need) {
+        if !needs.contains(&need) {
+            needs.push(need);
+        }
+    }
     if needs.is_empty() {
         let what = "a run of this row: when the run began its files were not there".to_owned();
         return vec![Need { what, get: "run the experiment again".to_owned(), put: "a new folder".to_owned() }];

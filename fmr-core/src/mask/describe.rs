@@ -25,8 +25,7 @@ impl fmt::Display for Mask {
         match &self.learning {
             Some(learning) => {
                 let s = &learning.settings;
-                let name = |value: &dyn fmt::Debug| format!("{value:?}").to_lowercase();
-                let (model, latents) = (name(&s.model), name(&s.latents));
+                let (model, latents) = (name_of(&s.model), name_of(&s.latents));
                 write!(
                     f,
                     "\nlearned     {model} on {latents} latents of {} pairs, strength {}",
@@ -37,6 +36,11 @@ impl fmt::Display for Mask {
             None => write!(f, "\nmade by hand"),
         }
     }
+}
+
+/// The name that a setting has in an experiment file.
+fn name_of(setting: &impl serde::Serialize) -> String {
+    serde_json::to_value(setting).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 #[cfg(test)]

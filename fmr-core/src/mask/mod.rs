@@ -12,6 +12,7 @@
 
 mod cholesky;
 mod columns;
+mod descent;
 mod describe;
 mod file;
 mod kept;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::mask::MaskPart;
+use super::mask::{MaskPart, PaperMask};
 use crate::metrics::{Figures, Interval, Summary};
 use crate::validity::Flag;
 
@@ -177,7 +177,7 @@ impl Table {
 
     /// Whether any row has figures of the paper.
     pub(super) fn has_paper(&self) -> bool {
-        self.rows.iter().any(|row| !row.paper.is_empty())
+        self.rows.iter().any(|row| !row.paper.is_empty() || row.mask.paper != PaperMask::default())
     }
 
     pub(super) fn value(&self, fraction: Option<f64>) -> String {
