@@ -1,8 +1,9 @@
 //! The components that an experiment file can name: those that are linked in, and those of plugins.
 
-use fmr_core::config::Experiment;
+use fmr_core::config::{ComponentTable, Experiment, Row};
 use fmr_core::registry::Registry;
-use fmr_plugins::host::{Plugins, SearchPath, register_found};
+use fmr_core::scorer::ScorerKind;
+use fmr_plugins::host::{Library, Plugins, Role, SearchPath, register_found};
 
 /// A registry of all built-in generators, oracles and targets.
 pub fn registry() -> Registry {
@@ -20,7 +21,7 @@ pub fn registry() -> Registry {
 /// Libraries of the search path are loaded, which runs code of theirs, only where a kind is named that is not built in.
 pub fn registry_of(experiment: &Experiment) -> Registry {
     let mut registry = registry();
-    let plugins = Plugins { search: SearchPath::of(&experiment.plugin_path), ..Plugins::default() };
+    let plugins = plugins_of(experiment);
     fmr_plugins::register(&mut registry, &plugins);
     if names_others(experiment, &registry) {
         for refused in register_found(&mut registry, &plugins) {
@@ -30,6 +31,38 @@ pub fn registry_of(experiment: &Experiment) -> Registry {
     registry
 }
 
+fn plugins_of(experiment: &Experiment) -> Plugins {
+    Plugins { search: SearchPath::of(&experiment.plugin_path), ..Plugins::default() }
+}
+
+/// Hashes of the plugins that a row's components are of, as fields of its fingerprint (`target.plugin` and so on). They
+/// are known once the components are made.
+pub(crate) fn plugin_hashes(experiment: &Experiment, row: &Row) -> Vec<(String, String)> {
+    let (plugins, built_in) = (plugins_of(experiment), registry());
+    let (target, generator) = (&experiment.targets[&row.target], &experiment.generators[&row.generator]);
+    let (oracle, scorer) = (&experiment.oracles[&row.oracle], &row.scorer);
+    let tables = [
+        (Role::Target, target, built_in.target_kinds().any(|k| k == target.kind)),
+        (Role::Generator, generator, built_in.generator_kinds().any(|k| k == generator.kind)),
+        (Role::Oracle, oracle, built_in.oracle_kinds().any(|k| k == oracle.kind)),
+        (Role::Scorer, scorer, ScorerKind::knows(&scorer.kind)),
+    ];
+    let others = tables.into_iter().filter(|(.., built_in)| !built_in);
+    let hash = |(role, table, _): (Role, &ComponentTable, bool)| {
+        let library = plugins.library_of(role, &table.kind, &table.settings, &experiment.base)?;
+        Some((format!("{role}.plugin"), format!("sha256:{}", library.sha256())))
+    };
+    others.filter_map(hash).collect()
+}
+
+/// The plugins' libraries that this process has loaded, by path, for the run store.
+pub(crate) fn loaded_plugins() -> impl Iterator<Item = (String, String)> {
+    Library::loaded().into_iter().map(|library| {
+        let text = format!("{} {}, sha256:{}", library.name(), library.version(), library.sha256());
+        (format!("plugin {}", library.path().display()), text)
+    })
+}
+
 /// Whether the experiment names a kind that the registry lacks.
 fn names_others(experiment: &Experiment, registry: &Registry) -> bool {
     let lacks = |kind: &str, mut known: &mut dyn Iterator<Item = &str>| !(&mut known).any(|k| k == kind);
@@ -37,7 +70,6 @@ fn names_others(experiment: &Experiment, registry: &Registry) -> bool {
         || experiment.generators.values().any(|t| lacks(&t.kind, &mut registry.generator_kinds()))
         || experiment.oracles.values().any(|t| lacks(&t.kind, &mut registry.oracle_kinds()))
         || experiment.rows.iter().any(|row| {
-            !fmr_core::scorer::ScorerKind::knows(&row.scorer.kind)
-                && lacks(&row.scorer.kind, &mut registry.scorer_kinds())
+            !ScorerKind::knows(&row.scorer.kind) && lacks(&row.scorer.kind, &mut registry.scorer_kinds())
         })
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use fmr_core::config::ConfigError;
+use fmr_core::data::DataError;
 use fmr_core::mask::MaskError;
 use fmr_core::perturb::PerturbError;
 use fmr_core::report::ReportError;
@@ -21,6 +22,9 @@ pub enum Error {
     /// The run's folder cannot be made, read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// An image that was there when the run began cannot be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
     /// A batch could not be perturbed.
     #[error(transparent)]
     Perturb(#[from] PerturbError),

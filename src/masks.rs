@@ -83,7 +83,7 @@ pub fn learn_mask(
     let mut pairs = Vec::new();
     let mut finished = 0;
     let positions: Vec<usize> = (0..samples.len()).collect();
-    lanes.run::<Error>(&perturber(cell, None), &positions, &|at| samples.batch(at), |batch| {
+    lanes.run::<Error>(&perturber(cell, None), &positions, &|at| Ok(samples.batch(at)?), |batch| {
         for sample in &batch {
             pairs.extend(pair(&*cell.generator, settings.latents, sample).map_err(PerturbError::from)?);
         }
@@ -142,7 +142,11 @@ fn pair(generator: &dyn Generator, latents: Latents, sample: &Perturbed) -> Resu
     let original = generator.encode(image, &[record.label])?;
     let perturbed = sample.final_latent.view().insert_axis(Axis(0));
     let quantized = |latents: ArrayView2<'_, f32>| -> Result<Array2<f32>, ComponentError> {
-        let seen = generator.quantized(latents)?.unwrap_or_else(|| latents.to_owned());
+        let seen = match generator.quantized(latents)? {
+            Some(seen) => seen,
+            // One that quantises at the end decodes them as they are until then.
+            None => generator.finish(latents, &[record.label])?.unwrap_or_else(|| latents.to_owned()),
+        };
         if seen.ncols() == latents.ncols() {
             return Ok(seen);
         }

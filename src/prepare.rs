@@ -15,6 +15,7 @@ use fmr_core::store::CellPlan;
 use fmr_core::verdict::Verdict;
 use fmr_core::{Generator, Oracle, Scorer, Target};
 
+use crate::components::plugin_hashes;
 use crate::masks::{CellMask, MaskSource};
 use crate::samples::Samples;
 
@@ -114,7 +115,10 @@ fn unfit(learned: &Samples, evaluated: &Samples) -> Option<String> {
     }
     let (learned, evaluated) = (learned.data(), evaluated.data());
     let keys: BTreeMap<&str, usize> = (0..evaluated.len()).map(|i| (evaluated.key(i), i)).collect();
-    let same = |i: &usize| keys.get(learned.key(*i)).is_some_and(|at| learned.bytes(*i) == evaluated.bytes(*at));
+    let same = |i: &usize| {
+        let Some(at) = keys.get(learned.key(*i)) else { return false };
+        matches!((learned.bytes(*i), evaluated.bytes(*at)), (Ok(a), Ok(b)) if a == b)
+    };
     let shared: Vec<usize> = (0..learned.len()).filter(same).collect();
     let first = learned.key(*shared.first()?);
     Some(format!(
@@ -156,11 +160,13 @@ impl Maker<'_> {
             return Err(e.error_at(&format!("{}.target", row.at), problem, None));
         }
         let oracle = self.oracle(row, &classes, samples.image())?;
-        let fingerprint = self
+        let scorer = self.scorer(row, samples.image())?;
+        let mut fingerprint = self
             .made
             .fingerprints
             .of_row(e, row, samples.data())
             .map_err(|error| e.error_at(&row.at, error.to_string(), None))?;
+        fingerprint.extend(plugin_hashes(e, row));
         let plan = CellPlan {
             id: row.id.clone(),
             title: format!("{} · {}", e.data[&row.data].label, row.label),
@@ -169,7 +175,7 @@ impl Maker<'_> {
             fingerprint,
         };
         let mut cell = Cell {
-            scorer: self.scorer(row, samples.image())?,
+            scorer,
             verdict: Verdict::new(row.verdict.clone(), &classes),
             row: row.clone(),
             plan,
@@ -247,7 +253,8 @@ impl Maker<'_> {
             let files = table.files(&e.base).into_iter();
             let key =
                 files.filter(|(_, path)| problem.starts_with(&*path.to_string_lossy())).map(|(key, _)| key).next();
-            let key = key.unwrap_or_else(|| if problem.starts_with("class-names") { "class-names" } else { "kind" });
+            let own = ["class-names", "grouping"].into_iter().find(|key| problem.starts_with(key));
+            let key = key.or(own).unwrap_or("kind");
             e.error_at(&format!("data.{}.{key}", table.name), problem, None)
         };
         let mut settings = table.settings.clone();
@@ -304,7 +311,7 @@ impl Maker<'_> {
             let place = match (error.to_string().contains("template"), &data.templates) {
                 (true, Some(_)) => format!("data.{}.templates", data.name),
                 (true, None) => format!("{}.templates", table.at),
-                (false, _) if data.settings.class_names.is_empty() => format!("data.{}.classes", data.name),
+                (false, _) if data.settings.class_names.is_own() => format!("data.{}.classes", data.name),
                 (false, _) => format!("data.{}.class-names", data.name),
             };
             e.error_at(&place, error.to_string(), None)

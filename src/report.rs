@@ -11,7 +11,7 @@ use fmr_core::report::{
     contact_sheet, html,
 };
 use fmr_core::store::RunStore;
-use fmr_core::validity::{Facts, flags};
+use fmr_core::validity::{Facts, ReplacedFacts, flags};
 
 use crate::error::Error;
 use crate::masks::MASK;
@@ -75,6 +75,7 @@ fn table_row(experiment: &Experiment, store: &RunStore, row: &Row) -> Result<Tab
             let facts = Facts {
                 logits: noted(store, &cell.id, LOGITS)?,
                 repeated: noted(store, &cell.id, REPEATED)?,
+                replaced: replaced(store, &cell.id)?,
                 step_size: Some(row.search.step_size),
             };
             let flags = flags(&records, &summary, &facts);
@@ -154,6 +155,12 @@ fn is_without_mask(other: &Row, row: &Row) -> bool {
         (names, row.scorer.clone(), row.search.clone(), row.verdict.clone())
     };
     other.mask.is_none() && of(other) == of(row)
+}
+
+/// What was done before a plugin of the cell was replaced.
+fn replaced(store: &RunStore, cell: &str) -> Result<Option<ReplacedFacts>, Error> {
+    let all = store.replaced_plugins(cell)?;
+    Ok(all.last().map(|last| ReplacedFacts { before: last.kept, times: all.len() }))
 }
 
 /// What a row that did not run lacks.

@@ -14,6 +14,7 @@ use fmr_core::{Outcome, SampleRecord};
 use fmr_nn::kernels::parallel::run_serially_on_this_thread;
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::components::loaded_plugins;
 use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::masks::{self, CellMask, LearnedMask};
@@ -69,12 +70,22 @@ impl Runner {
         self.work(prepared, store)
     }
 
-    /// Goes on with a run; `prepared` is made of the experiment that the run keeps.
+    /// Goes on with a run; `prepared` is made of the experiment that the run keeps. Samples on which a component failed
+    /// are done again.
     ///
     /// # Errors
-    /// As [`Runner::run`], and a run that was begun with other settings, weights or data.
+    /// As [`Runner::run`], and a run that was begun with other settings, weights or data, or with other files of plugins
+    /// that did not fail.
     pub fn resume(&self, prepared: &Prepared, dir: &Path) -> Result<Finished, Error> {
         self.work(prepared, RunStore::resume(dir, &plan(prepared)?)?)
+    }
+
+    /// As [`Runner::resume`], where plugins whose files changed were mended after they ended the process.
+    ///
+    /// # Errors
+    /// As [`Runner::resume`], but for changed plugins.
+    pub fn resume_mended(&self, prepared: &Prepared, dir: &Path) -> Result<Finished, Error> {
+        self.work(prepared, RunStore::resume_mended(dir, &plan(prepared)?)?)
     }
 
     fn work(&self, prepared: &Prepared, mut store: RunStore) -> Result<Finished, Error> {
@@ -148,7 +159,7 @@ impl Runner {
         progress.begin(&cell.plan.title);
         let mut facts: LogitsFacts = noted(store, id, LOGITS)?.unwrap_or_default();
         let clock = Clock::start(noted(store, id, SECONDS)?.unwrap_or(0.0));
-        lanes.run::<Error>(&perturber, left, &|positions| cell.samples.batch(positions), |batch| {
+        lanes.run::<Error>(&perturber, left, &|positions| Ok(cell.samples.batch(positions)?), |batch| {
             store.commit(id, &batch)?;
             batch.iter().for_each(|sample| facts.add(sample.final_logits.view()));
             note(store, id, LOGITS, &facts)?;
@@ -160,7 +171,8 @@ impl Runner {
             progress.finish();
             return Err(Error::Interrupted { dir: store.dir().to_owned() });
         }
-        if noted::<RepeatFacts>(store, id, REPEATED)?.is_none() {
+        // Samples that were taken up again may be among those that are done twice.
+        if !left.is_empty() || noted::<RepeatFacts>(store, id, REPEATED)?.is_none() {
             let repeated = repeat(cell, &perturber, &store.records(id)?, repeats)?;
             note(store, id, REPEATED, &repeated)?;
         }
@@ -205,11 +217,12 @@ fn plan(prepared: &Prepared) -> Result<RunPlan, Error> {
         return Err(Error::NothingToRun { file: prepared.experiment.file().to_owned(), needs });
     }
     let versions = [("fmr", env!("CARGO_PKG_VERSION")), ("target", std::env::consts::ARCH)];
+    let versions = versions.map(|(name, version)| (name.to_owned(), version.to_owned()));
     Ok(RunPlan {
         name: prepared.experiment.name.clone(),
         experiment: prepared.experiment.resolved(),
         cells,
-        versions: versions.map(|(name, version)| (name.to_owned(), version.to_owned())).into(),
+        versions: versions.into_iter().chain(loaded_plugins()).collect(),
     })
 }
 
@@ -238,7 +251,7 @@ fn repeat(
 ) -> Result<RepeatFacts, Error> {
     let mut facts = RepeatFacts::default();
     for record in records.iter().filter(|r| r.outcome != Outcome::Failed).take(samples) {
-        let again: Vec<Perturbed> = perturber.run(&cell.samples.batch(&[record.index]))?;
+        let again: Vec<Perturbed> = perturber.run(&cell.samples.batch(&[record.index])?)?;
         facts.samples += 1;
         for again in again.iter().map(|sample| &sample.record).filter(|again| !same(again, record)) {
             facts.differing += 1;

@@ -1,7 +1,7 @@
 //! The images of a data set as the batches that are perturbed.
 
 use fmr_core::config::{DataTable, ResizeKind};
-use fmr_core::data::Dataset;
+use fmr_core::data::{DataError, Dataset};
 use fmr_core::perturb::SampleBatch;
 use fmr_core::preprocess::{Filter, Pipeline, Stage};
 use ndarray::{Array4, Axis};
@@ -69,12 +69,15 @@ impl Samples {
     }
 
     /// The samples at those positions.
-    pub fn batch(&self, positions: &[usize]) -> SampleBatch {
+    ///
+    /// # Errors
+    /// An image's file cannot be read any more, or has changed.
+    pub fn batch(&self, positions: &[usize]) -> Result<SampleBatch, DataError> {
         let [c, h, w] = self.image;
         let mut images = Array4::zeros((positions.len(), c, h, w));
         for (mut out, i) in images.outer_iter_mut().zip(positions) {
             let [_, height, width] = self.data.shape(*i);
-            let stored = self.data.image(*i);
+            let stored = self.data.image(*i)?;
             // Grey images are repeated, colour ones taken as they are: both broadcast.
             let Some(colour) = stored.broadcast((3, height, width)) else { continue };
             match self.pipelines.get(&[3, height, width]) {
@@ -85,13 +88,13 @@ impl Samples {
                 None => out.assign(&colour),
             }
         }
-        SampleBatch {
+        Ok(SampleBatch {
             images,
             labels: positions.iter().map(|i| self.data.label(*i)).collect(),
             indices: positions.to_vec(),
             keys: positions.iter().map(|i| self.data.key(*i).to_owned()).collect(),
             seeds: positions.iter().map(|i| self.seed_of(self.data.key(*i))).collect(),
-        }
+        })
     }
 
     /// A sample's seed depends on its name and the run's seed, so that no subset or order changes it.

@@ -12,7 +12,7 @@ use crate::kernels::gemm::{Start, View, gemm};
 pub use crate::kernels::norm::Activation;
 use crate::kernels::norm::{self, GroupShape, Moments};
 use crate::kernels::parallel::{Shared, for_each, for_parts, threads};
-use crate::kernels::simd::{sigmoid, vectorized};
+use crate::kernels::simd::{sigmoid, specialised, vectorized};
 use crate::ops::{Host, HostOp, OpRef, Saved, apply};
 
 /// Stride and zero padding of a convolution.
@@ -466,7 +466,16 @@ impl HostOp for Pointwise {
         let mut y = vec![0.0; x.data.len()];
         for_parts(&mut y, 1, |at, y| {
             let x = &x.data[at..at + y.len()];
-            vectorized(|| y.iter_mut().zip(x).for_each(|(y, x)| *y = kind.value(*x)));
+            vectorized(
+                #[inline(always)]
+                || {
+                    specialised!(kind, KIND in Pointwise::[Relu, Relu6, QuickGelu, Gelu, Silu, LeakyRelu], {
+                        for (y, x) in y.iter_mut().zip(x) {
+                            *y = KIND.value(*x);
+                        }
+                    });
+                },
+            );
         });
         (y, x.shape.to_vec())
     }
@@ -480,11 +489,16 @@ impl HostOp for Pointwise {
         let mut dx = vec![0.0; x.data.len()];
         for_parts(&mut dx, 1, |at, dx| {
             let (x, dy) = (&x.data[at..at + dx.len()], &dy.data[at..at + dx.len()]);
-            vectorized(|| {
-                for ((g, x), d) in dx.iter_mut().zip(x).zip(dy) {
-                    *g = d * kind.slope(*x);
-                }
-            });
+            vectorized(
+                #[inline(always)]
+                || {
+                    specialised!(kind, KIND in Pointwise::[Relu, Relu6, QuickGelu, Gelu, Silu, LeakyRelu], {
+                        for ((g, x), d) in dx.iter_mut().zip(x).zip(dy) {
+                            *g = d * KIND.slope(*x);
+                        }
+                    });
+                },
+            );
         });
         [Some(dx), None, None]
     }

@@ -5,6 +5,7 @@
 
 mod common;
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -70,6 +71,10 @@ impl Target for Square {
                 fmr_plugins::call::log(fmr_plugins::call::Level::Info, "hello");
                 let call = (fmr_plugins::call::seed(), fmr_plugins::call::threads());
                 assert_eq!(call, (7, Some(3)));
+            }
+            "budget" => {
+                let two = NonZeroUsize::new(2);
+                assert_eq!((fmr_plugins::call::threads(), fmr_core::threads::budget()), (Some(2), two));
             }
             _ => {}
         }
@@ -326,6 +331,15 @@ fn a_panic_is_caught_and_the_component_made_anew() {
 fn the_call_carries_seed_threads_progress_and_log() {
     let limits = Limits { threads: 3, ..Limits::default() };
     make(r#"{"scale": 1, "fault": "call"}"#, &limits).unwrap().logits(images(1).view()).unwrap();
+}
+
+#[test]
+fn a_call_has_the_budget_of_the_thread_that_makes_it() {
+    let target = faulty("budget");
+    let before = fmr_core::threads::set_budget(NonZeroUsize::new(2));
+    target.logits(images(1).view()).unwrap();
+    fmr_core::threads::set_budget(before);
+    assert!(target.logits(images(1).view()).is_err());
 }
 
 #[test]

@@ -126,7 +126,7 @@ fn show(arguments: &Show) -> Result<(), Failure> {
     let prepared = prepare(Experiment::read(&file, &Changes::default())?)?;
     let cell = cell_for(arguments, &mask, &prepared)?;
     let few: Vec<usize> = (0..cell.samples.len().min(SPREAD_OVER.max(arguments.images))).collect();
-    let batch = cell.samples.batch(&few);
+    let batch = cell.samples.batch(&few).map_err(|e| Failure::Text(e.to_string()))?;
     let strip = mask.strip(&*cell.generator, batch.images.view(), &batch.labels, arguments.images);
     let strip = strip.map_err(|e| Failure::Text(e.to_string()))?;
     let path = write(format!("{stem}-strip.png"), &|path| strip.save(path).map_err(|e| e.to_string()))?;

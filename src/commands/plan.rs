@@ -68,7 +68,7 @@ fn time_of_one(cell: &Cell) -> Result<Duration, Error> {
             observer: &(),
         };
         let begin = Instant::now();
-        perturber.run(&cell.samples.batch(&[0]))?;
+        perturber.run(&cell.samples.batch(&[0])?)?;
         Ok(begin.elapsed())
     };
     const PROBE: usize = 4;

@@ -12,12 +12,17 @@ use super::shared::{Failure, experiment_of, prepare};
 pub(crate) struct Arguments {
     /// Folder of the run.
     run: PathBuf,
+    /// Go on though a plugin's file is another: it was mended after it ended the run. Where it only failed on samples,
+    /// this is not needed.
+    #[arg(long)]
+    mended: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let experiment = experiment_of(&RunStore::read(&arguments.run)?)?;
     let prepared = prepare(experiment)?;
     let runner = Runner { interrupt: Interrupt::on_signals(), quiet: false };
-    println!("{}", runner.resume(&prepared, &arguments.run)?);
+    let resume = if arguments.mended { Runner::resume_mended } else { Runner::resume };
+    println!("{}", resume(&runner, &prepared, &arguments.run)?);
     Ok(())
 }

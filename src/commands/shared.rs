@@ -54,7 +54,7 @@ pub(crate) fn prepare(experiment: Experiment) -> Result<Prepared, ConfigError> {
 }
 
 /// `a.b=VALUE`, where VALUE is TOML, or else a text.
-fn assignment(text: &str) -> Result<(String, Value), String> {
+pub(crate) fn assignment(text: &str) -> Result<(String, Value), String> {
     let (key, value) = text.split_once('=').ok_or("write KEY=VALUE")?;
     let parsed = toml::from_str::<toml::Table>(&format!("v = {value}")).ok().and_then(|mut table| table.remove("v"));
     let value = match parsed {

@@ -5,6 +5,8 @@ use std::path::Path;
 use fmr::core::SampleRecord;
 use fmr::core::config::{Changes, Experiment};
 use fmr::{Prepared, Runner, prepare, registry};
+use proptest::prop_assert_eq;
+use proptest::test_runner::{Config as ProptestConfig, RngAlgorithm, TestRng, TestRunner};
 use serde_json::json;
 
 use crate::support::{Lab, records};
@@ -44,10 +46,17 @@ fn batches_and_threads_change_no_bit() {
     let lab = Lab::new();
     let one = run(&lab.prepare(&[("run.batch", json!(1)), ("run.lanes", json!(1))]));
     assert!(one.iter().any(|r| !r.steps.is_empty()), "nothing was perturbed");
-    for (batch, lanes) in [(1, 2), (3, 1), (10, 1), (4, 3)] {
-        let other = run(&lab.prepare(&[("run.batch", json!(batch)), ("run.lanes", json!(lanes))]));
-        assert_eq!(other, one, "batch {batch}, {lanes} lanes");
-    }
+    let mut runner = TestRunner::new_with_rng(
+        ProptestConfig { cases: 8, failure_persistence: None, ..ProptestConfig::default() },
+        TestRng::deterministic_rng(RngAlgorithm::ChaCha),
+    );
+    runner
+        .run(&(1_usize..12, 1_usize..5), |(batch, lanes)| {
+            let other = run(&lab.prepare(&[("run.batch", json!(batch)), ("run.lanes", json!(lanes))]));
+            prop_assert_eq!(&other, &one, "batch {}, {} lanes", batch, lanes);
+            Ok(())
+        })
+        .unwrap();
 }
 
 #[test]

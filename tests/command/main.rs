@@ -4,8 +4,10 @@
 
 mod check;
 mod determinism;
+mod dynamic;
 mod listings;
 mod mask;
+mod plugins;
 mod resume;
 mod store;
 mod support;

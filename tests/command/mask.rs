@@ -231,7 +231,7 @@ fn a_masked_run_moves_only_what_is_kept() {
     };
     let positions: Vec<usize> = (0..cell.samples.len()).collect();
     let seen: Vec<SampleRecord> =
-        again.run(&cell.samples.batch(&positions)).unwrap().into_iter().map(|sample| sample.record).collect();
+        again.run(&cell.samples.batch(&positions).unwrap()).unwrap().into_iter().map(|sample| sample.record).collect();
     assert!(observer.1.into_inner() > 0, "nothing moved");
     // What the runner did is what was looked at.
     assert_eq!(rows(&lab, "run", MASKED), seen);

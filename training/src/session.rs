@@ -161,8 +161,8 @@ impl Session {
     /// Opens the recipe's work folder and continues from its last checkpoint, if there is one.
     pub fn open(recipe: Recipe) -> Result<Self, TrainError> {
         let device = Device::flex();
-        if recipe.precision == Precision::Bfloat16 && !fmr_nn::kernels::amx::enable() {
-            eprintln!("{}: this processor has no matrix tiles; training in single precision", recipe.name);
+        if recipe.precision == Precision::Bfloat16 && !fmr_nn::kernels::bfloat16::enable() {
+            eprintln!("{}: this processor multiplies no bfloat16; training in single precision", recipe.name);
         }
         fs::create_dir_all(&recipe.work).map_err(TrainError::io(&recipe.work))?;
         let mut task: Box<dyn Task> = match &recipe.task {

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{DataError, Dataset, Picture};
+use super::picture::Picture;
+use super::{DataError, Dataset};
 
 const PIXELS: usize = 3 * 32 * 32;
 const NAMES: [&str; 10] = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
@@ -38,7 +39,7 @@ pub(super) fn read(path: &Path, classes: &[String]) -> Result<Dataset, DataError
                     format!("record {i} has label {label}, but there are {} classes", data.classes.len()),
                 ));
             }
-            data.pictures.push(Picture { shape: [3, 32, 32], bytes: record[1..].to_vec() });
+            data.pictures.push(Picture::Held { shape: [3, 32, 32], bytes: record[1..].to_vec() });
             data.labels.push(label);
             data.keys.push(format!("{stem}/{i:05}"));
         }
@@ -64,7 +65,7 @@ mod tests {
             let data = read(path, &[]).unwrap();
             assert_eq!(data.labels(), [3, 9]);
             assert_eq!(data.key(1), "test_batch/00001");
-            assert_eq!(data.image(1)[[2, 31, 31]], 1.0);
+            assert_eq!(data.image(1).unwrap()[[2, 31, 31]], 1.0);
         }
         std::fs::write(&file, &bytes[..5000]).unwrap();
         assert!(read(&file, &[]).unwrap_err().to_string().contains("no whole number of records"));

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use flate2::read::GzDecoder;
 
-use super::{DataError, Dataset, Picture};
+use super::picture::Picture;
+use super::{DataError, Dataset};
 
 /// More than any idx data set in use; a lying header must not reserve more.
 const MOST_BYTES: u64 = 1 << 30;
@@ -60,7 +61,7 @@ pub(super) fn read(images: &Path, labels: &Path, classes: &[String]) -> Result<D
     let shape = [1, sizes[1], sizes[2]];
     let size = (pixels.len() / sizes[0].max(1)).max(1);
     Ok(Dataset {
-        pictures: pixels.chunks_exact(size).map(|p| Picture { shape, bytes: p.to_vec() }).collect(),
+        pictures: pixels.chunks_exact(size).map(|p| Picture::Held { shape, bytes: p.to_vec() }).collect(),
         labels: label_values.iter().map(|l| usize::from(*l)).collect(),
         keys: (0..sizes[0]).map(|i| format!("{i:05}")).collect(),
         classes,
@@ -87,7 +88,7 @@ mod tests {
     fn reads_plain_and_packed() {
         let data = written(&IMAGES, &LABELS).unwrap();
         assert_eq!((data.len(), data.labels(), data.classes().len()), (2, &[7, 3][..], 10));
-        assert_eq!(data.image(0).as_slice().unwrap(), [0.0, 0.2, 0.4, 1.0]);
+        assert_eq!(data.image(0).unwrap().as_slice().unwrap(), [0.0, 0.2, 0.4, 1.0]);
         let mut packed = Vec::new();
         flate2::read::GzEncoder::new(&IMAGES[..], flate2::Compression::fast()).read_to_end(&mut packed).unwrap();
         assert_eq!(written(&packed, &LABELS).unwrap(), data);

@@ -1,19 +1,26 @@
 //! Data sets: readers for the common containers, and seeded subsets.
 
 mod binary;
+mod groups;
 mod idx;
 mod images;
+mod names;
+mod picture;
 mod settings;
 mod subset;
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
-use ndarray::{Array3, Array4};
+use ndarray::Array3;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
+pub use names::{ClassNames, imagenet_classes};
 pub use settings::{DataKind, DataSettings};
 pub use subset::{Draw, subset};
+
+use picture::Picture;
 
 /// A data set that could not be read.
 #[derive(Debug, Error)]
@@ -47,14 +54,8 @@ impl DataError {
     }
 }
 
-/// One image as bytes, `[channels, height, width]` row-major.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Picture {
-    shape: [usize; 3],
-    bytes: Vec<u8>,
-}
-
-/// Labelled images, kept as the bytes that the files hold.
+/// Labelled images. Those in files of their own, or in a tar of such, stay there and are read when they are asked for, so
+/// that memory does not grow with them; small ones from packed containers are kept as bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dataset {
     classes: Vec<String>,
@@ -96,41 +97,31 @@ impl Dataset {
 
     /// `[channels, height, width]` of image `i`.
     pub fn shape(&self, i: usize) -> [usize; 3] {
-        self.pictures[i].shape
+        self.pictures[i].shape()
     }
 
     /// The shape that all images have, if they have one.
     pub fn common_shape(&self) -> Option<[usize; 3]> {
-        let first = self.pictures.first()?.shape;
-        self.pictures.iter().all(|p| p.shape == first).then_some(first)
+        let first = self.pictures.first()?.shape();
+        self.pictures.iter().all(|p| p.shape() == first).then_some(first)
     }
 
     /// Bytes of image `i`, `[channels, height, width]` row-major.
-    pub fn bytes(&self, i: usize) -> &[u8] {
-        &self.pictures[i].bytes
+    ///
+    /// # Errors
+    /// The image's file cannot be read any more, or has changed since the data set was opened.
+    pub fn bytes(&self, i: usize) -> Result<Cow<'_, [u8]>, DataError> {
+        self.pictures[i].bytes()
     }
 
     /// Image `i` in `[0, 1]`, as it is stored: one channel or three.
-    pub fn image(&self, i: usize) -> Array3<f32> {
-        let picture = &self.pictures[i];
-        let mut values = picture.bytes.iter().map(|b| f32::from(*b) / 255.0);
-        Array3::from_shape_simple_fn(picture.shape, || values.next().unwrap_or(0.0))
-    }
-
-    /// The images of the given indices as one colour batch `[n, 3, h, w]` in `[0, 1]`; grey ones are repeated.
     ///
-    /// Absent if they differ in size or there is none.
-    pub fn colour_batch(&self, indices: &[usize]) -> Option<Array4<f32>> {
-        let [_, h, w] = self.shape(*indices.first()?);
-        let mut batch = Array4::zeros((indices.len(), 3, h, w));
-        for (mut out, i) in batch.outer_iter_mut().zip(indices) {
-            let image = self.image(*i);
-            if image.shape()[1..] != [h, w] {
-                return None;
-            }
-            out.assign(&image.broadcast((3, h, w))?);
-        }
-        Some(batch)
+    /// # Errors
+    /// As [`Dataset::bytes`].
+    pub fn image(&self, i: usize) -> Result<Array3<f32>, DataError> {
+        let bytes = self.bytes(i)?;
+        let mut values = bytes.iter().map(|b| f32::from(*b) / 255.0);
+        Ok(Array3::from_shape_simple_fn(self.shape(i), || values.next().unwrap_or(0.0)))
     }
 
     /// SHA-256 of everything that results can depend on: class names, keys, labels and pixels. The same images in
@@ -147,8 +138,7 @@ impl Dataset {
         for ((picture, label), key) in self.pictures.iter().zip(&self.labels).zip(&self.keys) {
             add(key.as_bytes());
             add(&(*label as u64).to_le_bytes());
-            add(format!("{:?}", picture.shape).as_bytes());
-            add(&picture.bytes);
+            add(&picture.digest());
         }
         hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }

@@ -1,11 +1,12 @@
 //! Which data set, and how much of it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::subset::{Draw, subset};
-use super::{DataError, Dataset, binary, idx, images};
+use super::{ClassNames, DataError, Dataset, binary, idx, images};
 
 /// Container of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,9 +42,14 @@ pub struct DataSettings {
     /// or the digits for idx.
     #[serde(default)]
     pub classes: Vec<String>,
-    /// Names to show to the oracle instead of `classes`, in the same order (protocol, item 15).
+    /// For images: coarse classes made of class folders, each listed by name or by position in alphabetical order, e.g.
+    /// `dog = "151-268"` (protocol, item 32).
     #[serde(default)]
-    pub class_names: Vec<String>,
+    pub grouping: BTreeMap<String, String>,
+    /// Names to show to the oracle instead of `classes`: a list in the same order, or `"imagenet"` for folders of
+    /// WordNet ids (protocol, item 15).
+    #[serde(default)]
+    pub class_names: ClassNames,
     /// At most this many images (protocol, item 28). Default: all.
     #[serde(default)]
     pub limit: Option<usize>,
@@ -75,6 +81,7 @@ impl DataSettings {
         "path",
         "prefix",
         "classes",
+        "grouping",
         "class-names",
         "limit",
         "skip",
@@ -98,18 +105,27 @@ impl DataSettings {
                 )
             })
         };
-        let mut data = match self.kind {
+        if !self.grouping.is_empty() && self.kind != DataKind::Images {
+            return Err(DataError::format(
+                std::path::Path::new("grouping"),
+                "only images in class folders are grouped",
+            ));
+        }
+        let data = match self.kind {
             DataKind::Idx => idx::read(&need(&self.images, "images")?, &need(&self.labels, "labels")?, &self.classes)?,
             DataKind::Cifar10Binary => binary::read(&need(&self.path, "path")?, &self.classes)?,
-            DataKind::Images => images::read(&need(&self.path, "path")?, &self.prefix, &self.classes)?,
-        };
-        if !self.class_names.is_empty() {
-            if self.class_names.len() != data.classes.len() {
-                let problem = format!("{} class names for {} classes", self.class_names.len(), data.classes.len());
-                return Err(DataError::format(std::path::Path::new("class-names"), problem));
+            DataKind::Images => {
+                let path = need(&self.path, "path")?;
+                let listing = images::list(&path, &self.prefix, &self.classes, &self.grouping)?;
+                let indices = self.indices(&listing.labels, listing.classes.len());
+                return self.named(listing.open(&indices)?);
             }
-            data.classes.clone_from(&self.class_names);
-        }
+        };
+        let indices = self.indices(data.labels(), data.classes.len());
+        self.named(if indices.len() == data.len() { data } else { data.select(&indices) })
+    }
+
+    fn indices(&self, labels: &[usize], classes: usize) -> Vec<usize> {
         let draw = Draw {
             skip: self.skip,
             limit: self.limit.unwrap_or(usize::MAX),
@@ -117,7 +133,14 @@ impl DataSettings {
             balance: self.balance,
             seed: self.seed,
         };
-        let indices = subset(data.labels(), data.classes.len(), draw);
-        Ok(if indices.len() == data.len() { data } else { data.select(&indices) })
+        subset(labels, classes, draw)
+    }
+
+    fn named(&self, mut data: Dataset) -> Result<Dataset, DataError> {
+        data.classes = self
+            .class_names
+            .of(&data.classes)
+            .map_err(|problem| DataError::format(std::path::Path::new("class-names"), problem))?;
+        Ok(data)
     }
 }

@@ -1,8 +1,9 @@
 //! Decoding latents and asking oracle, target and scorer about the images.
 
-use ndarray::{Array1, Array2, Array4, ArrayView4, Axis};
+use ndarray::{Array1, Array2, Array4, ArrayView1, ArrayView4, Axis};
 
 use super::search::{Clamp, ImageDomain, Search};
+use crate::logits::all_finite;
 use crate::{ComponentError, Generator, ImagePullBack, LatentPullBack, Oracle, Scorer, Target};
 
 /// The components of a search.
@@ -127,6 +128,17 @@ impl<'a> Seen<'a> {
     /// The way back, of an evaluation that becomes those rows of a larger one.
     pub(super) fn way_back_at(self, rows: Vec<usize>) -> Option<WayBack<'a>> {
         self.way_back.map(|back| WayBack { rows: Some(rows), ..back })
+    }
+
+    /// What is not finite about the image of this row and what everyone says of it.
+    pub(super) fn unsound(&self, row: usize, latent: ArrayView1<'_, f32>) -> Option<&'static str> {
+        let parts = [
+            ("the latent", all_finite(latent)),
+            ("the image", all_finite(self.images.index_axis(Axis(0), row).iter())),
+            ("a logit", all_finite(self.logits.row(row))),
+            ("an oracle probability", all_finite(self.oracle.row(row))),
+        ];
+        parts.into_iter().find(|(_, sound)| !sound).map(|(what, _)| what)
     }
 
     /// Gradient of each sample's score in its latent, zero where no way leads back; absent where none was asked for.

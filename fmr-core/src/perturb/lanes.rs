@@ -24,12 +24,12 @@ impl Lanes<'_> {
     /// `done` on this thread, in order of completion.
     ///
     /// # Errors
-    /// The first error of a batch or of `done`; batches under way are finished and dropped.
-    pub fn run<E: From<PerturbError>>(
+    /// The first error of `samples`, a batch or `done`; batches under way are finished and dropped.
+    pub fn run<E: From<PerturbError> + Send>(
         &self,
         perturber: &Perturber<'_>,
         positions: &[usize],
-        samples: &(dyn Fn(&[usize]) -> SampleBatch + Sync),
+        samples: &(dyn Fn(&[usize]) -> Result<SampleBatch, E> + Sync),
         mut done: impl FnMut(Vec<Perturbed>) -> Result<(), E>,
     ) -> Result<(), E> {
         let batches: Vec<&[usize]> = positions.chunks(self.batch.max(1)).collect();
@@ -44,7 +44,8 @@ impl Lanes<'_> {
                     while !stop.load(Ordering::Relaxed) && (self.go_on)() {
                         let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
                         // The receiver is gone when the run has ended with an error.
-                        if sender.send(perturber.run(&samples(batch))).is_err() {
+                        let outcome = samples(batch).and_then(|batch| Ok(perturber.run(&batch)?));
+                        if sender.send(outcome).is_err() {
                             break;
                         }
                     }
@@ -54,7 +55,7 @@ impl Lanes<'_> {
             let mut result = Ok(());
             for outcome in receiver {
                 if result.is_ok() {
-                    result = outcome.map_err(E::from).and_then(&mut done);
+                    result = outcome.and_then(&mut done);
                     if result.is_err() {
                         stop.store(true, Ordering::Relaxed);
                     }

@@ -58,6 +58,25 @@ pub enum StoreError {
         /// Its value now; absent where there is none.
         now: Option<String>,
     },
+    /// A plugin's file is another than the run was begun with.
+    #[error(
+        "{} cannot be resumed (cell {cell:?}): {field} was {then:?} when it began and is {now:?} now, though no sample \
+         failed on it. Restore that file; or, if it was mended, resume with --mended: what the old file finished stays, \
+         and the report says so",
+        dir.display()
+    )]
+    Plugin {
+        /// The folder.
+        dir: PathBuf,
+        /// The cell that differs.
+        cell: String,
+        /// Which plugin.
+        field: String,
+        /// Hash of its file when the run began.
+        then: String,
+        /// Its hash now.
+        now: String,
+    },
     /// A plan that no run can follow.
     #[error("the plan of {} cannot be kept: {problem}", dir.display())]
     Plan {

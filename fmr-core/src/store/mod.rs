@@ -15,6 +15,7 @@ mod export;
 mod folder;
 mod images;
 mod lock;
+mod mended;
 mod open;
 mod plan;
 mod rows;
@@ -29,6 +30,7 @@ pub use self::error::StoreError;
 pub use self::images::SampleImages;
 pub(crate) use self::images::{encode_png, png, to_u8};
 use self::lock::RunLock;
+pub use self::mended::ReplacedPlugin;
 pub use self::plan::{CellPlan, RunPlan};
 use crate::SampleRecord;
 use crate::perturb::Perturbed;
@@ -83,19 +85,34 @@ impl RunStore {
         Ok(Self { dir: dir.to_owned(), plan: plan.clone(), keep, database, lock: Some(lock) })
     }
 
-    /// Opens a run to go on with it; this process alone may write to it.
+    /// Opens a run to go on with it; this process alone may write to it. Samples on which a component failed are no
+    /// longer there, to be done again.
     ///
     /// # Errors
     /// The folder holds no run, its database is damaged, another process is at work in it, or the run was begun under
     /// another fingerprint: settings, weights or data that differ from `plan`'s would give rows that do not belong
-    /// together.
+    /// together. A plugin's file may be another than it was where the old one failed on samples of the run.
     pub fn resume(dir: &Path, plan: &RunPlan) -> Result<Self, StoreError> {
+        Self::go_on(dir, plan, false)
+    }
+
+    /// As [`RunStore::resume`], where the user says that plugins whose files changed were mended: for those that ended
+    /// the process rather than failed.
+    ///
+    /// # Errors
+    /// As [`RunStore::resume`], but for changed plugins.
+    pub fn resume_mended(dir: &Path, plan: &RunPlan) -> Result<Self, StoreError> {
+        Self::go_on(dir, plan, true)
+    }
+
+    fn go_on(dir: &Path, plan: &RunPlan, mended: bool) -> Result<Self, StoreError> {
         plan.check(dir)?;
         open::expect_run(dir)?;
         let lock = RunLock::take(dir)?;
         let mut database = open::open_to_write(dir)?;
         let (begun, keep) = open::read_plan(dir, &database)?;
-        begun.expect_same(plan, dir)?;
+        mended::expect_resumable(dir, &database, &begun, plan, mended)?;
+        let begun = mended::reopen(dir, &mut database, begun, plan)?;
         let plan = open::add_versions(dir, &mut database, begun, plan)?;
         Ok(Self { dir: dir.to_owned(), plan, keep, database, lock: Some(lock) })
     }
@@ -208,6 +225,15 @@ impl RunStore {
     /// As [`RunStore::notes`].
     pub fn noted(&self, cell: &str, key: &str) -> Result<Option<serde_json::Value>, StoreError> {
         Ok(self.notes(cell)?.remove(key))
+    }
+
+    /// Plugins of a cell whose files were replaced when the run was resumed, in order.
+    ///
+    /// # Errors
+    /// As [`RunStore::notes`].
+    pub fn replaced_plugins(&self, cell: &str) -> Result<Vec<ReplacedPlugin>, StoreError> {
+        self.plan.cell(cell, &self.dir)?;
+        mended::read(&self.database, cell).asking(&self.dir, "read which plugins were replaced")
     }
 
     fn expect_writable(&self) -> Result<(), StoreError> {

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::toy::{batch, plan, sample};
 use super::*;
+use crate::Outcome;
 
 const CELL: &str = "mnist/lenet";
 
@@ -271,6 +272,72 @@ fn another_fingerprint_is_refused() {
     renamed.versions.insert("fmr".to_owned(), "0.2.0".to_owned());
     drop(RunStore::resume(&dir, &renamed).unwrap());
     assert_eq!(RunStore::read(&dir).unwrap().plan().versions["fmr"], "0.1.0, then 0.2.0");
+}
+
+/// A plan whose first cell has a target of a plugin.
+fn plan_with_plugin(hash: &str) -> RunPlan {
+    let mut plan = plan(20);
+    plan.cells[0].fingerprint.insert("target.plugin".to_owned(), hash.to_owned());
+    plan
+}
+
+/// Samples on which a component failed.
+fn unknown(range: std::ops::Range<usize>) -> Vec<Perturbed> {
+    let mut samples = batch(range);
+    for sample in &mut samples {
+        sample.record.outcome = Outcome::Failed;
+        sample.record.clean_prediction = usize::MAX;
+        assert!(sample.record.component_failed());
+    }
+    samples
+}
+
+#[test]
+fn samples_that_a_component_failed_on_are_done_again() {
+    let (_home, dir, mut store) = begun();
+    store.commit(CELL, &batch(0..6)).unwrap();
+    store.commit(CELL, &unknown(6..8)).unwrap();
+    let before = dump(&dir).len();
+    drop(store);
+    let mut store = RunStore::resume(&dir, &plan(20)).unwrap();
+    // Sample 3 failed on a number that was not finite: that is its outcome.
+    assert_eq!(store.finished(CELL).unwrap(), (0..6).collect());
+    assert!(dump(&dir).len() < before);
+    store.commit(CELL, &batch(6..20)).unwrap();
+    let (_home, whole_dir, mut whole) = begun();
+    whole.commit(CELL, &batch(0..20)).unwrap();
+    assert_eq!(dump(&dir), dump(&whole_dir));
+    assert_eq!(store.replaced_plugins(CELL).unwrap(), []);
+}
+
+#[test]
+fn a_plugin_that_failed_may_be_replaced_and_another_may_not() {
+    let home = TempDir::new().unwrap();
+    let dir = home.path().join("run");
+    let mut store = RunStore::create(&dir, &plan_with_plugin("sha256:old")).unwrap();
+    store.commit(CELL, &batch(0..6)).unwrap();
+    drop(store);
+    assert_snapshot!(told(RunStore::resume(&dir, &plan_with_plugin("sha256:new")), &dir), @r#"RUN cannot be resumed (cell "mnist/lenet"): target.plugin was "sha256:old" when it began and is "sha256:new" now, though no sample failed on it. Restore that file; or, if it was mended, resume with --mended: what the old file finished stays, and the report says so"#);
+    // A user who knows better may go on; a plugin in a built-in component's place is another run, mended or not.
+    assert!(RunStore::resume_mended(&dir, &plan(20)).is_err());
+    let mut store = RunStore::resume_mended(&dir, &plan_with_plugin("sha256:new")).unwrap();
+    let kept = |then: &str, now: &str, kept| {
+        let [field, then, now] = ["target.plugin", then, now].map(str::to_owned);
+        ReplacedPlugin { field, then, now, kept }
+    };
+    // Sample 3 failed on a number that was not finite, which the old file may have made.
+    assert_eq!(store.finished(CELL).unwrap(), [0, 1, 2, 4, 5].into());
+    assert_eq!(store.replaced_plugins(CELL).unwrap(), [kept("sha256:old", "sha256:new", 5)]);
+
+    store.commit(CELL, &unknown(6..9)).unwrap();
+    drop(store);
+    let store = RunStore::resume(&dir, &plan_with_plugin("sha256:newest")).unwrap();
+    let both = [kept("sha256:old", "sha256:new", 5), kept("sha256:new", "sha256:newest", 5)];
+    assert_eq!(store.replaced_plugins(CELL).unwrap(), both);
+    assert_eq!(store.plan(), RunStore::read(&dir).unwrap().plan());
+    drop(store);
+    drop(RunStore::resume(&dir, &plan_with_plugin("sha256:newest")).unwrap());
+    assert_eq!(RunStore::read(&dir).unwrap().replaced_plugins(CELL).unwrap(), both);
 }
 
 #[test]

@@ -11,6 +11,8 @@ pub struct Facts {
     pub logits: Option<LogitsFacts>,
     /// What came of doing some samples twice.
     pub repeated: Option<RepeatFacts>,
+    /// What was finished before a plugin's file was replaced.
+    pub replaced: Option<ReplacedFacts>,
     /// η of the search, against which a latent's movement is held.
     pub step_size: Option<f64>,
 }
@@ -48,4 +50,14 @@ pub struct RepeatFacts {
     pub differing: usize,
     /// Largest absolute difference of any compared number (score, probability, pixel).
     pub largest_difference: f64,
+}
+
+/// Samples of a run that went on with another file of a plugin.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ReplacedFacts {
+    /// Samples that were finished with a file before the last.
+    pub before: usize,
+    /// How often a file was replaced.
+    pub times: usize,
 }

@@ -6,7 +6,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
-pub use facts::{Facts, LogitsFacts, RepeatFacts};
+pub use facts::{Facts, LogitsFacts, RepeatFacts, ReplacedFacts};
 
 use crate::metrics::Summary;
 use crate::{Outcome, SampleRecord};
@@ -31,6 +31,8 @@ pub enum FlagKind {
     FailedSamples,
     /// The same sample done twice gave two results.
     NonDeterminism,
+    /// Samples were made with an earlier file of a plugin that was mended since.
+    ReplacedPlugin,
     /// The target gives probabilities where logits belong: scores and gradients saturate.
     ProbabilitiesForLogits,
     /// The generator's reconstruction alone flips the target's answer.
@@ -70,6 +72,7 @@ pub fn flags(records: &[SampleRecord], summary: &Summary, facts: &Facts) -> Vec<
         non_finite_gradients(records),
         failed(summary),
         non_determinism(facts),
+        replaced(facts, summary),
         probabilities(facts),
         target_flips(records),
         oracle_flips(records),
@@ -124,6 +127,17 @@ fn non_determinism(facts: &Facts) -> Option<Flag> {
         format!(
             "{differing} of {samples} samples gave another result when done again (largest difference \
              {largest_difference:e}): a component is not deterministic, and the run cannot be repeated."
+        )
+    })
+}
+
+fn replaced(facts: &Facts, summary: &Summary) -> Option<Flag> {
+    let (ReplacedFacts { before, times }, of) = (facts.replaced?, summary.overall.n);
+    flag(FlagKind::ReplacedPlugin, before, of, true, || {
+        let times = if times == 1 { "once".to_owned() } else { format!("{times} times") };
+        format!(
+            "{before} of {of} samples were made before a plugin's file was replaced ({times}): they are the earlier \
+             file's, which the run keeps the hash of."
         )
     })
 }

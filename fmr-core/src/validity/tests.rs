@@ -34,6 +34,7 @@ fn sound(index: usize) -> SampleRecord {
         ended_at: 1,
         accepted_updates: 1,
         final_from: Some(1),
+        finished: None,
         latent_moved: 0.1,
         error: None,
         steps: vec![step],
@@ -60,6 +61,7 @@ fn a_sound_run_raises_nothing() {
     let facts = Facts {
         logits: Some(LogitsFacts { rows: 10, like_probabilities: 3 }),
         repeated: Some(RepeatFacts { samples: 5, differing: 0, largest_difference: 0.0 }),
+        replaced: Some(ReplacedFacts { before: 0, times: 1 }),
         step_size: Some(0.1),
     };
     assert_eq!(raised(0, facts, |_| {}), []);
@@ -89,6 +91,10 @@ fn failures() {
 
 #[test]
 fn facts_beyond_the_records() {
+    let replaced = Some(ReplacedFacts { before: 4, times: 2 });
+    let (kind, text) = one(0, Facts { replaced, ..Facts::default() }, |_| {});
+    assert_eq!(kind, FlagKind::ReplacedPlugin);
+    insta::assert_snapshot!(text, @"4/10 4 of 10 samples were made before a plugin's file was replaced (2 times): they are the earlier file's, which the run keeps the hash of.");
     let repeated = Some(RepeatFacts { samples: 5, differing: 2, largest_difference: 0.25 });
     let (kind, text) = one(0, Facts { repeated, ..Facts::default() }, |_| {});
     assert_eq!(kind, FlagKind::NonDeterminism);

@@ -53,7 +53,7 @@ fn in_lanes(toy: &Toy, order: &[usize], lanes: usize, batch: usize) -> BTreeMap<
     let mut found = BTreeMap::new();
     let lanes = Lanes { lanes, batch, enter: &|| {}, go_on: &|| true };
     lanes
-        .run::<PerturbError>(&toy.perturber(), order, &|positions| toy.samples(positions), |outcomes| {
+        .run::<PerturbError>(&toy.perturber(), order, &|positions| Ok(toy.samples(positions)), |outcomes| {
             for one in &outcomes {
                 assert!(found.insert(one.record.index, bits(one)).is_none(), "a sample was handed over twice");
             }
@@ -105,7 +105,7 @@ fn lanes_enter_once_a_thread_and_take_every_batch() {
     let lanes = Lanes { lanes: 3, batch: 4, enter: &enter, go_on: &|| true };
     let samples = |positions: &[usize]| {
         batches.lock().unwrap().push(positions.len());
-        toy.samples(positions)
+        Ok(toy.samples(positions))
     };
     let mut outcomes = 0;
     let positions: Vec<usize> = (0..10).collect();
@@ -124,7 +124,9 @@ fn lanes_enter_once_a_thread_and_take_every_batch() {
 fn lanes_without_samples_do_nothing() {
     let toy = Toy::new("budget = 2");
     let lanes = Lanes { lanes: 0, batch: 0, enter: &|| {}, go_on: &|| true };
-    lanes.run::<PerturbError>(&toy.perturber(), &[], &|p| toy.samples(p), |_| panic!("nothing to hand over")).unwrap();
+    lanes
+        .run::<PerturbError>(&toy.perturber(), &[], &|p| Ok(toy.samples(p)), |_| panic!("nothing to hand over"))
+        .unwrap();
 }
 
 #[test]
@@ -133,7 +135,7 @@ fn an_error_of_the_receiver_ends_the_run() {
     let lanes = Lanes { lanes: 2, batch: 1, enter: &|| {}, go_on: &|| true };
     let positions: Vec<usize> = (0..200).collect();
     let mut calls = 0;
-    let result = lanes.run(&toy.perturber(), &positions, &|p| toy.samples(p), |_| {
+    let result = lanes.run(&toy.perturber(), &positions, &|p| Ok(toy.samples(p)), |_| {
         calls += 1;
         if calls == 3 { Err(PerturbError::Cancelled) } else { Ok(()) }
     });

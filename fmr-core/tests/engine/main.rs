@@ -3,5 +3,6 @@
 
 mod behaviour;
 mod determinism;
+mod finishing;
 mod still;
 mod toy;

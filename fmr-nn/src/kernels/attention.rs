@@ -39,18 +39,21 @@ impl AttentionShape {
         transpose(k, self.width, keys, d, transposed);
         gemm(self.queries, keys, d, View { data: q, row: self.width, col: 1 }, transposed, keys, p, keys, Start::Zero);
         let scale = 1.0 / (d as f32).sqrt();
-        vectorized(|| {
-            for (i, row) in p.chunks_exact_mut(keys).enumerate() {
-                let seen = if self.causal { (i + 1).min(keys) } else { keys };
-                let (row, hidden) = row.split_at_mut(seen);
-                hidden.fill(0.0);
-                row.iter_mut().for_each(|v| *v *= scale);
-                let max = max_of(row);
-                row.iter_mut().for_each(|v| *v = exp(*v - max));
-                let share = 1.0 / sum_by(row.len(), |j| row[j]);
-                row.iter_mut().for_each(|v| *v *= share);
-            }
-        });
+        vectorized(
+            #[inline(always)]
+            || {
+                for (i, row) in p.chunks_exact_mut(keys).enumerate() {
+                    let seen = if self.causal { (i + 1).min(keys) } else { keys };
+                    let (row, hidden) = row.split_at_mut(seen);
+                    hidden.fill(0.0);
+                    row.iter_mut().for_each(|v| *v *= scale);
+                    let max = max_of(row);
+                    row.iter_mut().for_each(|v| *v = exp(*v - max));
+                    let share = 1.0 / sum_by(row.len(), |j| row[j]);
+                    row.iter_mut().for_each(|v| *v *= share);
+                }
+            },
+        );
     }
 }
 
@@ -132,14 +135,17 @@ pub fn attention_gradients(
                     s.keys,
                     Start::Zero,
                 );
-                vectorized(|| {
-                    for (p, dp) in p.chunks_exact(s.keys).zip(dp.chunks_exact_mut(s.keys)) {
-                        let dot = sum_by(s.keys, |j| p[j] * dp[j]);
-                        for (p, d) in p.iter().zip(dp) {
-                            *d = p * (*d - dot) * scale;
+                vectorized(
+                    #[inline(always)]
+                    || {
+                        for (p, dp) in p.chunks_exact(s.keys).zip(dp.chunks_exact_mut(s.keys)) {
+                            let dot = sum_by(s.keys, |j| p[j] * dp[j]);
+                            for (p, d) in p.iter().zip(dp) {
+                                *d = p * (*d - dot) * scale;
+                            }
                         }
-                    }
-                });
+                    },
+                );
                 gemm(s.queries, d, s.keys, View::rows(dp, s.keys), &k[ks..], w, &mut dq[h * d..], w, Start::Zero);
                 gemm(s.keys, d, s.queries, View::transposed(dp, s.keys), &q[qs..], w, &mut dk[h * d..], w, Start::Zero);
             });

@@ -6,9 +6,10 @@
 
 use std::borrow::Cow;
 
-use super::amx;
+use super::bfloat16;
 use super::gemm::{Start, View, gemm};
 use super::parallel::{Shared, for_each, threads, with_scratch};
+use super::simd::vectorized;
 
 /// How the values of a convolution are cut off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
@@ -222,7 +223,7 @@ pub fn forward(
     let group = group(images, positions);
     let groups = images.div_ceil(group);
     let offsets = shape.offsets();
-    let packed = amx::pack(shape.cout, depth, View::rows(weight, depth), TILE);
+    let packed = bfloat16::pack(shape.cout, depth, View::rows(weight, depth), TILE);
     // With fewer groups than threads the tiles of a group are shared out instead.
     let split = if groups < threads() { (group * positions).div_ceil(TILE).div_ceil(4).max(1) } else { 1 };
     let work = |first_image: usize, count: usize, padded: &[f32], tiles: std::ops::Range<usize>| {
@@ -237,7 +238,7 @@ pub fn forward(
                 gather(&offsets, &tile_runs, padded, panel);
                 let whole = width.next_multiple_of(16);
                 match &packed {
-                    Some(weight) => amx::product(weight, whole, panel, TILE, result, TILE, Start::Zero),
+                    Some(weight) => bfloat16::product(weight, whole, panel, TILE, result, TILE, Start::Zero),
                     None => {
                         let weight = View::rows(weight, depth);
                         gemm(shape.cout, whole, depth, weight, panel, TILE, result, TILE, Start::Zero);
@@ -309,19 +310,24 @@ pub(super) fn finish(row: &mut [f32], bias: f32, rectify: Rectify) {
 
 /// Builds a tile of the im2col matrix: row k holds the padded image at `offsets[k]` beyond each run's source.
 fn gather(offsets: &[usize], runs: &[Run], padded: &[f32], panel: &mut [f32]) {
-    for (k, offset) in offsets.iter().enumerate() {
-        let row = k * TILE;
-        for run in runs {
-            let from = run.source + offset;
-            let mut done = 0;
-            // Whole vectors overrun a run's end; the next run, row or panel overwrites what they leave there.
-            while done < run.len {
-                let source: &[f32] = &padded[from + done..from + done + SLACK];
-                panel[row + run.at + done..row + run.at + done + SLACK].copy_from_slice(source);
-                done += SLACK;
+    vectorized(
+        #[inline(always)]
+        || {
+            for (k, offset) in offsets.iter().enumerate() {
+                let row = k * TILE;
+                for run in runs {
+                    let from = run.source + offset;
+                    let mut done = 0;
+                    // Whole vectors overrun a run's end; the next run, row or panel overwrites what they leave there.
+                    while done < run.len {
+                        let source: &[f32] = &padded[from + done..from + done + SLACK];
+                        panel[row + run.at + done..row + run.at + done + SLACK].copy_from_slice(source);
+                        done += SLACK;
+                    }
+                }
             }
-        }
-    }
+        },
+    );
 }
 
 /// The weights of the transposed convolution: channels swapped, taps reversed.

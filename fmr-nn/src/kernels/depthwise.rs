@@ -68,22 +68,25 @@ pub fn forward(
         let (padded, stage) = scratch.split_at_mut(p.plane + CHUNK);
         pad_into(shape, &x[plane * input..][..input], &mut padded[..p.plane]);
         let weight = &weight[plane % channels * taps..][..taps];
-        vectorized(|| {
-            for (from, to, len) in &runs {
-                let mut at = 0;
-                while at < *len {
-                    let (source, out) = (&padded[from + at..], &mut stage[to + at..]);
-                    // Past the end of a run lies the next one, which overwrites what is left there.
-                    if len - at > CHUNK / 4 {
-                        correlate::<CHUNK>(&offsets, weight, source, out);
-                        at += CHUNK;
-                    } else {
-                        correlate::<{ CHUNK / 4 }>(&offsets, weight, source, out);
-                        at += CHUNK / 4;
+        vectorized(
+            #[inline(always)]
+            || {
+                for (from, to, len) in &runs {
+                    let mut at = 0;
+                    while at < *len {
+                        let (source, out) = (&padded[from + at..], &mut stage[to + at..]);
+                        // Past the end of a run lies the next one, which overwrites what is left there.
+                        if len - at > CHUNK / 4 {
+                            correlate::<CHUNK>(&offsets, weight, source, out);
+                            at += CHUNK;
+                        } else {
+                            correlate::<{ CHUNK / 4 }>(&offsets, weight, source, out);
+                            at += CHUNK / 4;
+                        }
                     }
                 }
-            }
-        });
+            },
+        );
         // SAFETY: every plane is visited once.
         let target = unsafe { shared.slice(plane * output, output) };
         for (row, line) in target.chunks_exact_mut(ow).zip(stage.chunks(pitch)) {

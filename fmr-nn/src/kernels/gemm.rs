@@ -3,7 +3,7 @@
 //! Each value of C is one chain of multiply-adds over k in ascending order that starts from C's old value (or zero).
 //! The bits therefore depend neither on how the work is cut into tiles nor on the number of threads.
 
-use super::amx;
+use super::bfloat16;
 use super::simd::{Isa, Lanes, Portable, isa};
 
 /// A matrix read element by element: `(i, j)` stands at `i * row + j * col`.
@@ -58,8 +58,8 @@ pub fn gemm(m: usize, n: usize, k: usize, a: View<'_>, b: &[f32], ldb: usize, c:
     }
     assert!(a.data.len() > (m - 1) * a.row + (k - 1) * a.col, "A too short");
     assert!(n <= ldb && b.len() >= (k - 1) * ldb + n, "B too short");
-    if let Some(a) = amx::pack(m, k, a, n) {
-        return amx::product(&a, n, b, ldb, c, ldc, start);
+    if let Some(a) = bfloat16::pack(m, k, a, n) {
+        return bfloat16::product(&a, n, b, ldb, c, ldc, start);
     }
     let job = Job {
         m,

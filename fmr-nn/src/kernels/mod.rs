@@ -1,8 +1,8 @@
 //! Host kernels for the layers that dominate the time. Slices in, slices out; shapes are checked by the callers in
 //! [`crate::ops`]. Results are independent of batch size, tiling and number of threads, bit for bit.
 
-pub mod amx;
 pub mod attention;
+pub mod bfloat16;
 pub mod conv;
 pub mod depthwise;
 pub mod gemm;

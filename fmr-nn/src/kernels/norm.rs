@@ -1,7 +1,7 @@
 //! Group, layer and batch normalisation with their gradients, with the activation that follows them fused in.
 
 use super::parallel::{Shared, for_each};
-use super::simd::{sigmoid, vectorized};
+use super::simd::{sigmoid, specialised, vectorized};
 
 /// What follows a normalisation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,16 +141,21 @@ pub fn group_norm(s: &GroupShape, x: &[f32], gamma: &[f32], beta: &[f32], activa
         let out = unsafe { shared.slice(task * len, len) };
         let x = &x[task * len..][..len];
         let first = task % s.groups * per;
-        vectorized(|| {
-            let (mean, rstd) = moments(x, s.eps);
-            for (c, (out, x)) in out.chunks_exact_mut(s.positions).zip(x.chunks_exact(s.positions)).enumerate() {
-                let scale = gamma[first + c] * rstd;
-                let shift = beta[first + c] - mean * scale;
-                for (o, v) in out.iter_mut().zip(x) {
-                    *o = activate(activation, v * scale + shift);
+        vectorized(
+            #[inline(always)]
+            || {
+                let (mean, rstd) = moments(x, s.eps);
+                for (c, (out, x)) in out.chunks_exact_mut(s.positions).zip(x.chunks_exact(s.positions)).enumerate() {
+                    let scale = gamma[first + c] * rstd;
+                    let shift = beta[first + c] - mean * scale;
+                    specialised!(activation, KIND in Activation::[Identity, Relu, Silu], {
+                        for (o, v) in out.iter_mut().zip(x) {
+                            *o = activate(KIND, v * scale + shift);
+                        }
+                    });
                 }
-            }
-        });
+            },
+        );
     });
 }
 
@@ -179,39 +184,44 @@ pub fn group_norm_gradients(
         let out = unsafe { out_x.slice(task * len, len) };
         let (x, dy) = (&x[task * len..][..len], &dy[task * len..][..len]);
         let first = task % s.groups * per;
-        vectorized(|| {
-            let (mean, rstd) = moments(x, s.eps);
-            let (mut a, mut b) = (0.0, 0.0);
-            for c in 0..per {
-                let range = c * s.positions..(c + 1) * s.positions;
-                let (g, scale) = (gamma[first + c], gamma[first + c] * rstd);
-                let shift = beta[first + c] - mean * scale;
-                let (out, x, dy) = (&mut out[range.clone()], &x[range.clone()], &dy[range]);
-                for ((o, v), d) in out.iter_mut().zip(x).zip(dy) {
-                    *o = d * derivative(activation, v * scale + shift);
-                }
-                let out = &*out;
-                let sum = sum_by(s.positions, |i| out[i]);
-                let dot = sum_by(s.positions, |i| out[i] * (x[i] - mean)) * rstd;
-                a += sum * g;
-                b += dot * g;
-                if parameters {
-                    // SAFETY: each task writes its own channels of its own sample.
-                    unsafe {
-                        out_gamma.slice(task * per + c, 1)[0] = dot;
-                        out_beta.slice(task * per + c, 1)[0] = sum;
+        vectorized(
+            #[inline(always)]
+            || {
+                let (mean, rstd) = moments(x, s.eps);
+                let (mut a, mut b) = (0.0, 0.0);
+                for c in 0..per {
+                    let range = c * s.positions..(c + 1) * s.positions;
+                    let (g, scale) = (gamma[first + c], gamma[first + c] * rstd);
+                    let shift = beta[first + c] - mean * scale;
+                    let (out, x, dy) = (&mut out[range.clone()], &x[range.clone()], &dy[range]);
+                    specialised!(activation, KIND in Activation::[Identity, Relu, Silu], {
+                        for ((o, v), d) in out.iter_mut().zip(x).zip(dy) {
+                            *o = d * derivative(KIND, v * scale + shift);
+                        }
+                    });
+                    let out = &*out;
+                    let sum = sum_by(s.positions, |i| out[i]);
+                    let dot = sum_by(s.positions, |i| out[i] * (x[i] - mean)) * rstd;
+                    a += sum * g;
+                    b += dot * g;
+                    if parameters {
+                        // SAFETY: each task writes its own channels of its own sample.
+                        unsafe {
+                            out_gamma.slice(task * per + c, 1)[0] = dot;
+                            out_beta.slice(task * per + c, 1)[0] = sum;
+                        }
                     }
                 }
-            }
-            let (a, b) = (a / len as f32, b / len as f32);
-            for c in 0..per {
-                let range = c * s.positions..(c + 1) * s.positions;
-                let g = gamma[first + c];
-                for (o, v) in out[range.clone()].iter_mut().zip(&x[range]) {
-                    *o = rstd * (*o * g - a - (v - mean) * rstd * b);
+                let (a, b) = (a / len as f32, b / len as f32);
+                for c in 0..per {
+                    let range = c * s.positions..(c + 1) * s.positions;
+                    let g = gamma[first + c];
+                    for (o, v) in out[range.clone()].iter_mut().zip(&x[range]) {
+                        *o = rstd * (*o * g - a - (v - mean) * rstd * b);
+                    }
                 }
-            }
-        });
+            },
+        );
     });
     let sum = |rows: Vec<f32>| {
         let mut total = vec![0.0; s.channels];
@@ -226,14 +236,17 @@ pub fn group_norm_gradients(
 /// `y = normalised(x) · gamma + beta` over rows of `gamma.len()` values.
 pub fn layer_norm(eps: f32, x: &[f32], gamma: &[f32], beta: &[f32], y: &mut [f32]) {
     let width = gamma.len();
-    vectorized(|| {
-        for (y, x) in y.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
-            let (mean, rstd) = moments(x, eps);
-            for i in 0..width {
-                y[i] = (x[i] - mean) * rstd * gamma[i] + beta[i];
+    vectorized(
+        #[inline(always)]
+        || {
+            for (y, x) in y.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
+                let (mean, rstd) = moments(x, eps);
+                for i in 0..width {
+                    y[i] = (x[i] - mean) * rstd * gamma[i] + beta[i];
+                }
             }
-        }
-    });
+        },
+    );
 }
 
 /// Gradients of [`layer_norm`]: of the input, gamma and beta.
@@ -242,19 +255,22 @@ pub fn layer_norm_gradients(eps: f32, x: &[f32], gamma: &[f32], dy: &[f32]) -> (
     let n = width as f32;
     let mut dx = vec![0.0; x.len()];
     let (mut dgamma, mut dbeta) = (vec![0.0; width], vec![0.0; width]);
-    vectorized(|| {
-        for ((dx, x), dy) in dx.chunks_exact_mut(width).zip(x.chunks_exact(width)).zip(dy.chunks_exact(width)) {
-            let (mean, rstd) = moments(x, eps);
-            let a = sum_by(width, |i| dy[i] * gamma[i]) / n;
-            let b = sum_by(width, |i| dy[i] * gamma[i] * (x[i] - mean)) * rstd / n;
-            for i in 0..width {
-                let normal = (x[i] - mean) * rstd;
-                dx[i] = rstd * (dy[i] * gamma[i] - a - normal * b);
-                dgamma[i] += dy[i] * normal;
-                dbeta[i] += dy[i];
+    vectorized(
+        #[inline(always)]
+        || {
+            for ((dx, x), dy) in dx.chunks_exact_mut(width).zip(x.chunks_exact(width)).zip(dy.chunks_exact(width)) {
+                let (mean, rstd) = moments(x, eps);
+                let a = sum_by(width, |i| dy[i] * gamma[i]) / n;
+                let b = sum_by(width, |i| dy[i] * gamma[i] * (x[i] - mean)) * rstd / n;
+                for i in 0..width {
+                    let normal = (x[i] - mean) * rstd;
+                    dx[i] = rstd * (dy[i] * gamma[i] - a - normal * b);
+                    dgamma[i] += dy[i] * normal;
+                    dbeta[i] += dy[i];
+                }
             }
-        }
-    });
+        },
+    );
     (dx, dgamma, dbeta)
 }
 
@@ -278,15 +294,18 @@ pub fn channel_moments(channels: usize, positions: usize, x: &[f32]) -> Moments 
     let mut sums = vec![0.0_f32; images * channels * 2];
     let shared = Shared::new(&mut sums);
     for_each(images.div_ceil(MOMENT_CHUNK), |task| {
-        vectorized(|| {
-            for i in task * MOMENT_CHUNK..((task + 1) * MOMENT_CHUNK).min(images) {
-                // SAFETY: each task writes the rows of its own images.
-                let row = unsafe { shared.slice(i * channels * 2, channels * 2) };
-                for (out, p) in row.chunks_exact_mut(2).zip(x[i * image..][..image].chunks_exact(positions)) {
-                    (out[0], out[1]) = sums_by(p.len(), |j| (p[j], p[j] * p[j]));
+        vectorized(
+            #[inline(always)]
+            || {
+                for i in task * MOMENT_CHUNK..((task + 1) * MOMENT_CHUNK).min(images) {
+                    // SAFETY: each task writes the rows of its own images.
+                    let row = unsafe { shared.slice(i * channels * 2, channels * 2) };
+                    for (out, p) in row.chunks_exact_mut(2).zip(x[i * image..][..image].chunks_exact(positions)) {
+                        (out[0], out[1]) = sums_by(p.len(), |j| (p[j], p[j] * p[j]));
+                    }
                 }
-            }
-        });
+            },
+        );
     });
     let n = (images * positions) as f64;
     let total = |c: usize, k: usize| (0..images).map(|i| f64::from(sums[(i * channels + c) * 2 + k])).sum::<f64>() / n;
@@ -311,18 +330,23 @@ pub fn batch_norm(
     let channels = mean.len();
     let shared = Shared::new(y);
     for_each(x.len() / (channels * positions), |n| {
-        vectorized(|| {
-            for c in 0..channels {
-                let scale = gamma[c] / (variance[c] + eps).sqrt();
-                let shift = beta[c] - mean[c] * scale;
-                let at = (n * channels + c) * positions;
-                // SAFETY: each task writes its own image.
-                let y = unsafe { shared.slice(at, positions) };
-                for (y, x) in y.iter_mut().zip(&x[at..at + positions]) {
-                    *y = activate(activation, x * scale + shift);
+        vectorized(
+            #[inline(always)]
+            || {
+                for c in 0..channels {
+                    let scale = gamma[c] / (variance[c] + eps).sqrt();
+                    let shift = beta[c] - mean[c] * scale;
+                    let at = (n * channels + c) * positions;
+                    // SAFETY: each task writes its own image.
+                    let y = unsafe { shared.slice(at, positions) };
+                    specialised!(activation, KIND in Activation::[Identity, Relu, Silu], {
+                        for (y, x) in y.iter_mut().zip(&x[at..at + positions]) {
+                            *y = activate(KIND, x * scale + shift);
+                        }
+                    });
                 }
-            }
-        });
+            },
+        );
     });
 }
 
@@ -381,16 +405,20 @@ impl<'a> Affine<'a> {
             // SAFETY: each task has its own row.
             let row = unsafe { shared.slice(i * channels * 2, channels * 2) };
             let planes = x[i * image..].chunks_exact(positions).zip(dy[i * image..].chunks_exact(positions));
-            vectorized(|| {
-                for ((out, (x, dy)), [mean, _, scale, shift]) in row.chunks_exact_mut(2).zip(planes).zip(&self.channels)
-                {
-                    let dy = &dy[..x.len()];
-                    (out[0], out[1]) = sums_by(x.len(), |j| {
-                        let d = back(x[j] * scale + shift, dy[j]);
-                        (d, d * (x[j] - mean))
-                    });
-                }
-            });
+            vectorized(
+                #[inline(always)]
+                || {
+                    for ((out, (x, dy)), [mean, _, scale, shift]) in
+                        row.chunks_exact_mut(2).zip(planes).zip(&self.channels)
+                    {
+                        let dy = &dy[..x.len()];
+                        (out[0], out[1]) = sums_by(x.len(), |j| {
+                            let d = back(x[j] * scale + shift, dy[j]);
+                            (d, d * (x[j] - mean))
+                        });
+                    }
+                },
+            );
         });
         let total = |c: usize, k: usize| (0..images).map(|i| f64::from(sums[(i * channels + c) * 2 + k])).sum::<f64>();
         let dbeta: Vec<f32> = (0..channels).map(|c| total(c, 0) as f32).collect();
@@ -401,18 +429,21 @@ impl<'a> Affine<'a> {
         for_each(images, |i| {
             // SAFETY: each task has its own image.
             let out = unsafe { shared.slice(i * image, image) };
-            vectorized(|| {
-                for (c, out) in out.chunks_exact_mut(positions).enumerate() {
-                    let at = i * image + c * positions;
-                    let [mean, rstd, scale, shift] = self.channels[c];
-                    // dx = scale · (d − mean(d) − x̂ · mean(d·x̂)), with the part linear in x drawn together.
-                    let slope = -scale * rstd * dgamma[c] / len;
-                    let constant = -scale * dbeta[c] / len - slope * mean;
-                    for ((o, x), d) in out.iter_mut().zip(&x[at..at + positions]).zip(&dy[at..at + positions]) {
-                        *o = scale * back(x * scale + shift, *d) + slope * x + constant;
+            vectorized(
+                #[inline(always)]
+                || {
+                    for (c, out) in out.chunks_exact_mut(positions).enumerate() {
+                        let at = i * image + c * positions;
+                        let [mean, rstd, scale, shift] = self.channels[c];
+                        // dx = scale · (d − mean(d) − x̂ · mean(d·x̂)), with the part linear in x drawn together.
+                        let slope = -scale * rstd * dgamma[c] / len;
+                        let constant = -scale * dbeta[c] / len - slope * mean;
+                        for ((o, x), d) in out.iter_mut().zip(&x[at..at + positions]).zip(&dy[at..at + positions]) {
+                            *o = scale * back(x * scale + shift, *d) + slope * x + constant;
+                        }
                     }
-                }
-            });
+                },
+            );
         });
         (dx, dgamma, dbeta)
     }

@@ -1,5 +1,8 @@
 //! Work shared among threads, without nesting.
 
+use std::num::NonZeroUsize;
+
+use fmr_core::threads::{budget, set_budget};
 use rayon::prelude::*;
 
 /// A pointer that several threads may write through, each to its own part.
@@ -29,30 +32,31 @@ impl Shared {
     }
 }
 
-/// Threads that a section started here may use: one inside another section or a lane of the engine.
+/// Threads that a section started here may use: one inside another section, else those of this thread's budget.
 pub fn threads() -> usize {
-    if rayon::current_thread_index().is_some() || SERIAL.with(std::cell::Cell::get) {
-        1
-    } else {
-        rayon::current_num_threads()
+    // A budget of one is asked for first: the pool is made only where somebody may use it.
+    if budget() == Some(NonZeroUsize::MIN) || rayon::current_thread_index().is_some() {
+        return 1;
     }
-}
-
-thread_local! {
-    static SERIAL: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    let all = rayon::current_num_threads();
+    budget().map_or(all, |most| all.min(most.get()))
 }
 
 /// Makes the kernels called from this thread run on this thread alone, as fits a thread that is one lane among several.
 pub fn run_serially_on_this_thread(serial: bool) {
-    SERIAL.with(|s| s.set(serial));
+    set_budget(serial.then_some(NonZeroUsize::MIN));
 }
 
 /// Calls `f(0) … f(tasks - 1)`, on several threads where that is allowed and worth it.
 pub fn for_each(tasks: usize, f: impl Fn(usize) + Sync + Send) {
-    if tasks <= 1 || threads() == 1 {
+    let threads = if tasks <= 1 { 1 } else { threads() };
+    if threads == 1 {
         (0..tasks).for_each(f);
-    } else {
+    } else if threads == rayon::current_num_threads() {
         (0..tasks).into_par_iter().for_each(f);
+    } else {
+        // No more side by side than the budget has threads.
+        (0..threads).into_par_iter().for_each(|first| (first..tasks).step_by(threads).for_each(&f));
     }
 }
 
@@ -82,4 +86,36 @@ pub fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
     let result = f(&mut buffer[..len]);
     FREE.with(|free| free.borrow_mut().push(buffer));
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn every_task_is_done_once_within_the_budget() {
+        let pool = rayon::current_num_threads();
+        for most in [None, NonZeroUsize::new(1), NonZeroUsize::new(2), NonZeroUsize::new(1000)] {
+            let before = set_budget(most);
+            let (inside, busiest) = (AtomicUsize::new(0), AtomicUsize::new(0));
+            let done = Mutex::new(Vec::new());
+            for_each(9, |task| {
+                busiest.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                if let Ok(mut done) = done.lock() {
+                    done.push(task);
+                }
+                std::thread::yield_now();
+                inside.fetch_sub(1, Ordering::SeqCst);
+            });
+            assert_eq!(threads(), most.map_or(pool, |most| pool.min(most.get())));
+            assert!(busiest.into_inner() <= threads());
+            let mut done = done.into_inner().unwrap_or_default();
+            done.sort_unstable();
+            assert_eq!(done, (0..9).collect::<Vec<_>>());
+            set_budget(before);
+        }
+    }
 }

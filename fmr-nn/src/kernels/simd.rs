@@ -157,7 +157,8 @@ pub fn isa() -> Isa {
 
 /// Runs plain loops compiled for the best instruction set, so that the compiler vectorises them accordingly.
 ///
-/// `f` should be an `#[inline(always)]` closure over slices.
+/// `f` must be a closure marked `#[inline(always)]`: without it the compiler may keep it a function of its own, compiled
+/// for the least processor of the target.
 #[inline]
 pub fn vectorized<R>(f: impl FnOnce() -> R) -> R {
     #[cfg(target_arch = "x86_64")]
@@ -188,6 +189,20 @@ pub fn vectorized<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
+/// A loop for each variant of a choice, `$known` being the variant as a constant: a choice inside a loop keeps it from
+/// being vectorised.
+macro_rules! specialised {
+    ($choice:expr, $known:ident in $type:ident::[$($variant:ident),+], $body:expr) => {
+        match $choice {
+            $($type::$variant => {
+                const $known: $type = $type::$variant;
+                $body
+            })+
+        }
+    };
+}
+pub(crate) use specialised;
+
 /// e^x to about 2 units in the last place for x in [-87, 88]; saturates outside. Written so that loops over it vectorise.
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
@@ -205,7 +220,8 @@ pub fn exp(x: f32) -> f32 {
     let p = p * r + 1.666_666_5e-1;
     let p = p * r + 0.5;
     let p = p * r * r + r + 1.0;
-    let scale = f32::from_bits(((n as i32 + 127) as u32) << 23);
+    // The low bits of `t` hold n; a conversion to an integer, which must look out for NaN, would not vectorise.
+    let scale = f32::from_bits(t.to_bits().wrapping_sub(magic.to_bits()).wrapping_add(127) << 23);
     p * scale
 }
 

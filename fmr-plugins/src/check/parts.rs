@@ -46,7 +46,7 @@ pub(super) fn check(library: &Library, offer: Offer<'_>, options: &Options, repo
     let part = match make(library, offer, options, &options.settings, options.image) {
         Ok(part) => part,
         Err(MakeError::Setting(e)) => {
-            return report.skip("all else", format!("it needs other settings ({e}); name them with --settings"));
+            return report.skip("all else", format!("it needs other settings ({e}); give them by --set KEY=VALUE"));
         }
         Err(e) => return report.fail("making", e.to_string()),
     };

@@ -22,7 +22,8 @@ use crate::abi::{self, Function};
 pub struct Limits {
     /// Time after which a call is given up; `None` waits for ever. A call that is told to stop gets a second more.
     pub time: Option<Duration>,
-    /// Threads that a call may keep busy; 0 leaves it to the plugin.
+    /// Threads that a call may keep busy; 0 takes the budget of the thread that calls
+    /// ([`fmr_core::threads::budget`]), and leaves it to the plugin where there is none.
     pub threads: u32,
     /// Set to stop calls that are under way.
     pub cancel: Option<Arc<AtomicBool>>,
@@ -83,8 +84,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn wishes(limits: &Limits, seed: u64, speaker: &Arc<str>) -> Wishes {
+    let budget = || fmr_core::threads::budget().map_or(0, |most| u32::try_from(most.get()).unwrap_or(0));
     Wishes {
-        threads: limits.threads,
+        threads: if limits.threads == 0 { budget() } else { limits.threads },
         seed,
         deadline: limits.time.map(|t| Instant::now() + t),
         cancel: limits.cancel.clone(),

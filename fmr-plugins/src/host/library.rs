@@ -31,6 +31,16 @@ pub struct Offer<'a> {
     pub schema: &'a str,
 }
 
+fn pinned(path: &Path, found: &str, wanted: Option<&str>) -> Result<(), PluginError> {
+    match wanted {
+        Some(wanted) if !wanted.eq_ignore_ascii_case(found) => {
+            let problem = Problem::Pinned { found: found.to_owned(), wanted: wanted.to_owned() };
+            Err(PluginError::new(path, problem))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The libraries of this process.
 static LOADED: Mutex<Vec<Arc<Library>>> = Mutex::new(Vec::new());
 
@@ -44,11 +54,7 @@ impl Library {
     pub fn open(path: &Path, sha256: Option<&str>) -> Result<Arc<Self>, PluginError> {
         let fail = |problem| PluginError::new(path, problem);
         let found = file::inspect(path)?;
-        if let Some(wanted) = sha256
-            && !wanted.eq_ignore_ascii_case(&found)
-        {
-            return Err(fail(Problem::Pinned { found, wanted: wanted.to_owned() }));
-        }
+        pinned(path, &found, sha256)?;
         // The absolute path also keeps the loader from searching its own folders.
         let path = path.canonicalize().map_err(|e| fail(Problem::Unreadable(e.to_string())))?;
         let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -78,6 +84,11 @@ impl Library {
         // SAFETY: the caller's promise.
         let tables = unsafe { enter(entry) }.map_err(|problem| PluginError::new(name, problem))?;
         Ok(Arc::new(Self { path: PathBuf::from(name), sha256: String::new(), tables }))
+    }
+
+    /// Refuses a library whose hash is another than the pinned one, if one is pinned.
+    pub(super) fn expect_pinned(&self, sha256: Option<&str>) -> Result<(), PluginError> {
+        pinned(&self.path, &self.sha256, sha256)
     }
 
     /// All libraries that this process has loaded, in order of loading, for the run store.

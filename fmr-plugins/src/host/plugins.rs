@@ -27,27 +27,43 @@ pub struct Plugins {
     pub limits: Limits,
 }
 
-/// The keys of a component's table that are about the plugin rather than for it.
-#[derive(Debug, Clone, PartialEq, Default)]
+/// The keys of a component's table that say which plugin it is.
+#[derive(Debug, Clone, PartialEq)]
 struct Reference {
     plugin: String,
     component: Option<String>,
+}
+
+/// The keys that say on what terms the plugin is used, however it is named.
+#[derive(Debug, Clone, PartialEq)]
+struct Terms {
     sha256: Option<String>,
     time_limit: Option<f64>,
+}
+
+/// Takes a text out of the table.
+fn take_text(settings: &mut Settings, key: &str) -> Result<Option<String>, SettingError> {
+    match settings.0.remove(key) {
+        None => Ok(None),
+        Some(serde_json::Value::String(text)) => Ok(Some(text)),
+        Some(other) => Err(SettingError::new(key, format!("is {other}, must be text"))),
+    }
 }
 
 impl Reference {
     /// Takes the keys out of the table.
     fn take(settings: &mut Settings) -> Result<Self, SettingError> {
-        let mut string = |key: &str| match settings.0.remove(key) {
-            None => Ok(None),
-            Some(serde_json::Value::String(text)) => Ok(Some(text)),
-            Some(other) => Err(SettingError::new(key, format!("is {other}, must be text"))),
-        };
-        let plugin = string("plugin")?.filter(|p| !p.is_empty()).ok_or_else(|| {
+        let plugin = take_text(settings, "plugin")?.filter(|p| !p.is_empty()).ok_or_else(|| {
             SettingError::new("plugin", "must name the plugin's file, or a plugin in the search path")
         })?;
-        let (component, sha256) = (string("component")?, string("sha256")?);
+        Ok(Self { plugin, component: take_text(settings, "component")? })
+    }
+}
+
+impl Terms {
+    /// Takes the keys out of the table.
+    fn take(settings: &mut Settings) -> Result<Self, SettingError> {
+        let sha256 = take_text(settings, "sha256")?;
         if let Some(hash) = &sha256
             && (hash.len() != 64 || !hash.bytes().all(|b| b.is_ascii_hexdigit()))
         {
@@ -59,21 +75,25 @@ impl Reference {
                 SettingError::new("time-limit", format!("is {value}, must be seconds, or 0 for no limit"))
             })?),
         };
-        Ok(Self { plugin, component, sha256, time_limit })
+        Ok(Self { sha256, time_limit })
+    }
+
+    fn limits(&self, usual: &Limits) -> Limits {
+        let mut limits = usual.clone();
+        if let Some(seconds) = self.time_limit {
+            limits.time = (seconds > 0.0).then(|| Duration::from_secs_f64(seconds));
+        }
+        limits
     }
 }
 
 impl Plugins {
     fn handle(&self, role: Role, settings: &Settings, site: &Site) -> Result<Handle, MakeError> {
         let mut settings = settings.clone();
-        let reference = Reference::take(&mut settings)?;
+        let (reference, terms) = (Reference::take(&mut settings)?, Terms::take(&mut settings)?);
         let file = self.search.find(&reference.plugin, &site.base)?;
-        let library = Library::open(&file, reference.sha256.as_deref())?;
-        let mut limits = self.limits.clone();
-        if let Some(seconds) = reference.time_limit {
-            limits.time = (seconds > 0.0).then(|| Duration::from_secs_f64(seconds));
-        }
-        Handle::make(&library, role, reference.component.as_deref(), &settings, site, &limits)
+        let library = Library::open(&file, terms.sha256.as_deref())?;
+        Handle::make(&library, role, reference.component.as_deref(), &settings, site, &terms.limits(&self.limits))
     }
 
     /// Loads every library of the search path. **This runs code of each.**
@@ -212,20 +232,41 @@ fn has(registry: &Registry, role: Role, name: &str) -> bool {
 }
 
 fn add(registry: &mut Registry, library: &Arc<Library>, role: Role, name: &str, limits: &Limits) {
-    let (library, kind, limits) = (Arc::clone(library), name.to_owned(), limits.clone());
+    let (library, kind, usual) = (Arc::clone(library), name.to_owned(), limits.clone());
+    let handle = move |settings: &Settings, site: &Site| {
+        let mut settings = settings.clone();
+        let terms = Terms::take(&mut settings)?;
+        library.expect_pinned(terms.sha256.as_deref())?;
+        Handle::make(&library, role, Some(&kind), &settings, site, &terms.limits(&usual))
+    };
     match role {
-        Role::Generator => {
-            registry.add_generator(name, move |settings, site| library.generator(Some(&kind), settings, site, &limits))
-        }
+        Role::Generator => registry.add_generator(name, move |settings, site| {
+            Ok(Box::new(PluginGenerator::new(handle(settings, site)?)))
+        }),
         Role::Oracle => {
-            registry.add_oracle(name, move |settings, site| library.oracle(Some(&kind), settings, site, &limits));
+            registry.add_oracle(name, move |settings, site| Ok(Box::new(PluginOracle::new(handle(settings, site)?))));
         }
         Role::Target => {
-            registry.add_target(name, move |settings, site| library.target(Some(&kind), settings, site, &limits));
+            registry.add_target(name, move |settings, site| Ok(Box::new(PluginTarget::new(handle(settings, site)?))));
         }
         Role::Scorer => {
-            registry.add_scorer(name, move |settings, site| library.scorer(Some(&kind), settings, site, &limits));
+            registry.add_scorer(name, move |settings, site| Ok(Box::new(PluginScorer::new(handle(settings, site)?))));
         }
+    }
+}
+
+impl Plugins {
+    /// The loaded library that a component of this role and kind is of: the one that its table names by `plugin`, or the
+    /// one of the search path that offers the kind. `None` where the component is built in, or not made yet.
+    pub fn library_of(&self, role: Role, kind: &str, settings: &Settings, base: &Path) -> Option<Arc<Library>> {
+        let loaded = Library::loaded();
+        if kind == KIND {
+            let file = referenced(settings, &self.search, base).ok()??.canonicalize().ok()?;
+            return loaded.into_iter().find(|library| library.path() == file);
+        }
+        let searched = self.search.files();
+        let offers = |library: &Library| library.offers().any(|o| o.role == role && o.name == kind);
+        loaded.into_iter().find(|library| searched.iter().any(|f| f == library.path()) && offers(library))
     }
 }
 

@@ -25,7 +25,7 @@ impl SearchPath {
     }
 
     /// The file of a plugin: a path (relative ones start at `base`) where it looks like one, else a name to search for,
-    /// such as `python` for `libpython.so` or `libfmr_python.so`.
+    /// such as `vqgan` for `libvqgan.so`, `libfmr_vqgan.so` or `libfmr_vqgan_plugin.so`.
     ///
     /// # Errors
     /// Nothing of that name is found. A path is not looked at.
@@ -37,6 +37,7 @@ impl SearchPath {
         let names = [
             format!("{DLL_PREFIX}{stem}{DLL_SUFFIX}"),
             format!("{DLL_PREFIX}fmr_{stem}{DLL_SUFFIX}"),
+            format!("{DLL_PREFIX}fmr_{stem}_plugin{DLL_SUFFIX}"),
             format!("{plugin}{DLL_SUFFIX}"),
         ];
         let found = self.0.iter().flat_map(|folder| names.iter().map(|n| folder.join(n))).find(|file| file.is_file());

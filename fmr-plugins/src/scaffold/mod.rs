@@ -15,9 +15,29 @@ pub enum Source {
 }
 
 impl Default for Source {
-    /// fmr's own repository.
+    /// The checkout that this program was built from where that is still there, else fmr's own repository.
     fn default() -> Self {
+        match Path::new(env!("CARGO_MANIFEST_DIR")).parent() {
+            Some(checkout) if checkout.join("fmr-plugins/Cargo.toml").is_file() => Self::Path(checkout.to_owned()),
+            _ => Self::repository(),
+        }
+    }
+}
+
+impl Source {
+    /// fmr's own repository.
+    pub fn repository() -> Self {
         Self::Git(env!("CARGO_PKG_REPOSITORY").to_owned())
+    }
+}
+
+impl From<&str> for Source {
+    /// A folder that is there is a checkout, all else the address of a repository.
+    fn from(text: &str) -> Self {
+        match Path::new(text).canonicalize() {
+            Ok(folder) if folder.is_dir() => Self::Path(folder),
+            _ => Self::Git(text.to_owned()),
+        }
     }
 }
 
@@ -128,11 +148,21 @@ mod tests {
     #[test]
     fn nothing_is_written_over() {
         let folder = tempfile::tempdir().unwrap();
-        let root = new("mine", Role::Target, folder.path(), &Source::default()).unwrap();
+        let root = new("mine", Role::Target, folder.path(), &Source::repository()).unwrap();
         let text = std::fs::read_to_string(root.join("Cargo.toml")).unwrap();
         assert!(text.contains(concat!("git = \"", env!("CARGO_PKG_REPOSITORY"))), "{text}");
-        let again = new("mine", Role::Scorer, folder.path(), &Source::default()).unwrap_err();
+        let again = new("mine", Role::Scorer, folder.path(), &Source::repository()).unwrap_err();
         assert!(matches!(again, ScaffoldError::Exists(_)));
         assert!(std::fs::read_to_string(root.join("src/lib.rs")).unwrap().contains("target \"mine\""));
+    }
+
+    #[test]
+    fn sources_are_checkouts_and_repositories() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().canonicalize().unwrap();
+        assert_eq!(Source::from(path.to_str().unwrap()), Source::Path(path));
+        let url = "https://example.org/fmr";
+        assert_eq!(Source::from(url), Source::Git(url.to_owned()));
+        assert!(matches!(Source::default(), Source::Path(checkout) if checkout.join("fmr-core").is_dir()));
     }
 }

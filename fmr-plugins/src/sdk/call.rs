@@ -4,8 +4,9 @@
 //! tell.
 
 use std::cell::Cell;
+use std::num::NonZeroUsize;
 
-use fmr_core::ComponentError;
+use fmr_core::{ComponentError, threads};
 
 use crate::abi;
 
@@ -27,18 +28,23 @@ pub enum Level {
     Debug = abi::LEVEL_DEBUG,
 }
 
-/// Makes a call the current one until it is dropped.
-pub(super) struct Scope(Option<abi::Call>);
+/// Makes a call the current one, and its thread budget this thread's, until it is dropped.
+pub(super) struct Scope {
+    outer: Option<abi::Call>,
+    budget: Option<NonZeroUsize>,
+}
 
 impl Scope {
     pub(super) fn enter(call: abi::Call) -> Self {
-        Self(CURRENT.replace(Some(call)))
+        let budget = threads::set_budget(NonZeroUsize::new(call.threads as usize));
+        Self { outer: CURRENT.replace(Some(call)), budget }
     }
 }
 
 impl Drop for Scope {
     fn drop(&mut self) {
-        CURRENT.set(self.0.take());
+        CURRENT.set(self.outer.take());
+        threads::set_budget(self.budget);
     }
 }
 
@@ -78,7 +84,7 @@ pub fn log(level: Level, text: &str) {
     }
 }
 
-/// Threads that may be kept busy; `None` leaves it to the component.
+/// Threads that may be kept busy; `None` leaves it to the component. [`fmr_core::threads::budget`] says the same.
 pub fn threads() -> Option<usize> {
     CURRENT.get().map(|call| call.threads as usize).filter(|n| *n > 0)
 }

@@ -158,13 +158,13 @@ pub(super) unsafe extern "C" fn release(handle: *mut abi::Saved) {
     let _ = super::guard::caught(|| drop(kept));
 }
 
-/// An [`abi::Info`] and all that it points at.
+/// An [`abi::Info`] and all that it points at. Vectors rather than boxes: a box that moves claims what it points at.
 pub(super) struct Description {
     info: Box<abi::Info>,
-    _name: Box<str>,
-    _blocks: Box<[abi::Block]>,
-    _names: Vec<Box<str>>,
-    _shapes: Vec<Box<[i64]>>,
+    _name: String,
+    _blocks: Vec<abi::Block>,
+    _names: Vec<String>,
+    _shapes: Vec<Vec<i64>>,
 }
 
 // SAFETY: the pointers lead to the description's own heap, which is never written again.
@@ -189,16 +189,15 @@ impl Description {
             }
             Part::Scorer(s) => (s.name().to_owned(), 0, abi::NEEDS_LABELS, [0; 3], vec![]),
         };
-        let name = name.into_boxed_str();
-        let names: Vec<Box<str>> = latent.iter().map(|b| b.name.as_str().into()).collect();
-        let shapes: Vec<Box<[i64]>> = latent.iter().map(|b| b.shape.iter().map(|l| *l as i64).collect()).collect();
+        let names: Vec<String> = latent.iter().map(|b| b.name.clone()).collect();
+        let shapes: Vec<Vec<i64>> = latent.iter().map(|b| b.shape.iter().map(|l| *l as i64).collect()).collect();
         let block = |name: &str, shape: &[i64]| abi::Block {
             name: abi::Str::new(name),
             shape: shape.as_ptr(),
             ndim: shape.len() as u32,
             reserved: 0,
         };
-        let blocks: Box<[abi::Block]> = names.iter().zip(&shapes).map(|(name, shape)| block(name, shape)).collect();
+        let blocks: Vec<abi::Block> = names.iter().zip(&shapes).map(|(name, shape)| block(name, shape)).collect();
         let info = Box::new(abi::Info {
             size: size_of::<abi::Info>() as u32,
             classes: u32::try_from(classes).unwrap_or(u32::MAX),

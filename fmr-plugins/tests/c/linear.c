@@ -1,6 +1,8 @@
 /* A target in plain C: logits are weighted sums of squared pixels.
  *
  * It keeps to the least: one call at a time, pull-backs one sample at a time. The host does the rest.
+ *
+ * With FAIL_AFTER or DIE_AFTER it is broken: forwards after that many fail, or end the process.
  */
 #include "fmr_plugin.h"
 
@@ -9,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifndef CLASSES
 #define CLASSES 4
+#endif
 
 struct fmr_instance {
   fmr_info info;
@@ -22,7 +26,10 @@ struct fmr_saved {
   float images[]; /* of one sample */
 };
 
+/* States are released by any thread, also while calls run. */
 static uint64_t instances, saved_states;
+
+static void count(uint64_t *counter, int by) { __atomic_add_fetch(counter, (uint64_t)by, __ATOMIC_RELAXED); }
 
 static fmr_status fail(const fmr_call *call, fmr_status status, const char *subject, const char *message) {
   fmr_text *texts[2] = {&call->error->subject, &call->error->message};
@@ -55,13 +62,13 @@ static fmr_status create(fmr_str settings, const fmr_site *site, const fmr_call 
   made->info.classes = CLASSES;
   made->info.flags = FMR_DIFFERENTIABLE | FMR_DETERMINISTIC;
   made->info.name = name;
-  instances++;
+  count(&instances, 1);
   *out = made;
   return FMR_OK;
 }
 
 static void destroy(fmr_instance *instance) {
-  instances--;
+  count(&instances, -1);
   free(instance);
 }
 
@@ -74,6 +81,15 @@ static float weight(const fmr_instance *instance, size_t k, size_t p) {
 static fmr_status forward(const fmr_instance *instance, const fmr_call *call, uint32_t function, const fmr_view *inputs,
                           size_t inputs_len, const fmr_view *outputs, size_t outputs_len, fmr_saved **saved) {
   if (function != FMR_LOGITS || inputs_len != 1 || outputs_len != 1) return FMR_UNSUPPORTED;
+#if defined(FAIL_AFTER) || defined(DIE_AFTER)
+  static unsigned forwards;
+  forwards++;
+#ifdef FAIL_AFTER
+  if (forwards > FAIL_AFTER) return fail(call, FMR_FAILED, "", "the licence ran out");
+#else
+  if (forwards > DIE_AFTER) abort();
+#endif
+#endif
   const float *images = inputs[0].data;
   float *logits = outputs[0].data;
   const size_t n = (size_t)inputs[0].shape[0];
@@ -97,7 +113,7 @@ static fmr_status forward(const fmr_instance *instance, const fmr_call *call, ui
     (*saved)->used = 0;
     (*saved)->pixels = pixels;
     memcpy((*saved)->images, images, pixels * sizeof(float));
-    saved_states++;
+    count(&saved_states, 1);
   }
   return FMR_OK;
 }
@@ -117,13 +133,13 @@ static fmr_status pull_back(const fmr_instance *instance, fmr_saved *saved, cons
 }
 
 static void release(fmr_saved *saved) {
-  saved_states--;
+  count(&saved_states, -1);
   free(saved);
 }
 
 static void live_handles(uint64_t *live_instances, uint64_t *live_saved) {
-  *live_instances = instances;
-  *live_saved = saved_states;
+  *live_instances = __atomic_load_n(&instances, __ATOMIC_RELAXED);
+  *live_saved = __atomic_load_n(&saved_states, __ATOMIC_RELAXED);
 }
 
 static const fmr_component component = {

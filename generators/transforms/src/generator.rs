@@ -53,7 +53,10 @@ impl Transforms {
     fn rows(&self, latents: &[f32]) -> impl IndexedParallelIterator<Item = (Parameters, Vec<f32>)> {
         let offset = self.layout.parameters();
         let image = move |row: &[f32]| row[offset..].iter().map(|v| v / CARRIED).collect();
-        latents.par_chunks_exact(self.layout.row()).map(move |row| (self.layout.read(row), image(row)))
+        let rows = latents.par_chunks_exact(self.layout.row());
+        // No more rows side by side than this thread's budget allows.
+        let share = fmr_core::threads::budget().map_or(1, |most| rows.len().div_ceil(most.get()).max(1));
+        rows.with_min_len(share).map(move |row| (self.layout.read(row), image(row)))
     }
 
     fn check(&self, latents: &ArrayView2<'_, f32>) -> Result<(), ComponentError> {

@@ -13,9 +13,10 @@ use fmr_nn::weights::Builder;
 use ndarray::{Array2, ArrayView4};
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::{self, Opened};
+use crate::checkpoint::{self, Opened, Told};
 use crate::model::{Clip, ClipConfig, unit};
 use crate::preprocess::Preprocess;
+use crate::published::{Published, published};
 use crate::tokenizer::{Dialect, Tokenizer};
 
 /// An oracle of kind `clip`.
@@ -28,12 +29,27 @@ pub struct ClipSettings {
     /// where they do not stand in or beside the checkpoint, and cannot be told from it.
     #[serde(default)]
     pub config: Option<PathBuf>,
+    /// Published model that the checkpoint must be, e.g. `ViT-B/32`.
+    #[serde(default)]
+    pub model: Option<String>,
     /// Activation of the transformers, for a checkpoint of which nothing tells it.
     #[serde(default)]
     pub activation: Option<Pointwise>,
     /// Device that computes; the run's unless named.
     #[serde(default)]
     pub device: Option<String>,
+}
+
+impl ClipSettings {
+    /// The published model that the settings name.
+    fn model(&self) -> Result<Option<&'static Published>, SettingError> {
+        let Some(name) = &self.model else { return Ok(None) };
+        let found = published().iter().find(|p| p.name == name);
+        found.map(Some).ok_or_else(|| {
+            let known: Vec<&str> = published().iter().map(|p| p.name).collect();
+            SettingError::new("model", format!("no model {name:?} is known; there are {}", known.join(", ")))
+        })
+    }
 }
 
 /// Registers the oracles of kind `clip`.
@@ -67,7 +83,8 @@ impl ClipOracle {
         let device = fmr_nn::device::device(device).map_err(|e| SettingError::new("device", e.to_string()))?;
         let weights = site.path(&settings.weights);
         let config = settings.config.as_ref().map(|config| site.path(config));
-        let opened = checkpoint::open(&weights, config.as_deref(), settings.activation, &device)
+        let told = Told { model: settings.model()?, config: config.as_deref(), activation: settings.activation };
+        let opened = checkpoint::open(&weights, told, &device)
             .map_err(|e| ComponentError::new("oracle \"clip\"", "load the model", e.to_string()))?;
         let stem = weights.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
         Ok(Self::new(stem, opened, device))

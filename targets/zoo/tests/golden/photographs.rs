@@ -48,7 +48,7 @@ fn classify(case: &Case, network: &Network, preprocess: &Preprocess, data: &Data
     let [c, h, w] = preprocess.input;
     let mut answers = Vec::new();
     for first in (0..data.len()).step_by(BATCH) {
-        let picture = |i| Picture { shape: data.shape(i), bytes: data.bytes(i).to_vec() };
+        let picture = |i| Picture { shape: data.shape(i), bytes: data.bytes(i).unwrap().into_owned() };
         let batch = (first..data.len().min(first + BATCH)).map(|i| preprocess.picture(&picture(i)));
         let batch: Vec<Picture> = batch.collect();
         let x = tensor::<4>(&normalised(&batch, preprocess), &[batch.len(), c, h, w]);

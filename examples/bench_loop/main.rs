@@ -6,25 +6,28 @@
 //! instead of encoded, and every image is kept alive. The engine does a little more than that: it also judges and
 //! classifies the original and the first decoded image, and all of it is in the measured time.
 //!
+//! With `--plugins FOLDER` the same models run as plugins, from the libraries in that folder (after a build of the whole
+//! workspace: `target/release`), so that two runs tell what the border costs.
+//!
 //! `--kept PERCENT` moves that share of the latent values alone, `--spare` lets the engine skip what an update left as
 //! it was, as it does in a run; without it every image-iteration is computed, which is what the peer does.
 //!
 //! Prints one JSON line. `fractions` are shares of the threads' time.
 
+mod models;
+
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use fmr::core::metrics::Effort;
 use fmr::core::perturb::{Lanes, PerturbError, Perturber, SampleBatch, Search};
 use fmr::core::scorer::CrossEntropy;
 use fmr::core::verdict::{Verdict, VerdictRule, VerdictSettings};
 use fmr::core::{ComponentError, Generator, GeneratorSpec, ImagePullBack, LatentPullBack, Oracle, Target, TargetSpec};
-use fmr_clip::ClipOracle;
-use fmr_nn::device::device;
 use fmr_nn::kernels::parallel::run_serially_on_this_thread;
-use fmr_vqgan::Vqgan;
-use fmr_zoo::Classifier;
+use models::Models;
 use ndarray::{Array2, Array4, ArrayView2, ArrayView4};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -32,18 +35,13 @@ use rand_chacha::ChaCha8Rng;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Scenario {
-    /// 32 × 32: a VQGAN of three levels, a narrow ResNet-18, a ViT of four layers.
-    Small,
-    /// 224 × 224: the paper's VQGAN f16, ResNet-50, CLIP ViT-B/32.
-    Paper,
-}
-
 #[derive(Parser)]
 struct Arguments {
     #[arg(long, value_enum, default_value = "paper")]
-    scenario: Scenario,
+    scenario: models::Scenario,
+    /// Folder with the first-party plugins, to run the models as these instead of linked in.
+    #[arg(long, value_name = "FOLDER")]
+    plugins: Option<PathBuf>,
     #[arg(long, default_value_t = 2)]
     images: usize,
     #[arg(long, default_value_t = 3)]
@@ -92,7 +90,7 @@ static PULL_TARGET: Timer = Timer::new();
 
 /// Draws latents instead of encoding, and times the rest.
 struct TimedGenerator {
-    inner: Vqgan,
+    inner: Box<dyn Generator>,
     spare: bool,
 }
 
@@ -128,7 +126,7 @@ impl Generator for TimedGenerator {
     }
 }
 
-struct TimedOracle(ClipOracle);
+struct TimedOracle(Box<dyn Oracle>);
 
 impl Oracle for TimedOracle {
     fn name(&self) -> &str {
@@ -144,7 +142,7 @@ impl Oracle for TimedOracle {
     }
 }
 
-struct TimedTarget(Classifier);
+struct TimedTarget(Box<dyn Target>);
 
 impl Target for TimedTarget {
     fn spec(&self) -> &TargetSpec {
@@ -164,57 +162,30 @@ impl Target for TimedTarget {
     }
 }
 
-fn components(a: &Arguments) -> Result<(TimedGenerator, TimedOracle, TimedTarget), String> {
-    let seed = a.seed;
-    let (side, vqgan, clip, model) = match a.scenario {
-        Scenario::Small => (
-            32,
-            r#"{"embed_dim": 64, "n_embed": 512, "ddconfig": {"ch": 32, "ch_mult": [1, 2, 4], "num_res_blocks": 1,
-                "attn_resolutions": [8], "resolution": 32, "in_channels": 3, "out_ch": 3, "z_channels": 64}}"#,
-            r#"{"embed": 64, "resolution": 32, "activation": "gelu",
-                "image": {"tower": "vit", "width": 128, "layers": 4, "heads": 4, "patch": 4},
-                "text": {"context": 32, "vocabulary": 1024, "width": 64, "heads": 1, "layers": 1}}"#,
-            "cifar-resnet18-w16",
-        ),
-        Scenario::Paper => (
-            224,
-            r#"{"embed_dim": 256, "n_embed": 16384, "ddconfig": {"ch": 128, "ch_mult": [1, 1, 2, 2, 4],
-                "num_res_blocks": 2, "attn_resolutions": [14], "resolution": 224, "in_channels": 3, "out_ch": 3,
-                "z_channels": 256}}"#,
-            r#"{"embed": 512, "resolution": 224, "activation": "quick-gelu",
-                "image": {"tower": "vit", "width": 768, "layers": 12, "heads": 12, "patch": 32},
-                "text": {"context": 32, "vocabulary": 1024, "width": 64, "heads": 1, "layers": 1}}"#,
-            "resnet50",
-        ),
-    };
-    let cpu = device("cpu").map_err(|e| e.to_string())?;
-    let sizes = serde_json::from_str(vqgan).map_err(|e| e.to_string())?;
-    let generator = Vqgan::random(&sizes, [3, side, side], seed, cpu.clone()).map_err(|e| e.to_string())?;
-    let sizes = serde_json::from_str(clip).map_err(|e| e.to_string())?;
-    let oracle = ClipOracle::random("clip", sizes, seed + 1, cpu.clone()).map_err(|e| e.to_string())?;
-    let entry = fmr_zoo::entry(model).ok_or("the zoo lacks the model")?;
-    let generator = TimedGenerator { inner: generator, spare: a.spare };
-    Ok((generator, TimedOracle(oracle), TimedTarget(Classifier::random(entry, seed + 2, cpu))))
-}
-
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let a = Arguments::parse();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let lanes = if a.lanes == 0 { threads.min(a.images.max(1)) } else { a.lanes };
     let batch = if a.batch == 0 { a.images.div_ceil(lanes).clamp(1, 4) } else { a.batch };
-    let (generator, mut oracle, target) = components(&a)?;
+    let Models { generator, oracle, target } = match &a.plugins {
+        None => Models::linked(a.scenario, a.seed)?,
+        Some(folder) => Models::loaded(a.scenario, a.seed, folder)?,
+    };
+    let (generator, mut oracle, target) = (TimedGenerator { inner: generator, spare: a.spare }, TimedOracle(oracle), TimedTarget(target));
     let classes: Vec<String> = (0..target.spec().classes).map(|i| i.to_string()).collect();
     oracle.set_classes(&classes, &["an image of {class}".to_owned()])?;
     // Any probability will do: every image is kept alive.
     let rule = VerdictSettings { rule: VerdictRule::Probability, tau: 0.0, ..VerdictSettings::default() };
     let verdict = Verdict::new(rule, &classes);
     let [c, h, w] = generator.spec().image;
-    let samples = |positions: &[usize]| SampleBatch {
-        images: Array4::from_elem((positions.len(), c, h, w), 0.5),
-        labels: positions.iter().map(|i| i % classes.len()).collect(),
-        indices: positions.to_vec(),
-        keys: positions.iter().map(usize::to_string).collect(),
-        seeds: vec![0; positions.len()],
+    let samples = |positions: &[usize]| -> Result<SampleBatch, PerturbError> {
+        Ok(SampleBatch {
+            images: Array4::from_elem((positions.len(), c, h, w), 0.5),
+            labels: positions.iter().map(|i| i % classes.len()).collect(),
+            indices: positions.to_vec(),
+            keys: positions.iter().map(usize::to_string).collect(),
+            seeds: vec![0; positions.len()],
+        })
     };
     let mask: Option<Vec<f32>> = a.kept.map(|percent| {
         let mut random = ChaCha8Rng::seed_from_u64(a.seed + 3);
@@ -271,7 +242,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let line = serde_json::json!({
         "peer": "fmr",
         "scenario": format!("{:?}", a.scenario).to_lowercase(),
-        "style": "best",
+        "style": if a.plugins.is_some() { "plugins" } else { "best" },
         "images": a.images,
         "batch": batch,
         "lanes": lanes,

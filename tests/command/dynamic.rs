@@ -1,0 +1,159 @@
+//! The first-party components as plugins: the same results, bit for bit, as linked in.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use fmr::core::config::{Changes, Experiment};
+use fmr::core::perturb::Perturber;
+use fmr::core::registry::{Registry, Settings, Site};
+use fmr::core::store::RunStore;
+use fmr::{Cell, prepare, registry, registry_of};
+use fmr_plugins::host::{Plugins, SearchPath, register};
+use ndarray::Array4;
+
+use crate::support::records;
+
+/// The folder that cargo builds the first-party libraries in, along with this test.
+fn libraries() -> PathBuf {
+    std::env::current_exe().unwrap().parent().unwrap().to_owned()
+}
+
+/// Table 1 with its components as plugins, and with paths that do not depend on where it lies.
+fn table1(dynamic: bool) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(root.join("experiments/table1.toml")).unwrap();
+    let text = text.replace("\"../", &format!("\"{}/", root.display()));
+    let text = text.replace("\"paper/", &format!("\"{}/experiments/paper/", root.display()));
+    if !dynamic {
+        return text;
+    }
+    let mut text = format!("plugin-path = [{:?}]\n{text}", libraries());
+    for (kind, least) in [("vqgan", 1), ("clip", 1), ("zoo", 2)] {
+        let built_in = format!("\nkind = \"{kind}\"\n");
+        assert!(text.matches(&built_in).count() >= least);
+        text = text.replace(&built_in, &format!("\nplugin = \"{kind}\"\n"));
+    }
+    text
+}
+
+fn experiment(folder: &Path, dynamic: bool) -> Experiment {
+    let changes = Changes { profile: Some("quick".to_owned()), ..Changes::default() };
+    Experiment::parse(&folder.join("table1.toml"), table1(dynamic), folder, &changes).unwrap()
+}
+
+#[test]
+fn table_1_is_the_same_with_dynamic_components() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |name: &str, dynamic: bool| {
+        let file = folder.path().join(format!("{name}.toml"));
+        std::fs::write(&file, table1(dynamic)).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fmr"));
+        let output = command.arg("run").arg(&file).args(["--quick", "--out", name]).current_dir(folder.path()).output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let dir = folder.path().join(name);
+        (String::from_utf8(output.stdout).unwrap(), records(&dir), RunStore::read(&dir).unwrap())
+    };
+    let (linked_table, linked, linked_store) = run("linked", false);
+    let (loaded_table, loaded, loaded_store) = run("loaded", true);
+    assert!(linked.iter().all(|(_, records)| records.len() == 8) && linked.len() >= 2);
+    assert_eq!(linked, loaded);
+    for (cell, records) in &linked {
+        for record in records {
+            let images = [&linked_store, &loaded_store].map(|store| store.images(cell, record.index).unwrap());
+            assert_eq!(images[0], images[1], "{cell}, {}", record.key);
+        }
+    }
+    // The last line is the run's folder.
+    let figures = |table: &str| table.trim_end().rsplit_once('\n').unwrap().0.to_owned();
+    assert_eq!(figures(&linked_table), figures(&loaded_table));
+    // It was the libraries that ran.
+    let versions = &loaded_store.plan().versions;
+    for name in ["fmr-vqgan-plugin", "fmr-clip-plugin", "fmr-zoo-plugin"] {
+        let found = |(key, value): (&String, &String)| key.starts_with("plugin ") && value.starts_with(name);
+        assert!(versions.iter().any(found), "{versions:?}");
+    }
+    let fields = ["target.plugin", "generator.plugin", "oracle.plugin"];
+    let cells = &loaded_store.plan().cells;
+    assert!(cells.iter().all(|cell| fields.iter().all(|f| cell.fingerprint[*f].starts_with("sha256:"))));
+}
+
+/// Latents are not kept by a run, so they are compared where they are made.
+#[test]
+fn latents_are_the_same_with_dynamic_components() {
+    let folder = tempfile::tempdir().unwrap();
+    let [linked, loaded] = [false, true].map(|dynamic| {
+        let experiment = experiment(folder.path(), dynamic);
+        let registry = registry_of(&experiment);
+        prepare(experiment, &registry).unwrap()
+    });
+    for (linked, loaded) in linked.cells().zip(loaded.cells()) {
+        let [linked, loaded] = [linked, loaded].map(|cell: &Cell| {
+            let perturber = Perturber {
+                generator: &*cell.generator,
+                oracle: &*cell.oracle,
+                target: &*cell.target,
+                scorer: &*cell.scorer,
+                search: &cell.row.search,
+                verdict: &cell.verdict,
+                classes: cell.plan.classes.len(),
+                mask: None,
+                observer: &(),
+            };
+            perturber.run(&cell.samples.batch(&[0, 1, 2]).unwrap()).unwrap()
+        });
+        assert!(linked.iter().any(|sample| sample.record.latent_moved > 0.0));
+        for (linked, loaded) in linked.iter().zip(&loaded) {
+            assert_eq!(linked.record, loaded.record);
+            assert_eq!(linked.final_latent, loaded.final_latent);
+            assert_eq!(linked.final_logits, loaded.final_logits);
+            assert_eq!(linked.final_image, loaded.final_image);
+        }
+    }
+}
+
+/// The components that Table 1 does not use.
+#[test]
+fn transforms_and_classifier_oracle_are_the_same_as_plugins() {
+    let mut loaded = Registry::default();
+    register(&mut loaded, &Plugins { search: SearchPath(vec![libraries()]), ..Plugins::default() });
+    let (linked, base) = (registry(), Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/weights"));
+    let site = Site { base, device: "cpu".into(), seed: 3, image: [3, 32, 32] };
+    let images = Array4::from_shape_fn((3, 3, 32, 32), |(n, c, y, x)| {
+        (0.5 + 0.4 * ((n + 1) as f64 * 0.3 * x as f64 + c as f64).sin() * (0.2 * y as f64).cos()) as f32
+    });
+    let settings = |plugin: Option<&str>, json: serde_json::Value| {
+        let mut table = json.as_object().cloned().unwrap();
+        table.extend(plugin.map(|name| ("plugin".to_owned(), name.into())));
+        Settings(table)
+    };
+
+    let judge = serde_json::json!({
+        "flip": true, "judge": { "model": "cifar-resnet18-w16", "weights": "resnet18-w16.safetensors" }
+    });
+    let scores = [
+        linked.oracle("classifier", &settings(None, judge.clone()), &site),
+        loaded.oracle("plugin", &settings(Some("classifier"), judge), &site),
+    ]
+    .map(|oracle| {
+        let mut oracle = oracle.unwrap();
+        oracle.set_classes(&["cat", "dog", "truck"].map(str::to_owned), &[]).unwrap();
+        oracle.judge(images.view()).unwrap()
+    });
+    assert_eq!(scores[0], scores[1]);
+
+    let results = [
+        linked.generator("transforms", &settings(None, serde_json::json!({})), &site),
+        loaded.generator("plugin", &settings(Some("transforms"), serde_json::json!({})), &site),
+    ]
+    .map(|generator| {
+        let generator = generator.unwrap();
+        let mut latents = generator.encode(images.view(), &[0, 1, 2]).unwrap();
+        let parameters = generator.spec().latent[0].shape.iter().product::<usize>();
+        latents.slice_mut(ndarray::s![.., ..parameters]).fill(0.1);
+        let (images, pull_back) = generator.decode_with_pullback(latents.view(), &[0, 1, 2]).unwrap();
+        let gradient = pull_back(images.view()).unwrap();
+        (generator.spec().latent.clone(), images, gradient)
+    });
+    assert_eq!(results[0], results[1]);
+}
