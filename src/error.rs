@@ -4,10 +4,13 @@ use std::path::PathBuf;
 
 use fmr_core::config::ConfigError;
 use fmr_core::data::DataError;
+use fmr_core::mask::MaskError;
 use fmr_core::perturb::PerturbError;
 use fmr_core::report::ReportError;
 use fmr_core::store::StoreError;
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
+
+use crate::prepare::Cell;
 
 /// Why there is no result.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +46,26 @@ pub enum Error {
         file: PathBuf,
         /// What to get, a line each.
         needs: String,
+    },
+    /// The mask of a row cannot be learned, or does not fit the row.
+    #[error("{cell}: {problem}")]
+    Mask {
+        /// The row.
+        cell: String,
+        /// What is wrong.
+        problem: MaskError,
+    },
+    /// A run's mask is gone, and learning it again gave another.
+    #[error(
+        "{cell}: {} is not the mask that the run began with, and learning it again gave another one: a component is not \
+         deterministic; put the file back or begin a new run",
+        path.display()
+    )]
+    MaskChanged {
+        /// The row.
+        cell: String,
+        /// Where the mask belongs.
+        path: PathBuf,
     },
     /// The user stopped the run.
     #[error("stopped; `fmr resume {}` goes on where it stopped", dir.display())]
@@ -99,6 +122,11 @@ impl Diagnostic for Error {
 }
 
 impl Error {
+    /// An error about a cell's mask.
+    pub(crate) fn mask(cell: &Cell, problem: MaskError) -> Self {
+        Self::Mask { cell: cell.plan.id.clone(), problem }
+    }
+
     /// An error of writing a file.
     pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();

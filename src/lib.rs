@@ -7,6 +7,7 @@
 mod components;
 mod error;
 mod interrupt;
+mod masks;
 mod prepare;
 mod progress;
 pub mod report;
@@ -16,6 +17,7 @@ mod samples;
 pub use components::{registry, registry_of};
 pub use error::{Error, WrongFile};
 pub use interrupt::Interrupt;
+pub use masks::{CellMask, LearnedMask, MASKS, MaskSource, learn_mask, save as save_mask};
 pub use prepare::{Cell, Prepared, PreparedRow, prepare};
 pub use run::{Finished, Runner};
 pub use samples::Samples;

@@ -4,8 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fmr_core::config::{ComponentTable, ConfigError, Experiment, Fingerprints, MissingFiles, Row, closest};
+use fmr_core::config::{
+    ComponentTable, ConfigError, Experiment, Fingerprints, MaskTable, Masking, MissingFiles, Row, closest,
+};
 use fmr_core::data::Dataset;
+use fmr_core::mask::{Mask, MaskError};
 use fmr_core::registry::{MakeError, Registry, Site};
 use fmr_core::scorer::ScorerSettings;
 use fmr_core::store::CellPlan;
@@ -13,6 +16,7 @@ use fmr_core::verdict::Verdict;
 use fmr_core::{Generator, Oracle, Scorer, Target};
 
 use crate::components::plugin_hashes;
+use crate::masks::{CellMask, MaskSource};
 use crate::samples::Samples;
 
 /// The paper's prompt.
@@ -36,6 +40,21 @@ pub struct Cell {
     pub scorer: Box<dyn Scorer>,
     /// When the oracle lets an image stand.
     pub verdict: Verdict,
+    /// What may move; absent: everything.
+    pub mask: Option<CellMask>,
+}
+
+impl Cell {
+    /// Hash of the generator's weights, where its table names a file of that name.
+    pub fn weights_hash(&self) -> Option<&str> {
+        self.plan.fingerprint.get("generator.weights").map(String::as_str)
+    }
+
+    /// The mask as weights for the step rule of this cell.
+    pub(crate) fn weigh(&self, mask: &Mask) -> Result<Vec<f32>, MaskError> {
+        let allow_empty = self.mask.as_ref().is_some_and(|mask| mask.table.settings.allow_empty);
+        mask.for_run(self.generator.spec(), self.weights_hash(), allow_empty)
+    }
 }
 
 /// A row of the experiment, ready or not.
@@ -85,6 +104,30 @@ struct Made {
     fingerprints: Fingerprints,
 }
 
+/// Why a mask for the images `evaluated` cannot be learned from the images `learned`.
+fn unfit(learned: &Samples, evaluated: &Samples) -> Option<String> {
+    let [(a, ac), (b, bc)] = [learned, evaluated].map(|samples| (samples.image(), samples.data().classes()));
+    if a != b {
+        return Some(format!("has images of {a:?}, the row's are {b:?}"));
+    }
+    if ac != bc {
+        return Some("has other classes than the row's data".to_owned());
+    }
+    let (learned, evaluated) = (learned.data(), evaluated.data());
+    let keys: BTreeMap<&str, usize> = (0..evaluated.len()).map(|i| (evaluated.key(i), i)).collect();
+    let same = |i: &usize| {
+        let Some(at) = keys.get(learned.key(*i)) else { return false };
+        matches!((learned.bytes(*i), evaluated.bytes(*at)), (Ok(a), Ok(b)) if a == b)
+    };
+    let shared: Vec<usize> = (0..learned.len()).filter(same).collect();
+    let first = learned.key(*shared.first()?);
+    Some(format!(
+        "shares {} images with the row's data (first: {first}): a mask is learned from images that are not evaluated; \
+         `skip` leaves images out",
+        shared.len()
+    ))
+}
+
 struct Maker<'a> {
     experiment: &'a Experiment,
     registry: &'a Registry,
@@ -95,11 +138,7 @@ impl Maker<'_> {
     fn row(&mut self, row: &Row) -> Result<PreparedRow, ConfigError> {
         let e = self.experiment;
         self.expect_kinds(row)?;
-        let tables = [&e.targets[&row.target], &e.generators[&row.generator], &e.oracles[&row.oracle]];
-        let missing = std::iter::once(e.data[&row.data].missing(&e.base))
-            .chain(tables.map(|table| table.missing(&e.base)))
-            .flatten()
-            .collect::<Vec<_>>();
+        let missing = e.missing(row);
         if let Some(file) = missing.iter().find(|file| file.obtain.is_none()) {
             let help = "correct the path, or say in `obtain = { what = …, get = … }` what to get".to_owned();
             return Err(e.error_at(&file.key, format!("there is no file {}", file.list()), Some(help)));
@@ -107,7 +146,7 @@ impl Maker<'_> {
         if !missing.is_empty() {
             return Ok(PreparedRow::Missing(Box::new(row.clone()), missing));
         }
-        let samples = self.samples(row)?;
+        let samples = self.samples(&row.data)?;
         let generator = self.generator(row, samples.image())?;
         let target = self.target(row, samples.image())?;
         let classes = samples.data().classes().to_vec();
@@ -135,7 +174,7 @@ impl Maker<'_> {
             classes: classes.clone(),
             fingerprint,
         };
-        Ok(PreparedRow::Ready(Box::new(Cell {
+        let mut cell = Cell {
             scorer,
             verdict: Verdict::new(row.verdict.clone(), &classes),
             row: row.clone(),
@@ -144,7 +183,39 @@ impl Maker<'_> {
             generator,
             oracle,
             target,
-        })))
+            mask: None,
+        };
+        if let Some(name) = &row.mask {
+            self.add_mask(&mut cell, &e.masks[name])?;
+        }
+        Ok(PreparedRow::Ready(Box::new(cell)))
+    }
+
+    /// Puts a mask on a cell, and on its fingerprint what the results depend on for it.
+    fn add_mask(&mut self, cell: &mut Cell, table: &MaskTable) -> Result<(), ConfigError> {
+        let e = self.experiment;
+        let refuse = |key: &str, problem: String| e.error_at(&format!("{}.{key}", table.at()), problem, None);
+        let source = match (&table.learn_from, table.file(&e.base)) {
+            (Some(from), _) => {
+                let samples = self.samples(from)?;
+                if let Some(problem) = unfit(&samples, &cell.samples) {
+                    return Err(refuse("learn-from", format!("{from} {problem}")));
+                }
+                cell.plan.fingerprint.extend(table.fingerprint(&Masking::Learned(&e.data[from], samples.data())));
+                MaskSource::Learn(samples)
+            }
+            (None, Some(file)) => {
+                let refuse = |error: MaskError| refuse("file", error.to_string());
+                let mask = Mask::load(&file).map_err(refuse)?.spread(table.settings.kind);
+                let hash = cell.weights_hash();
+                mask.for_run(cell.generator.spec(), hash, table.settings.allow_empty).map_err(refuse)?;
+                cell.plan.fingerprint.extend(table.fingerprint(&Masking::Read(&mask)));
+                MaskSource::File(Box::new(mask))
+            }
+            (None, None) => return Ok(()),
+        };
+        cell.mask = Some(CellMask { table: table.clone(), source });
+        Ok(())
     }
 
     /// Refuses unknown kinds even where files are missing.
@@ -172,12 +243,12 @@ impl Maker<'_> {
         self.experiment.error_at(&format!("{}.kind", table.at), problem, Some(help))
     }
 
-    fn samples(&mut self, row: &Row) -> Result<Samples, ConfigError> {
-        if let Some(samples) = self.made.data.get(&row.data) {
+    fn samples(&mut self, name: &str) -> Result<Samples, ConfigError> {
+        if let Some(samples) = self.made.data.get(name) {
             return Ok(samples.clone());
         }
         let e = self.experiment;
-        let table = &e.data[&row.data];
+        let table = &e.data[name];
         let refuse = |problem: String| {
             let files = table.files(&e.base).into_iter();
             let key =
@@ -196,7 +267,7 @@ impl Maker<'_> {
         }
         let data: Dataset = settings.load().map_err(|error| refuse(error.to_string()))?;
         let samples = Samples::new(Arc::new(data), table, e.run.seed).map_err(refuse)?;
-        self.made.data.insert(row.data.clone(), samples.clone());
+        self.made.data.insert(name.to_owned(), samples.clone());
         Ok(samples)
     }
 

@@ -3,14 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use fmr_core::SampleRecord;
 use fmr_core::config::{Experiment, MissingFiles, PaperFigures, Row};
-use fmr_core::metrics::Summary;
-use fmr_core::report::{Column, Need, Page, RowState, Setting, SheetOptions, Table, TableRow, contact_sheet, html};
+use fmr_core::metrics::{Effort, PairedFmr, Summary, aligned};
+use fmr_core::report::{
+    Against, Column, MaskPart, Need, Page, PaperMask, RowState, Setting, SheetOptions, Table, TableRow, Work,
+    contact_sheet, html,
+};
 use fmr_core::store::RunStore;
 use fmr_core::validity::{Facts, ReplacedFacts, flags};
 
 use crate::error::Error;
-use crate::run::{LOGITS, REPEATED, noted};
+use crate::masks::MASK;
+use crate::run::{LOGITS, REPEATED, SECONDS, noted};
 
 /// Folder of the perturbed images inside a run's folder.
 pub const IMAGES: &str = "images";
@@ -84,7 +89,72 @@ fn table_row(experiment: &Experiment, store: &RunStore, row: &Row) -> Result<Tab
         state,
         paper: row.paper.as_ref().map(columns).unwrap_or_default(),
         flags,
+        mask: mask_part(experiment, store, row)?,
     })
+}
+
+/// What a row says of masks: how its own was learned, what the row cost, and what the mask changed.
+fn mask_part(experiment: &Experiment, store: &RunStore, row: &Row) -> Result<MaskPart, Error> {
+    let paper = paper_mask(row);
+    let without = experiment.rows.iter().find(|other| row.mask.is_some() && is_without_mask(other, row));
+    let records = recorded(store, row)?;
+    let against = match without {
+        Some(other) => Some(Against {
+            // Undefined while one of the two is unfinished: then they have different images.
+            fmr: paired(experiment, &records, &recorded(store, other)?),
+            seconds: seconds(store, row)?,
+            seconds_without: seconds(store, other)?,
+            paper_without: paper_mask(other).seconds,
+        }),
+        None => None,
+    };
+    let (figures, work) = match has_cell(store, row) {
+        true => {
+            let work = Work { effort: Effort::of(&records), seconds: seconds(store, row)? };
+            (noted(store, &row.id, MASK)?, Some(work))
+        }
+        false => (None, None),
+    };
+    Ok(MaskPart { figures, work, against, paper })
+}
+
+fn has_cell(store: &RunStore, row: &Row) -> bool {
+    store.plan().cells.iter().any(|cell| cell.id == row.id)
+}
+
+/// Finished samples of a row; none where it cannot run here.
+fn recorded(store: &RunStore, row: &Row) -> Result<Vec<SampleRecord>, Error> {
+    Ok(if has_cell(store, row) { store.records(&row.id)? } else { Vec::new() })
+}
+
+fn seconds(store: &RunStore, row: &Row) -> Result<Option<f64>, Error> {
+    Ok(if has_cell(store, row) { noted(store, &row.id, SECONDS)? } else { None })
+}
+
+/// FMR with the mask and without, paired by image.
+fn paired(experiment: &Experiment, with: &[SampleRecord], without: &[SampleRecord]) -> Option<PairedFmr> {
+    let metrics = &experiment.metrics;
+    let (with, without) = aligned(with, without, metrics).ok()?;
+    PairedFmr::of(&with, &without, metrics.fmr_reading(), metrics.confidence).ok()
+}
+
+fn paper_mask(row: &Row) -> PaperMask {
+    let Some(paper) = &row.paper else { return PaperMask::default() };
+    let figure = |text: &Option<String>| text.as_ref()?.parse().ok();
+    PaperMask {
+        sparsity: figure(&paper.sparsity),
+        test_score: figure(&paper.test_score),
+        seconds: figure(&paper.seconds),
+    }
+}
+
+/// Whether `other` is `row` but for its mask, which `other` has none of.
+fn is_without_mask(other: &Row, row: &Row) -> bool {
+    let of = |row: &Row| {
+        let names = [&row.data, &row.target, &row.generator, &row.oracle].map(Clone::clone);
+        (names, row.scorer.clone(), row.search.clone(), row.verdict.clone())
+    };
+    other.mask.is_none() && of(other) == of(row)
 }
 
 /// What was done before a plugin of the cell was replaced.
@@ -95,10 +165,12 @@ fn replaced(store: &RunStore, cell: &str) -> Result<Option<ReplacedFacts>, Error
 
 /// What a row that did not run lacks.
 fn needs(experiment: &Experiment, row: &Row) -> Vec<Need> {
-    let e = experiment;
-    let tables = [&e.targets[&row.target], &e.generators[&row.generator], &e.oracles[&row.oracle]];
-    let files = std::iter::once(e.data[&row.data].missing(&e.base)).chain(tables.map(|t| t.missing(&e.base)));
-    let needs: Vec<Need> = files.flatten().map(need).collect();
+    let mut needs: Vec<Need> = Vec::new();
+    for need in experiment.missing(row).into_iter().map(need) {
+        if !needs.contains(&need) {
+            needs.push(need);
+        }
+    }
     if needs.is_empty() {
         let what = "a run of this row: when the run began its files were not there".to_owned();
         return vec![Need { what, get: "run the experiment again".to_owned(), put: "a new folder".to_owned() }];

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use fmr_core::config::MissingFiles;
+use fmr_core::config::{MissingFiles, RunSettings};
+use fmr_core::mask::MaskError;
 use fmr_core::perturb::{Lanes, Perturbed, Perturber, Search};
 use fmr_core::report::Table;
 use fmr_core::store::{KeepImages, RunPlan, RunStore, StoreError};
@@ -16,6 +17,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::components::loaded_plugins;
 use crate::error::Error;
 use crate::interrupt::Interrupt;
+use crate::masks::{self, CellMask, LearnedMask};
 use crate::prepare::{Cell, Prepared, PreparedRow};
 use crate::progress::Progress;
 use crate::report;
@@ -92,42 +94,68 @@ impl Runner {
             let finished = store.finished(&cell.plan.id)?;
             left.insert(&cell.plan.id, (0..cell.plan.samples).filter(|i| !finished.contains(i)).collect::<Vec<_>>());
         }
-        let progress = Progress::new(left.values().map(Vec::len).sum(), self.quiet);
+        let progress =
+            Progress::new(left.values().map(Vec::len).sum::<usize>() + to_learn(prepared, &store), self.quiet);
         for cell in prepared.cells() {
-            self.cell(prepared, cell, &left[&cell.plan.id], &mut store, &progress)?;
+            let (left, store) = (&left[&cell.plan.id], &mut store);
+            self.with_lanes(&prepared.experiment.run, |lanes| {
+                self.cell((cell, left, prepared.experiment.run.repeat), lanes, store, &progress)
+            })?;
         }
         progress.finish();
         let table = report::write(&prepared.experiment, &store)?;
         Ok(Finished { dir: store.dir().to_owned(), table })
     }
 
-    fn cell(
-        &self,
-        prepared: &Prepared,
-        cell: &Cell,
-        left: &[usize],
-        store: &mut RunStore,
-        progress: &Progress,
-    ) -> Result<(), Error> {
-        let run = &prepared.experiment.run;
-        let id = &cell.plan.id;
-        let perturber = perturber(cell);
-        let names = [("target", &cell.target.spec().name), ("generator", &cell.generator.spec().name)]
-            .map(|(k, v)| (k, v.as_str()));
-        for (key, name) in names.into_iter().chain([("oracle", cell.oracle.name())]) {
-            store.note(id, key, &name.into())?;
-        }
+    /// Learns the mask of a cell as its table says, without a run's folder. `None` where the user stopped it.
+    ///
+    /// # Errors
+    /// As [`learn_mask`](crate::learn_mask), or the cell learns no mask.
+    pub fn learn(&self, prepared: &Prepared, cell: &Cell) -> Result<Option<LearnedMask>, Error> {
+        let Some((mask, samples)) = cell.mask.as_ref().and_then(CellMask::learns) else {
+            return Err(Error::mask(cell, MaskError::Data("the row learns no mask".to_owned())));
+        };
+        let progress = Progress::new(samples.len(), self.quiet);
+        progress.begin(&cell.plan.title);
+        let learned = self.with_lanes(&prepared.experiment.run, |lanes| {
+            masks::learn_mask(cell, mask, samples, lanes, |batch| progress.add(batch))
+        });
+        progress.finish();
+        learned
+    }
+
+    /// Lanes as the `[run]` table wants them.
+    fn with_lanes<T>(&self, run: &RunSettings, work: impl FnOnce(&Lanes<'_>) -> T) -> T {
         let lanes = match run.lanes {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             lanes => lanes,
         };
-        let lanes = Lanes {
+        work(&Lanes {
             lanes,
             batch: run.batch,
             // A lane's kernels must not start threads of their own where lanes fill the cores already.
             enter: &|| run_serially_on_this_thread(lanes > 1),
             go_on: &|| !self.interrupt.asked(),
-        };
+        })
+    }
+
+    /// Perturbs the samples `left` of a cell, and `repeats` of them once more.
+    fn cell(
+        &self,
+        (cell, left, repeats): (&Cell, &[usize], usize),
+        lanes: &Lanes<'_>,
+        store: &mut RunStore,
+        progress: &Progress,
+    ) -> Result<(), Error> {
+        let id = &cell.plan.id;
+        let names = [("target", &cell.target.spec().name), ("generator", &cell.generator.spec().name)]
+            .map(|(k, v)| (k, v.as_str()));
+        for (key, name) in names.into_iter().chain([("oracle", cell.oracle.name())]) {
+            store.note(id, key, &name.into())?;
+        }
+        progress.begin(&format!("mask of {}", cell.plan.title));
+        let mask = masks::ready(cell, lanes, store, |batch| progress.add(batch))?;
+        let perturber = perturber(cell, mask.as_deref());
         progress.begin(&cell.plan.title);
         let mut facts: LogitsFacts = noted(store, id, LOGITS)?.unwrap_or_default();
         let clock = Clock::start(noted(store, id, SECONDS)?.unwrap_or(0.0));
@@ -145,15 +173,22 @@ impl Runner {
         }
         // Samples that were taken up again may be among those that are done twice.
         if !left.is_empty() || noted::<RepeatFacts>(store, id, REPEATED)?.is_none() {
-            let repeated = repeat(cell, &perturber, &store.records(id)?, run.repeat)?;
+            let repeated = repeat(cell, &perturber, &store.records(id)?, repeats)?;
             note(store, id, REPEATED, &repeated)?;
         }
         Ok(())
     }
 }
 
+/// Images to be perturbed to learn masks from.
+fn to_learn(prepared: &Prepared, store: &RunStore) -> usize {
+    let missing = |cell: &&Cell| !masks::path_in(store.dir(), cell).exists();
+    let learns = |cell: &Cell| cell.mask.as_ref().and_then(CellMask::learns).map_or(0, |(_, samples)| samples.len());
+    prepared.cells().filter(missing).map(learns).sum()
+}
+
 /// What the engine needs of a cell.
-fn perturber(cell: &Cell) -> Perturber<'_> {
+pub(crate) fn perturber<'a>(cell: &'a Cell, mask: Option<&'a [f32]>) -> Perturber<'a> {
     let search: &Search = &cell.row.search;
     Perturber {
         generator: &*cell.generator,
@@ -163,7 +198,7 @@ fn perturber(cell: &Cell) -> Perturber<'_> {
         search,
         verdict: &cell.verdict,
         classes: cell.plan.classes.len(),
-        mask: None,
+        mask,
         observer: &(),
     }
 }
@@ -245,7 +280,7 @@ pub(crate) fn noted<T: DeserializeOwned>(store: &RunStore, cell: &str, key: &str
     Ok(store.noted(cell, key)?.and_then(|value| serde_json::from_value(value).ok()))
 }
 
-fn note(store: &mut RunStore, cell: &str, key: &str, value: &impl Serialize) -> Result<(), StoreError> {
+pub(crate) fn note(store: &mut RunStore, cell: &str, key: &str, value: &impl Serialize) -> Result<(), StoreError> {
     store.note(cell, key, &serde_json::to_value(value).unwrap_or_default())
 }
 

@@ -9,6 +9,9 @@
 //! With `--plugins FOLDER` the same models run as plugins, from the libraries in that folder (after a build of the whole
 //! workspace: `target/release`), so that two runs tell what the border costs.
 //!
+//! `--kept PERCENT` moves that share of the latent values alone, `--spare` lets the engine skip what an update left as
+//! it was, as it does in a run; without it every image-iteration is computed, which is what the peer does.
+//!
 //! Prints one JSON line. `fractions` are shares of the threads' time.
 
 mod models;
@@ -18,6 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use clap::Parser;
+use fmr::core::metrics::Effort;
 use fmr::core::perturb::{Lanes, PerturbError, Perturber, SampleBatch, Search};
 use fmr::core::scorer::CrossEntropy;
 use fmr::core::verdict::{Verdict, VerdictRule, VerdictSettings};
@@ -50,6 +54,15 @@ struct Arguments {
     lanes: usize,
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Percentage of latent values that may move, drawn at random; all of them unless given.
+    #[arg(long, value_name = "PERCENT")]
+    kept: Option<f64>,
+    /// Step size.
+    #[arg(long, default_value_t = 0.001)]
+    step_size: f64,
+    /// Updates that change no codebook vector cost no decode.
+    #[arg(long)]
+    spare: bool,
 }
 
 /// Nanoseconds spent in one kind of work, over all threads.
@@ -69,17 +82,21 @@ impl Timer {
 }
 
 static DECODE: Timer = Timer::new();
+static QUANTIZE: Timer = Timer::new();
 static ORACLE: Timer = Timer::new();
 static TARGET: Timer = Timer::new();
 static PULL_GENERATOR: Timer = Timer::new();
 static PULL_TARGET: Timer = Timer::new();
 
 /// Draws latents instead of encoding, and times the rest.
-struct TimedGenerator(Box<dyn Generator>);
+struct TimedGenerator {
+    inner: Box<dyn Generator>,
+    spare: bool,
+}
 
 impl Generator for TimedGenerator {
     fn spec(&self) -> &GeneratorSpec {
-        self.0.spec()
+        self.inner.spec()
     }
 
     fn encode(&self, images: ArrayView4<'_, f32>, labels: &[usize]) -> Result<Array2<f32>, ComponentError> {
@@ -92,7 +109,11 @@ impl Generator for TimedGenerator {
     }
 
     fn decode(&self, latents: ArrayView2<'_, f32>, labels: &[usize]) -> Result<Array4<f32>, ComponentError> {
-        DECODE.time(|| self.0.decode(latents, labels))
+        DECODE.time(|| self.inner.decode(latents, labels))
+    }
+
+    fn quantized(&self, latents: ArrayView2<'_, f32>) -> Result<Option<Array2<f32>>, ComponentError> {
+        if self.spare { QUANTIZE.time(|| self.inner.quantized(latents)) } else { Ok(None) }
     }
 
     fn decode_with_pullback<'a>(
@@ -100,7 +121,7 @@ impl Generator for TimedGenerator {
         latents: ArrayView2<'_, f32>,
         labels: &[usize],
     ) -> Result<(Array4<f32>, LatentPullBack<'a>), ComponentError> {
-        let (images, pull_back) = DECODE.time(|| self.0.decode_with_pullback(latents, labels))?;
+        let (images, pull_back) = DECODE.time(|| self.inner.decode_with_pullback(latents, labels))?;
         Ok((images, Box::new(|gradient| PULL_GENERATOR.time(|| pull_back(gradient)))))
     }
 }
@@ -150,7 +171,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         None => Models::linked(a.scenario, a.seed)?,
         Some(folder) => Models::loaded(a.scenario, a.seed, folder)?,
     };
-    let (generator, mut oracle, target) = (TimedGenerator(generator), TimedOracle(oracle), TimedTarget(target));
+    let (generator, mut oracle, target) = (TimedGenerator { inner: generator, spare: a.spare }, TimedOracle(oracle), TimedTarget(target));
     let classes: Vec<String> = (0..target.spec().classes).map(|i| i.to_string()).collect();
     oracle.set_classes(&classes, &["an image of {class}".to_owned()])?;
     // Any probability will do: every image is kept alive.
@@ -166,8 +187,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             seeds: vec![0; positions.len()],
         })
     };
-    let run = |iterations: usize| -> Result<usize, PerturbError> {
-        let search = Search { budget: iterations, ..Search::default() };
+    let mask: Option<Vec<f32>> = a.kept.map(|percent| {
+        let mut random = ChaCha8Rng::seed_from_u64(a.seed + 3);
+        let keep = |_| f32::from(u8::from(random.random_range(0.0..100.0) < percent));
+        (0..generator.spec().latent_len()).map(keep).collect()
+    });
+    let run = |iterations: usize| -> Result<(usize, Effort), PerturbError> {
+        let search = Search { budget: iterations, step_size: a.step_size, ..Search::default() };
         let perturber = Perturber {
             generator: &generator,
             oracle: &oracle,
@@ -176,21 +202,23 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             search: &search,
             verdict: &verdict,
             classes: classes.len(),
-            mask: None,
+            mask: mask.as_deref(),
             observer: &(),
         };
         let lanes = Lanes { lanes, batch, enter: &|| run_serially_on_this_thread(lanes > 1), go_on: &|| true };
         let positions: Vec<usize> = (0..a.images).collect();
-        let mut updates = 0;
+        let (mut updates, mut records) = (0, Vec::new());
         lanes.run(&perturber, &positions, &samples, |batch| {
             updates += batch.iter().map(|sample| sample.record.accepted_updates).sum::<usize>();
+            records.extend(batch.into_iter().map(|sample| sample.record));
             Ok::<_, PerturbError>(())
         })?;
-        Ok(updates)
+        Ok((updates, Effort::of(&records)))
     };
     run(1)?;
     let timers = [
         ("decode", &DECODE),
+        ("quantize", &QUANTIZE),
         ("oracle", &ORACLE),
         ("target", &TARGET),
         ("pull_back_generator", &PULL_GENERATOR),
@@ -198,7 +226,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     ];
     timers.iter().for_each(|(_, timer)| timer.0.store(0, Ordering::Relaxed));
     let begin = Instant::now();
-    let done = run(a.iterations)?;
+    let (done, effort) = run(a.iterations)?;
     let seconds = begin.elapsed().as_secs_f64();
     let n = a.images * a.iterations;
     if done != n {
@@ -220,6 +248,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "lanes": lanes,
         "channels_last": false,
         "iterations": a.iterations,
+        "kept_percent": a.kept,
+        "spare": a.spare,
+        "unchanged": effort.unchanged,
         "threads": threads,
         "seconds": round(seconds, 4),
         "seconds_per_image_iteration": round(seconds / n as f64, 6),

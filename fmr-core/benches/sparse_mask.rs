@@ -1,10 +1,10 @@
 //! Time to fit the sparse mask, as JSON lines: one a matrix, model and gap.
 //!
-//!     cargo bench -p fmr-core --bench sparse_mask -- [--write FOLDER] [--repeats N] [--full-width]
+//!     cargo bench -p fmr-core --bench sparse_mask -- [--write FOLDER] [--repeats N] [--full-width] [--weak]
 //!
 //! `--write` leaves the matrices (raw little-endian f32, row-major, first half originals) for
 //! `benches/peers/sparse_mask_sklearn.py`, which times scikit-learn on them. `--full-width` adds linfa-elasticnet's
-//! Lasso on all columns at once. Times are CPU seconds of this thread where the system tells them, and wall seconds.
+//! Lasso on all columns at once, `--weak` fits at penalties that leave nearly as many weights as there are rows. Times are CPU seconds of this thread where the system tells them, and wall seconds.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark")]
 
@@ -78,16 +78,18 @@ struct Options {
     write: Option<PathBuf>,
     repeats: usize,
     full_width: bool,
+    weak: bool,
 }
 
 fn options() -> Options {
-    let mut options = Options { write: None, repeats: 3, full_width: false };
+    let mut options = Options { write: None, repeats: 3, full_width: false, weak: false };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
             "--write" => options.write = words.next().map(PathBuf::from),
             "--repeats" => options.repeats = words.next().unwrap().parse().unwrap(),
             "--full-width" => options.full_width = true,
+            "--weak" => options.weak = true,
             _ => {}
         }
     }
@@ -111,7 +113,8 @@ fn main() {
                 Model::Logistic => vec![rows.len() as f64 / 36.36, 0.05 * max],
                 Model::Lasso => vec![0.1 * max, 0.05 * max],
             };
-            for penalty in penalties {
+            let weak = options.weak.then_some([0.01 * max, 0.001 * max]);
+            for penalty in penalties.into_iter().chain(weak.into_iter().flatten()) {
                 for gap in [1e-4, 1e-9] {
                     let limits = Limits { gap, ..Limits::default() };
                     let (seconds, fit) = timed(options.repeats, || problem.solve(penalty, limits, None).unwrap());

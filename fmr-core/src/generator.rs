@@ -51,6 +51,16 @@ pub trait Generator: Send + Sync {
     /// Images of the latents. Values may leave `[0, 1]`; the engine clamps.
     fn decode(&self, latents: ArrayView2<'_, f32>, labels: &[usize]) -> Result<Array4<f32>, ComponentError>;
 
+    /// The latents as decoding sees them, one row of any length a sample: codebook vectors, for a generator that replaces
+    /// vectors by those nearest to them. Where decoding sees the same of two latents, their images are equal bit for bit,
+    /// and so is what the pull-backs give. `None` where decoding sees the latents themselves.
+    ///
+    /// # Errors
+    /// As [`Generator::decode`].
+    fn quantized(&self, _latents: ArrayView2<'_, f32>) -> Result<Option<Array2<f32>>, ComponentError> {
+        Ok(None)
+    }
+
     /// Images of the latents, equal to [`Generator::decode`]'s, and the pull-back of that decode.
     fn decode_with_pullback<'a>(
         &'a self,

@@ -1,7 +1,7 @@
 //! `fmr check FILE`
 
 use clap::Args;
-use fmr::PreparedRow;
+use fmr::{CellMask, PreparedRow};
 use fmr::core::config::MissingFiles;
 
 use super::shared::{ExperimentArguments, Failure};
@@ -19,7 +19,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             PreparedRow::Ready(cell) => {
                 let [c, h, w] = cell.samples.image();
                 let classes = cell.plan.classes.len();
-                println!("ready    {}: {} images {c}×{h}×{w}, {classes} classes", cell.row.id, cell.samples.len());
+                let learns = cell.mask.as_ref().and_then(CellMask::learns);
+                let mask = match (&cell.row.mask, learns) {
+                    (None, _) => String::new(),
+                    (Some(name), None) => format!(", mask {name}"),
+                    (Some(name), Some((_, samples))) => format!(", mask {name} learned from {} others", samples.len()),
+                };
+                println!("ready    {}: {} images {c}×{h}×{w}, {classes} classes{mask}", cell.row.id, cell.samples.len());
             }
             PreparedRow::Missing(row, files) => {
                 let files: Vec<String> = files.iter().map(MissingFiles::list).collect();

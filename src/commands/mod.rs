@@ -3,6 +3,7 @@
 mod check;
 mod export;
 mod inspect;
+mod mask;
 mod plan;
 mod plugin;
 mod report;
@@ -44,6 +45,8 @@ enum Command {
     Inspect(inspect::Arguments),
     /// List the classifiers that can be loaded, and from which published files.
     Models,
+    /// Learn or show a sparse mask: which latent values the perturbation moves.
+    Mask(mask::Arguments),
     /// List, check or begin plugins.
     Plugin(plugin::Arguments),
 }
@@ -66,6 +69,7 @@ pub(crate) fn main() -> ExitCode {
             print!("{}", fmr_zoo::models());
             Ok(())
         }
+        Command::Mask(arguments) => mask::run(&arguments),
         Command::Plugin(arguments) => plugin::run(&arguments),
     };
     match result {

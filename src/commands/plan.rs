@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use fmr::core::metrics::Interval;
 use fmr::core::perturb::{Perturber, Search};
-use fmr::{Cell, Error};
+use fmr::{Cell, CellMask, Error};
 use indicatif::HumanDuration;
 
 use super::shared::{ExperimentArguments, Failure};
@@ -29,7 +29,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut total = Duration::ZERO;
     for cell in prepared.cells() {
         let (n, each) = (cell.samples.len(), time_of_one(cell)?);
-        let cost = each * u32::try_from(n).unwrap_or(u32::MAX) / u32::try_from(lanes).unwrap_or(1);
+        let learns = cell.mask.as_ref().and_then(CellMask::learns);
+        let learned_from = learns.map_or(0, |(_, samples)| samples.len());
+        let cost = each * u32::try_from(n + learned_from).unwrap_or(u32::MAX) / u32::try_from(lanes).unwrap_or(1);
         total += cost;
         println!(
             "{}: {n} images, at most {} updates each, up to {}; intervals within ±{:.1} points",
@@ -38,6 +40,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             HumanDuration(cost),
             100.0 * half_width(n, confidence),
         );
+        if learned_from > 0 {
+            println!("  of that {learned_from} images without a mask, from which the row's mask is learned");
+        }
     }
     println!("all rows that can run here: up to {} on {lanes} lanes", HumanDuration(total));
     match images_for(arguments.half_width / 100.0, confidence) {

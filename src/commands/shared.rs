@@ -77,6 +77,8 @@ pub(crate) enum Failure {
     Error(Error),
     /// One in a sentence.
     Text(String),
+    /// The user stopped what leaves nothing behind.
+    Stopped,
 }
 
 impl From<Error> for Failure {
@@ -103,6 +105,7 @@ pub(crate) fn show(failure: Failure) -> ExitCode {
         Failure::Error(error @ Error::Interrupted { .. }) => (miette::Report::new(error), 130),
         Failure::Error(error) => (miette::Report::new(error), 1),
         Failure::Text(text) => (miette!("{text}"), 1),
+        Failure::Stopped => (miette!("stopped"), 130),
     };
     eprintln!("{report:?}");
     ExitCode::from(code)

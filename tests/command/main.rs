@@ -6,6 +6,7 @@ mod check;
 mod determinism;
 mod dynamic;
 mod listings;
+mod mask;
 mod plugins;
 mod resume;
 mod store;

@@ -27,3 +27,33 @@ fn shipped_experiments_are_sound() {
     }
     assert!(checked > 0);
 }
+
+/// Tables 11 and 12 with a few images and updates: masks are learned, figures stand beside the paper's, and rows whose
+/// files are not here are named.
+#[test]
+fn tables_of_masks_run_in_their_quick_form() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, paper) in [("table11", "sparsity"), ("table12", "nine_class_imagenet")] {
+        let out = folder.path().join(name);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fmr"));
+        command.arg("run").arg(experiments().join(format!("{name}.toml"))).arg("--out").arg(&out);
+        command.args(["--quick", "--set", "search.budget=6", "--set", "search.step-size=0.01"]);
+        let output = command.output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        // The paper's figures come from its table, not from here.
+        let table = std::fs::read_to_string(experiments().join(format!("paper/{name}.tsv"))).unwrap();
+        let lines = || table.lines().filter(|line| !line.starts_with('#')).map(|line| line.split('\t'));
+        let column = lines().next().unwrap().position(|heading| heading == paper).unwrap();
+        for figure in lines().skip(1).filter_map(|mut line| line.nth(column)).take(2) {
+            assert!(text.contains(figure), "{figure}: {text}");
+        }
+        for part in ["MNIST", "CIFAR-10", "9-class ImageNet", "sparse mask", "missing here", "With the mask against"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        let store = fmr::core::store::RunStore::read(&out).unwrap();
+        let learned = |id: &str| store.noted(id, "mask").unwrap().is_some_and(|mask| mask["learning"].is_object());
+        let masked = store.plan().cells.iter().filter(|cell| learned(&cell.id)).count();
+        assert_eq!((store.plan().cells.len(), masked), (4, 2), "{text}");
+    }
+}

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::error::{ConfigError, Source};
+use super::masks::MaskTable;
 use super::node::{Node, join};
 use super::rows::{Common, Row, checked, given};
 use super::suggest;
@@ -104,6 +105,8 @@ pub struct Experiment {
     pub generators: BTreeMap<String, ComponentTable>,
     /// Oracles by name.
     pub oracles: BTreeMap<String, ComponentTable>,
+    /// Masks by name; there need not be any.
+    pub masks: BTreeMap<String, MaskTable>,
     /// The rows.
     pub rows: Vec<Row>,
     /// Folder that relative paths start from.
@@ -114,7 +117,7 @@ pub struct Experiment {
     root: Node,
 }
 
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 17] = [
     "name",
     "title",
     "base",
@@ -122,6 +125,7 @@ const KEYS: [&str; 16] = [
     "targets",
     "generators",
     "oracles",
+    "masks",
     "scorer",
     "search",
     "verdict",
@@ -161,13 +165,15 @@ impl Experiment {
             .or_else(|| file.file_stem().map(|s| s.to_string_lossy().into_owned()))
             .unwrap_or_default();
         let metrics: MetricsSettings = optional(&source, &root, "metrics")?.unwrap_or_default();
+        let data = tables(&source, &root, "data", DataTable::read)?;
         let mut experiment = Self {
             title: optional(&source, &root, "title")?.unwrap_or_else(|| name.clone()),
             name,
             run: optional(&source, &root, "run")?.unwrap_or_default(),
             metrics,
             report: optional(&source, &root, "report")?.unwrap_or_default(),
-            data: tables(&source, &root, "data", DataTable::read)?,
+            masks: masks(&source, &root, &data)?,
+            data,
             targets: components(&source, &root, "targets")?,
             generators: components(&source, &root, "generators")?,
             oracles: components(&source, &root, "oracles")?,
@@ -219,6 +225,7 @@ impl Experiment {
                 ("target", labels(&self.targets)),
                 ("generator", labels(&self.generators)),
                 ("oracle", labels(&self.oracles)),
+                ("mask", self.masks.iter().map(|(name, table)| (name.as_str(), table.label.as_str())).collect()),
             ]),
             search: part("search"),
             verdict: part("verdict"),
@@ -241,7 +248,8 @@ impl Experiment {
             }
             if !seen.insert(row.id.clone()) {
                 let problem = format!("two rows are {:?}", row.id);
-                let help = "rows must differ in data, target, generator, oracle or in what they vary, or have an `id`";
+                let help =
+                    "rows must differ in data, target, generator, oracle, mask or in what they vary, or have an `id`";
                 return Err(self.source.error(node.value_span(), problem, Some(help.to_owned())));
             }
         }
@@ -283,6 +291,14 @@ impl Experiment {
                 table.overlay(given);
             }
             root.set(key, table);
+        }
+        for table in self.masks.values().filter(|table| table.learn_from.is_some()) {
+            let mut settings = given(&table.settings);
+            root.get("masks")
+                .and_then(|masks| masks.get(&table.name))
+                .into_iter()
+                .for_each(|own| settings.overlay(own));
+            root.set(&table.at(), settings);
         }
         root.set("base", given(&std::path::absolute(self.base.join(".")).unwrap_or_else(|_| self.base.clone())));
         root.set("rows", Node::list(self.rows.iter().map(|row| row.to_node(&root)).collect()));
@@ -333,6 +349,19 @@ fn tables<T>(
         ));
     };
     all.entries().map(|(name, node)| Ok((name.to_owned(), read(source, name, node)?))).collect()
+}
+
+/// The `[masks.NAME]` tables, if any.
+fn masks(
+    source: &Source,
+    root: &Node,
+    data: &BTreeMap<String, DataTable>,
+) -> Result<BTreeMap<String, MaskTable>, ConfigError> {
+    let names: Vec<&str> = data.keys().map(String::as_str).collect();
+    match root.get("masks") {
+        Some(_) => tables(source, root, "masks", |source, name, node| MaskTable::read(source, name, node, &names)),
+        None => Ok(BTreeMap::new()),
+    }
 }
 
 fn components(source: &Source, root: &Node, role: &str) -> Result<BTreeMap<String, ComponentTable>, ConfigError> {

@@ -4,6 +4,8 @@ use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
 
+use super::experiment::Experiment;
+use super::rows::Row;
 use super::tables::{ComponentTable, DataTable, Obtain};
 use crate::data::DataSettings;
 
@@ -19,7 +21,11 @@ pub struct MissingFiles {
 }
 
 impl MissingFiles {
-    fn among<K: std::fmt::Display>(at: &str, files: Vec<(K, PathBuf)>, obtain: Option<&Obtain>) -> Option<Self> {
+    pub(super) fn among<K: std::fmt::Display>(
+        at: &str,
+        files: Vec<(K, PathBuf)>,
+        obtain: Option<&Obtain>,
+    ) -> Option<Self> {
         let mut missing = files.into_iter().filter(|(_, path)| !path.exists());
         let (key, first) = missing.next()?;
         let paths = std::iter::once(first).chain(missing.map(|(_, path)| path)).collect();
@@ -29,6 +35,21 @@ impl MissingFiles {
     /// The paths as people read them.
     pub fn list(&self) -> String {
         self.paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Experiment {
+    /// Files that a row needs and that are not there, one entry a table.
+    pub fn missing(&self, row: &Row) -> Vec<MissingFiles> {
+        let data = |name: &str| self.data[name].missing(&self.base);
+        let components = [&self.targets[&row.target], &self.generators[&row.generator], &self.oracles[&row.oracle]];
+        let mask = row.mask.as_ref().map(|name| &self.masks[name]);
+        let learn_from = mask.and_then(|mask| mask.learn_from.as_deref()).filter(|from| *from != row.data);
+        std::iter::once(data(&row.data))
+            .chain(components.map(|table| table.missing(&self.base)))
+            .chain([mask.and_then(|mask| mask.missing(&self.base)), learn_from.and_then(data)])
+            .flatten()
+            .collect()
     }
 }
 
@@ -83,7 +104,7 @@ fn collect(key: &str, value: &Value, base: &Path, found: &mut Vec<(String, PathB
 }
 
 /// The path as people would write it: without `.`, and without `..` where it only undoes a folder before it.
-fn tidy(path: &Path) -> PathBuf {
+pub(super) fn tidy(path: &Path) -> PathBuf {
     let mut tidy = PathBuf::new();
     for part in path.components() {
         match part {

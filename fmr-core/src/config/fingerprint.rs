@@ -88,7 +88,7 @@ impl Fingerprints {
 }
 
 /// One field a leaf, by dotted name.
-fn flatten(name: &str, value: &Value, fields: &mut BTreeMap<String, String>) {
+pub(super) fn flatten(name: &str, value: &Value, fields: &mut BTreeMap<String, String>) {
     match value {
         Value::Object(map) => {
             for (key, value) in map {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-/// Figures of the paper, in percent, as printed.
+/// Figures of the paper as printed; in percent, but for the time.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PaperFigures {
@@ -21,6 +21,15 @@ pub struct PaperFigures {
     /// Validation rate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vr: Option<String>,
+    /// Share of the mask's classifier's weights that are zero (Table 11).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sparsity: Option<String>,
+    /// Accuracy of that classifier on held-out latents (Table 11).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_score: Option<String>,
+    /// Run time in seconds (Table 12).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<String>,
 }
 
 /// Where a row's figures stand: `paper = { table = "paper/table01.tsv", where = { model = "LeNet" } }`.
@@ -33,7 +42,7 @@ pub(super) struct PaperTable {
     /// row's labels.
     #[serde(rename = "where")]
     pub(super) at: BTreeMap<String, String>,
-    /// Columns of the figures `sa`, `pa`, `fmr`, `vr` where they are not named so.
+    /// Columns of the figures `sa`, `pa`, `fmr`, `vr`, `sparsity`, `test_score`, `seconds` where they are not named so.
     #[serde(default)]
     pub(super) columns: BTreeMap<String, String>,
 }
@@ -72,7 +81,15 @@ impl PaperTable {
             let cell = index.and_then(|i| row.get(i)).map(|c| c.trim());
             Ok(cell.filter(|c| !c.is_empty()).map(str::to_owned))
         };
-        Ok(PaperFigures { sa: figure("sa")?, pa: figure("pa")?, fmr: figure("fmr")?, vr: figure("vr")? })
+        Ok(PaperFigures {
+            sa: figure("sa")?,
+            pa: figure("pa")?,
+            fmr: figure("fmr")?,
+            vr: figure("vr")?,
+            sparsity: figure("sparsity")?,
+            test_score: figure("test_score")?,
+            seconds: figure("seconds")?,
+        })
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::error::{ConfigError, Source};
+use super::masks::NO_MASK;
 use super::node::{Node, join};
 use super::paper::{PaperFigures, PaperTable};
 use super::suggest;
@@ -29,6 +30,8 @@ pub struct Row {
     pub generator: String,
     /// Name of the `[oracles.NAME]` table.
     pub oracle: String,
+    /// Name of the `[masks.NAME]` table; absent: every latent value may move.
+    pub mask: Option<String>,
     /// What is maximised.
     pub scorer: ComponentTable,
     /// Settings of the search.
@@ -53,8 +56,8 @@ pub(super) struct Common<'a> {
 }
 
 const ROLES: [&str; 4] = ["data", "target", "generator", "oracle"];
-const KEYS: [&str; 11] =
-    ["id", "data", "target", "generator", "oracle", "label", "search", "verdict", "scorer", "vary", "paper"];
+const KEYS: [&str; 12] =
+    ["id", "data", "target", "generator", "oracle", "mask", "label", "search", "verdict", "scorer", "vary", "paper"];
 
 impl Common<'_> {
     /// The rows of one `[[rows]]` table: one for each combination of what its lists name. Beside each its long name,
@@ -67,6 +70,12 @@ impl Common<'_> {
             let names = self.names(&at, node, role)?;
             combinations = cross(&combinations, &names, |chosen, name| {
                 chosen.names.insert(role, name.clone());
+            });
+        }
+        if node.get("mask").is_some() {
+            let names = self.names(&at, node, "mask")?;
+            combinations = cross(&combinations, &names, |chosen, name| {
+                chosen.mask = Some(name.clone()).filter(|name| name != NO_MASK);
             });
         }
         if let Some(vary) = node.get("vary") {
@@ -96,7 +105,7 @@ impl Common<'_> {
         for item in given.items() {
             let key = join(at, role);
             let name: String = item.read(self.source, &key)?;
-            if !known.contains(&name.as_str()) {
+            if !known.contains(&name.as_str()) && (role, name.as_str()) != ("mask", NO_MASK) {
                 let problem = format!("{key} is {name:?}, and there is no [{}.{name}]", plural(role));
                 return Err(self.source.error(item.value_span(), problem, suggest::help(&name, role, &known)));
             }
@@ -139,9 +148,12 @@ impl Common<'_> {
         let varied: Vec<String> = chosen.varied.iter().map(|(k, v)| format!("{k} {}", v.to_json())).collect();
         let target = self.tables["target"][name("target").as_str()];
         let label: Option<String> = node.get("label").map(|l| l.read(self.source, &join(at, "label"))).transpose()?;
-        let label = std::iter::once(label.unwrap_or_else(|| target.to_owned())).chain(varied.clone());
+        // A label that is given for one mask alone says what it is to say.
+        let says_all = label.is_some() && node.get("mask").is_none_or(|masks| masks.items().len() == 1);
+        let mask = chosen.mask.as_deref().filter(|_| !says_all).map(|name| self.tables["mask"][name].to_owned());
+        let label = std::iter::once(label.unwrap_or_else(|| target.to_owned())).chain(mask).chain(varied.clone());
         let id = |roles: &[&str]| {
-            let parts = roles.iter().map(|role| name(role)).chain(varied.clone());
+            let parts = roles.iter().map(|role| name(role)).chain(chosen.mask.clone()).chain(varied.clone());
             parts.collect::<Vec<_>>().join("/").replace('"', "")
         };
         let (short, long) = (id(&ROLES[..2]), id(&ROLES));
@@ -154,6 +166,7 @@ impl Common<'_> {
             target: name("target"),
             generator: name("generator"),
             oracle: name("oracle"),
+            mask: chosen.mask.clone(),
             scorer: ComponentTable::read_at(self.source, "scorer", "scorer", &part("scorer"), false)?,
             search: read_search(self.source, &part("search"))?,
             verdict: read_verdict(self.source, &part("verdict"))?,
@@ -180,6 +193,7 @@ impl Common<'_> {
 #[derive(Debug, Clone, Default)]
 struct Chosen {
     names: BTreeMap<&'static str, String>,
+    mask: Option<String>,
     varied: Vec<(String, Node)>,
 }
 
@@ -204,6 +218,9 @@ impl Row {
         let names = [("id", &self.id), ("label", &self.label), ("data", &self.data), ("target", &self.target)];
         for (key, name) in names.into_iter().chain([("generator", &self.generator), ("oracle", &self.oracle)]) {
             node.set(key, Node::given(&name.as_str().into()));
+        }
+        if let Some(mask) = &self.mask {
+            node.set("mask", Node::given(&mask.as_str().into()));
         }
         if let Some(paper) = &self.paper {
             node.set("paper.figures", given(paper));

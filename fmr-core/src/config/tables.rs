@@ -145,7 +145,7 @@ impl ComponentTable {
     }
 }
 
-fn read_optional<T: serde::de::DeserializeOwned>(
+pub(super) fn read_optional<T: serde::de::DeserializeOwned>(
     source: &Source,
     at: &str,
     key: &str,

@@ -118,6 +118,89 @@ fn errors_have_a_place_and_say_what_would_be_right() {
     insta::assert_snapshot!(errors.join("\n"));
 }
 
+/// The sound file with a mask that is learned and one that is read, and a row for each and one without.
+fn masked() -> String {
+    let masks = r#"
+[data.others]
+kind = "idx"
+images = "images.gz"
+labels = "labels.gz"
+skip = 8
+[masks.style]
+learn-from = "others"
+strength = 20.0
+[masks.given]
+file = "given.mask"
+label = "given mask"
+obtain = { what = "a mask", get = "fmr mask learn" }
+[search]
+"#;
+    let text = SOUND.replace("[search]\n", masks.trim_start());
+    let row = "[[rows]]\ndata = \"digits\"\nmask = [\"none\", \"style\", \"given\"]\ntarget = \"lenet\"\n";
+    let (before, rest) = text.split_once("[[rows]]").unwrap();
+    let (_, after) = rest.split_once("[profiles").unwrap();
+    format!("{before}{row}[profiles{after}")
+}
+
+#[test]
+fn rows_name_masks() {
+    let experiment = read(&masked()).unwrap();
+    let rows: Vec<String> = experiment.rows.iter().map(|r| format!("{}: {} {:?}", r.id, r.label, r.mask)).collect();
+    insta::assert_snapshot!(rows.join("\n"), @r#"
+    digits/lenet: lenet None
+    digits/lenet/style: lenet, sparse mask Some("style")
+    digits/lenet/given: lenet, given mask Some("given")
+    "#);
+    let style = &experiment.masks["style"];
+    assert_eq!((style.settings.strength, style.learn_from.as_deref()), (20.0, Some("others")));
+    let missing = |row: usize| {
+        let found = experiment.missing(&experiment.rows[row]);
+        found.into_iter().map(|m| m.key).collect::<Vec<_>>().join(", ")
+    };
+    insta::assert_snapshot!(missing(0), @"data.digits.images, targets.lenet.weights");
+    insta::assert_snapshot!(missing(1), @"data.digits.images, targets.lenet.weights, data.others.images");
+    insta::assert_snapshot!(missing(2), @"data.digits.images, targets.lenet.weights, masks.given.file");
+
+    let again = Experiment::parse(
+        Path::new("elsewhere/experiment.toml"),
+        experiment.resolved(),
+        Path::new("/elsewhere"),
+        &Changes::default(),
+    )
+    .unwrap();
+    assert_eq!(again.resolved(), experiment.resolved());
+    assert_eq!(again.masks, experiment.masks);
+    let names =
+        |e: &Experiment| e.rows.iter().map(|r| (r.id.clone(), r.label.clone(), r.mask.clone())).collect::<Vec<_>>();
+    assert_eq!(names(&again), names(&experiment));
+    assert!(experiment.resolved().contains("test-share = 0.2"), "defaults are written out");
+}
+
+#[test]
+fn errors_of_masks_have_a_place_and_say_what_would_be_right() {
+    let error = |line: &str, instead: &str| {
+        let text = masked();
+        assert!(text.contains(line), "{line}");
+        read(&text.replacen(line, instead, 1)).err().unwrap().to_string()
+    };
+    let errors = [
+        error("strength = 20.0", "strenght = 20.0"),
+        error("strength = 20.0", "strength = \"strong\""),
+        error("strength = 20.0", "strength = -1.0"),
+        error("strength = 20.0", "unit = \"channel\"\nkind = \"site\""),
+        error("strength = 20.0", "latents = \"both\""),
+        error("learn-from = \"others\"", "learn-from = \"other\""),
+        error("learn-from = \"others\"", ""),
+        error("learn-from = \"others\"", "learn-from = \"others\"\nfile = \"a.mask\""),
+        error("file = \"given.mask\"", "file = \"given.mask\"\ngap = 1e-3"),
+        error("[masks.style]", "[masks.none]"),
+        error("\"style\", \"given\"]", "\"stile\"]"),
+        error("[\"none\", \"style\", \"given\"]", "[]"),
+        error("[\"none\", \"style\", \"given\"]", "[\"style\", \"style\"]"),
+    ];
+    insta::assert_snapshot!(errors.join("\n"));
+}
+
 #[test]
 fn a_budget_of_zero_can_be_allowed() {
     let text = SOUND.replace("budget = 5", "budget = 0\nallow-zero-budget = true");

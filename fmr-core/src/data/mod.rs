@@ -18,7 +18,7 @@ use thiserror::Error;
 
 pub use names::{ClassNames, imagenet_classes};
 pub use settings::{DataKind, DataSettings};
-pub use subset::subset;
+pub use subset::{Draw, subset};
 
 use picture::Picture;
 

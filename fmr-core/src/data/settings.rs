@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ClassNames, DataError, Dataset, binary, idx, images, subset};
+use super::subset::{Draw, subset};
+use super::{ClassNames, DataError, Dataset, binary, idx, images};
 
 /// Container of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +53,10 @@ pub struct DataSettings {
     /// At most this many images (protocol, item 28). Default: all.
     #[serde(default)]
     pub limit: Option<usize>,
+    /// This many images of the subset's order are left out first: what `limit = N` takes and what `skip = N` leaves have
+    /// no image in common, for the same `seed` and `balance`.
+    #[serde(default)]
+    pub skip: usize,
     /// At most this many images of each class (protocol, item 32).
     #[serde(default)]
     pub per_class: Option<usize>,
@@ -79,6 +84,7 @@ impl DataSettings {
         "grouping",
         "class-names",
         "limit",
+        "skip",
         "per-class",
         "balance",
         "seed",
@@ -120,7 +126,14 @@ impl DataSettings {
     }
 
     fn indices(&self, labels: &[usize], classes: usize) -> Vec<usize> {
-        subset(labels, classes, self.limit.unwrap_or(usize::MAX), self.per_class, self.balance, self.seed)
+        let draw = Draw {
+            skip: self.skip,
+            limit: self.limit.unwrap_or(usize::MAX),
+            per_class: self.per_class,
+            balance: self.balance,
+            seed: self.seed,
+        };
+        subset(labels, classes, draw)
     }
 
     fn named(&self, mut data: Dataset) -> Result<Dataset, DataError> {

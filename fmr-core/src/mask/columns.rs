@@ -38,8 +38,8 @@ pub(super) struct Columns<T> {
     standardize: Standardize,
 }
 
-/// Columns are transposed in tiles, so that both sides stay in the cache.
-const TILE: usize = 32;
+/// Columns that are transposed together and then measured while they are in the cache; a line of it of `f32`.
+const TILE: usize = 16;
 
 impl<T: Value> Columns<T> {
     /// The columns of `rows`. With an intercept they are centred whatever `standardize` says: the intercept takes up
@@ -59,24 +59,25 @@ impl<T: Value> Columns<T> {
         if let Some(i) = rows.iter().position(|r| r.len() != p) {
             return Err(MaskError::Data(format!("row {i} has {} columns, row 0 has {p}", rows[i].len())));
         }
-        for (row, values) in rows.iter().enumerate() {
-            if let Some(column) = values.iter().position(|&v| !v.into().is_finite()) {
-                let value = values[column].into();
-                return Err(MaskError::NotFinite { row: row.to_string(), column: column.to_string(), value });
-            }
-        }
+        let centred = intercept || standardize != Standardize::None;
         let mut values = vec![T::default(); n * p];
-        for i0 in (0..n).step_by(TILE) {
-            for j0 in (0..p).step_by(TILE) {
-                for (i, row) in rows.iter().enumerate().skip(i0).take(TILE) {
-                    for j in j0..(j0 + TILE).min(p) {
-                        values[j * n + i] = row[j];
-                    }
+        let (mut mean, mut factor) = (Vec::with_capacity(p), Vec::with_capacity(p));
+        for (tile, columns) in values.chunks_mut(n * TILE).enumerate() {
+            let first = tile * TILE;
+            for (i, row) in rows.iter().enumerate() {
+                for (j, column) in columns.chunks_exact_mut(n).enumerate() {
+                    column[i] = row[first + j];
                 }
             }
+            for (j, column) in columns.chunks_exact(n).enumerate() {
+                let (m, f) = moments(column, standardize, centred);
+                if !m.is_finite() {
+                    finite(column, first + j)?;
+                }
+                mean.push(m);
+                factor.push(f);
+            }
         }
-        let centred = intercept || standardize != Standardize::None;
-        let (mean, factor) = values.chunks_exact(n).map(|column| moments(column, standardize, centred)).unzip();
         Ok(Self { values, rows: n, mean, factor, centred, standardize })
     }
 
@@ -138,19 +139,43 @@ impl<T: Value> Columns<T> {
     }
 }
 
+/// Refuses values of column `j` that are not finite.
+fn finite<T: Value>(column: &[T], j: usize) -> Result<(), MaskError> {
+    match column.iter().position(|&v| !v.into().is_finite()) {
+        Some(row) => {
+            let value = column[row].into();
+            Err(MaskError::NotFinite { row: row.to_string(), column: j.to_string(), value })
+        }
+        None => Ok(()),
+    }
+}
+
 /// Mean and factor of one column.
 fn moments<T: Value>(column: &[T], standardize: Standardize, centred: bool) -> (f64, f64) {
     let n = column.len() as f64;
-    let mean = column.iter().map(|&x| x.into()).sum::<f64>() / n;
+    let mean = sum(column, |x| x) / n;
     let first: f64 = column[0].into();
     let constant = column.iter().all(|&x| x.into() == first);
     let factor = match standardize {
         _ if constant && centred => 0.0,
-        Standardize::Scale => (column.iter().map(|&x| (x.into() - mean).powi(2)).sum::<f64>() / n).sqrt().recip(),
+        Standardize::Scale => (sum(column, |x| (x - mean) * (x - mean)) / n).sqrt().recip(),
         Standardize::Center | Standardize::None => 1.0,
     };
     // A deviation too small for its square to be a number is none.
     (mean, if factor.is_finite() { factor } else { 0.0 })
+}
+
+/// Σ f(x), in eight running sums.
+fn sum<T: Value>(x: &[T], f: impl Fn(f64) -> f64) -> f64 {
+    let mut sums = [0.0; 8];
+    let xs = x.chunks_exact(8);
+    let rest: f64 = xs.remainder().iter().map(|&x| f(x.into())).sum();
+    for x in xs {
+        for k in 0..8 {
+            sums[k] += f(x[k].into());
+        }
+    }
+    sums.iter().sum::<f64>() + rest
 }
 
 /// Σ x r, in eight running sums that the compiler turns into vector registers.

@@ -12,6 +12,8 @@
 
 mod cholesky;
 mod columns;
+mod descent;
+mod describe;
 mod file;
 mod kept;
 mod lasso;
@@ -23,6 +25,7 @@ mod picture;
 mod report;
 mod settings;
 mod solve;
+mod strip;
 mod support;
 mod working_set;
 
@@ -41,6 +44,7 @@ pub use path::{Folds, HeldOut, best_share, cross_validate, shares};
 pub use report::{FitReport, Learning, Origin};
 pub use settings::{Choose, Latents, MaskSettings, Penalty, Split};
 pub use solve::{Fit, Form, Limits, Optimality, Problem};
+pub use strip::STRIP_STEPS;
 
 /// A mask could not be learned, read or applied.
 #[derive(Debug, Clone, Error)]
@@ -84,4 +88,11 @@ pub enum MaskError {
         /// What is wrong with it.
         problem: String,
     },
+}
+
+impl MaskError {
+    /// An error of a file.
+    pub fn file(path: impl Into<PathBuf>, problem: impl Into<String>) -> Self {
+        Self::File { path: path.into(), problem: problem.into() }
+    }
 }

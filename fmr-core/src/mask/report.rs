@@ -1,6 +1,7 @@
 //! What is known of a learned mask, for files and for people.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,12 @@ pub struct Origin {
     /// Name of the data set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<String>,
+    /// The experiment file that says what generator and data are, absolute or relative to the mask's folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub experiment: Option<PathBuf>,
+    /// The row of that file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub row: Option<String>,
 }
 
 /// How a mask was learned, and how well.

@@ -1,4 +1,4 @@
-//! The `[mask]` table of an experiment file.
+//! How a mask is learned: a `[masks.NAME]` table of an experiment file.
 
 use std::path::PathBuf;
 
@@ -77,7 +77,8 @@ pub enum Choose {
     OneStandardError,
 }
 
-/// The `mask` table of an experiment file: which mask to use, or how to learn one (paper, section 3.2.1, appendix I).
+/// A `[masks.NAME]` table of an experiment file: which mask to use, or how to learn one (paper, section 3.2.1,
+/// appendix I).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct MaskSettings {
@@ -156,8 +157,32 @@ impl Default for MaskSettings {
 }
 
 impl MaskSettings {
-    /// Keys that hold paths.
-    pub const FILES: &'static [&'static str] = &["file"];
+    /// All keys.
+    pub const KEYS: &'static [&'static str] = &[
+        "file",
+        "kind",
+        "allow-empty",
+        "latents",
+        "model",
+        "unit",
+        "standardize",
+        "intercept",
+        "split",
+        "test-share",
+        "seed",
+        "max-rows",
+        "penalty",
+        "strength",
+        "choose",
+        "sparsity",
+        "folds",
+        "path-points",
+        "path-end",
+        "gap",
+        "max-passes",
+    ];
+    /// Keys that also say something of a mask that is read from a file.
+    pub const OF_FILES: &'static [&'static str] = &["file", "kind", "allow-empty"];
 
     /// Checks ranges, and that the settings go together.
     ///
@@ -186,7 +211,7 @@ impl MaskSettings {
         let rows = self.max_rows.unwrap_or(usize::MAX);
         SettingError::require(rows >= 4, "mask.max-rows", rows, "at least 4: two pairs")?;
         let fits = self.unit == Unit::Dimension || self.kind == Unit::Dimension || self.kind == self.unit;
-        let wanted = format!("\"dimension\" or \"{0}\" where mask.unit is \"{0}\"", self.unit);
+        let wanted = format!("\"dimension\" or \"{0}\" where unit is \"{0}\"", self.unit);
         SettingError::require(fits, "mask.kind", format!("\"{}\"", self.kind), &wanted)
     }
 
@@ -225,7 +250,14 @@ mod tests {
         assert!(error.contains("strenght") && error.contains("strength"), "{error}");
         let check = |text: &str| toml::from_str::<MaskSettings>(text).unwrap().check().unwrap_err().to_string();
         insta::assert_snapshot!(check("strength = 0"), @"mask.strength: is 0, must be a positive number");
-        insta::assert_snapshot!(check("unit = \"channel\"\nkind = \"site\""), @r#"mask.kind: is "site", must be "dimension" or "channel" where mask.unit is "channel""#);
+        insta::assert_snapshot!(check("unit = \"channel\"\nkind = \"site\""), @r#"mask.kind: is "site", must be "dimension" or "channel" where unit is "channel""#);
+        let all = toml::Table::try_from(MaskSettings {
+            file: Some("m".into()),
+            max_rows: Some(4),
+            ..MaskSettings::default()
+        });
+        let keys: Vec<String> = all.unwrap().keys().cloned().collect();
+        assert!(keys.len() == MaskSettings::KEYS.len() && keys.iter().all(|k| MaskSettings::KEYS.contains(&&**k)));
         insta::assert_snapshot!(check("test-share = 1"), @"mask.test-share: is 1, must be between 0 and 1");
     }
 

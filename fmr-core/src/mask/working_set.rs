@@ -3,12 +3,16 @@
 use ndarray::Array2;
 
 use super::MaskError;
+use super::descent::descend;
 use super::lasso::lasso;
 use super::loss::Model;
 use super::support::Support;
 
 /// Steps of either kind before the caller looks at all columns again.
 const MOST_ROUNDS: usize = 30;
+
+/// Sweeps over all columns of the set before Newton steps on the support get a look; more in later rounds.
+const SWEEPS: usize = 10;
 
 /// A relative change of the objective below which a step counts as no worse.
 const ROUNDING: f64 = 1e-14;
@@ -81,7 +85,7 @@ impl WorkingSet<'_> {
         let mut inner = 1e-3_f64;
         let mut gap = f64::INFINITY;
         for round in 0..MOST_ROUNDS {
-            point = self.proximal_newton(point, inner, 2000 * (round as u32 + 1))?;
+            point = self.proximal_newton(point, inner, round + 1)?;
             point = Support::polish(self, point);
             let new = self.gap(&point);
             if new <= tolerance || (inner <= 1e-12 && new >= gap) {
@@ -95,14 +99,21 @@ impl WorkingSet<'_> {
     }
 
     /// One step to the minimum of the penalised quadratic model at `point`, halved until the objective does not rise.
-    fn proximal_newton(&self, point: Point, tolerance: f64, most_epochs: u32) -> Result<Point, MaskError> {
+    /// `effort` bounds how long it is looked for.
+    fn proximal_newton(&self, point: Point, tolerance: f64, effort: usize) -> Result<Point, MaskError> {
         let r = self.model.residuals(self.y, &point.z, point.b);
         let h = self.model.curvatures(&r);
-        // Working response, less the intercept, which leaves the rows h-centred.
-        let target: Vec<f64> = point.z.iter().zip(&r).zip(&h).map(|((z, r), h)| z + r / h).collect();
         let design = self.design(&self.x.chunks_exact(self.y.len()).collect::<Vec<_>>(), &h);
-        let target = self.design(&[&target], &h).into_raw_vec_and_offset().0;
-        let goal = lasso(design, target, self.penalty, tolerance, most_epochs)?;
+        // What the working response z + r/h leaves unexplained, less the intercept: the rows are h-centred.
+        let rest: Vec<f64> = r.iter().zip(&h).map(|(r, h)| r / h).collect();
+        let rest = self.design(&[&rest], &h).into_raw_vec_and_offset().0;
+        let goal = if point.v.iter().all(|v| *v == 0.0) {
+            lasso(design, rest, self.penalty, tolerance, 2000 * effort as u32)?
+        } else {
+            let mut goal = point.v.clone();
+            descend(&design, rest, self.penalty, &mut goal, SWEEPS * effort);
+            goal
+        };
         let mut share = 1.0;
         for _ in 0..40 {
             let towards = |(from, to): (&f64, &f64)| if share == 1.0 { *to } else { from + share * (to - from) };

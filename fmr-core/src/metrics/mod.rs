@@ -8,6 +8,7 @@
 mod average;
 mod bootstrap;
 mod counts;
+mod effort;
 mod endings;
 mod figures;
 mod fmr;
@@ -27,6 +28,7 @@ mod tests;
 
 pub use bootstrap::{Bootstrap, ExactBootstrap, resampled_fmr, resamples};
 pub use counts::{Counts, Indicators};
+pub use effort::Effort;
 pub use endings::Endings;
 pub use figures::{Figures, Mean};
 pub use fmr::{FmrReading, IntervalMethod, Ratio};

@@ -22,15 +22,18 @@ pub(super) struct Seen<'a> {
     pub oracle: Array2<f32>,
     pub logits: Array2<f32>,
     pub scores: Array1<f32>,
-    way_back: Option<WayBack<'a>>,
+    pub way_back: Option<WayBack<'a>>,
 }
 
-struct WayBack<'a> {
+/// From scores to the latents of some of the images.
+pub(super) struct WayBack<'a> {
     d_logits: Array2<f32>,
     target: ImagePullBack<'a>,
     generator: LatentPullBack<'a>,
     /// Where the clamp lets gradients pass.
     open: Option<Array4<f32>>,
+    /// Rows of the images that it leads back from; absent: from all, in order.
+    rows: Option<Vec<usize>>,
 }
 
 /// Shapes and counts that a component may get wrong.
@@ -116,12 +119,17 @@ impl<'a> Parts<'a> {
         let (logits, target) = self.target.logits_with_pullback(images.view())?;
         self.check_logits(&logits, n)?;
         let (scores, d_logits) = self.scorer.score(logits.view(), clean.view(), labels)?;
-        let way_back = Some(WayBack { d_logits, target, generator, open });
+        let way_back = Some(WayBack { d_logits, target, generator, open, rows: None });
         Ok(Seen { images, oracle, logits, scores, way_back })
     }
 }
 
-impl Seen<'_> {
+impl<'a> Seen<'a> {
+    /// The way back, of an evaluation that becomes those rows of a larger one.
+    pub(super) fn way_back_at(self, rows: Vec<usize>) -> Option<WayBack<'a>> {
+        self.way_back.map(|back| WayBack { rows: Some(rows), ..back })
+    }
+
     /// What is not finite about the image of this row and what everyone says of it.
     pub(super) fn unsound(&self, row: usize, latent: ArrayView1<'_, f32>) -> Option<&'static str> {
         let parts = [
@@ -133,17 +141,22 @@ impl Seen<'_> {
         parts.into_iter().find(|(_, sound)| !sound).map(|(what, _)| what)
     }
 
-    /// Gradient of each sample's score in its latent; absent where no way back was asked for.
+    /// Gradient of each sample's score in its latent, zero where no way leads back; absent where none was asked for.
     pub(super) fn gradient(&mut self, latent_len: usize) -> Result<Option<Array2<f32>>, ComponentError> {
         let Some(back) = self.way_back.take() else { return Ok(None) };
-        let n = self.scores.len();
+        let (n, (_, c, h, w)) = (back.d_logits.nrows(), self.images.dim());
         let mut d_images = (back.target)(back.d_logits.view())?;
-        expect_shape("target", "pull back", d_images.shape(), self.images.shape())?;
+        expect_shape("target", "pull back", d_images.shape(), &[n, c, h, w])?;
         if let Some(open) = back.open {
             d_images *= &open;
         }
         let gradient = (back.generator)(d_images.view())?;
         expect_shape("generator", "pull back", gradient.shape(), &[n, latent_len])?;
-        Ok(Some(gradient))
+        let Some(rows) = back.rows else { return Ok(Some(gradient)) };
+        let mut all = Array2::zeros((self.scores.len(), latent_len));
+        for (row, gradient) in rows.into_iter().zip(gradient.outer_iter()) {
+            all.row_mut(row).assign(&gradient);
+        }
+        Ok(Some(all))
     }
 }

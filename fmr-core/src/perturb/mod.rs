@@ -14,6 +14,7 @@ mod rule;
 mod search;
 mod start;
 mod state;
+mod still;
 mod walk;
 
 use ndarray::{Array1, Array3, Array4, ArrayView1, ArrayView3};

@@ -4,6 +4,7 @@ use ndarray::{Array1, Array2, Array3, Array4, ArrayView1, Axis};
 
 use super::SampleBatch;
 use super::rule::Stepper;
+use super::still::Known;
 use crate::verdict::Verdict;
 use crate::{Outcome, StepRecord};
 
@@ -39,6 +40,10 @@ pub(super) struct Active {
     pub halvings: usize,
     pub kept: Kept,
     pub steps: Vec<StepRecord>,
+    /// What is known of the last accepted image, where an update may leave it as it is.
+    pub known: Option<Known>,
+    /// The gradient there, where the last update left it as it was.
+    pub gradient: Option<Array1<f32>>,
 }
 
 /// An update of half the size of one that was refused, and the gradient that both come from.

@@ -6,6 +6,7 @@ use super::evaluate::Seen;
 use super::rule::{Stepper, norm};
 use super::search::{EarlyExit, OnViolation, Select, State};
 use super::state::{Active, Before, End, First, Kept, Retry, Try, stack};
+use super::still::{self, Known};
 use super::{Attempt, PerturbError, Perturber, SampleBatch, StepView, estimate};
 use crate::logits::{all_finite, argmax};
 use crate::{ComponentError, Outcome, StepRecord};
@@ -27,6 +28,10 @@ pub(super) struct Walk<'w, 'a> {
     /// The last evaluation, in which active sample i has row `rows[i]`.
     seen: Seen<'a>,
     rows: Vec<usize>,
+    /// Its latents as decoding sees them, where that can spare work.
+    quantized: Option<Array2<f32>>,
+    /// Which of its rows are what was known before.
+    still: Vec<bool>,
     ends: Vec<Option<End>>,
 }
 
@@ -50,8 +55,23 @@ impl<'w, 'a> Walk<'w, 'a> {
         };
         let ends = (0..n).map(|_| None).collect();
         let (accepted0, active, rows) = (vec![false; n], Vec::new(), Vec::new());
-        let mut walk =
-            Self { perturber, batch, before, z0, restart, allowed, first, accepted0, active, seen, rows, ends };
+        let (quantized, still) = (still::quantized(perturber, z0)?, vec![false; n]);
+        let mut walk = Self {
+            perturber,
+            batch,
+            before,
+            z0,
+            restart,
+            allowed,
+            first,
+            accepted0,
+            active,
+            seen,
+            rows,
+            quantized,
+            still,
+            ends,
+        };
         for i in 0..n {
             walk.begin_sample(i)?;
         }
@@ -102,8 +122,10 @@ impl<'w, 'a> Walk<'w, 'a> {
                     image: kept.image.clone(),
                     retry: None,
                     halvings: 0,
+                    known: self.quantized.as_ref().map(|q| Known::of(q, i, oracle, first.logits.row(i))),
                     kept,
                     steps: Vec::new(),
+                    gradient: None,
                 });
             }
         }
@@ -174,25 +196,47 @@ impl<'w, 'a> Walk<'w, 'a> {
 
     fn see(&mut self, tried: &[Try], track: bool) -> Result<(), ComponentError> {
         let latents = stack(tried.iter().map(|t| t.latent.view()), self.z0.ncols());
-        self.look_at(&latents, track)
+        self.quantized = still::quantized(self.perturber, &latents)?;
+        self.still = still::still(&self.active, self.quantized.as_ref());
+        let fresh: Vec<usize> = (0..tried.len()).filter(|i| !self.still[*i]).collect();
+        if fresh.len() == tried.len() {
+            return self.look_at(&latents, track);
+        }
+        let seen = match fresh.is_empty() {
+            true => None,
+            false => Some(self.evaluate(&latents.select(Axis(0), &fresh), &fresh, track)?),
+        };
+        if let Some(seen) = still::assemble(&self.active, &self.still, seen) {
+            self.seen = seen;
+        }
+        Ok(())
     }
 
     /// Evaluates latents of the active samples.
     fn look_at(&mut self, latents: &Array2<f32>, track: bool) -> Result<(), ComponentError> {
-        let at: Vec<usize> = self.active.iter().map(|a| a.at).collect();
-        let clean = self.before.clean_logits.select(Axis(0), &at);
-        let Perturber { classes, .. } = *self.perturber;
-        self.seen = self.perturber.parts().see(latents, &self.labels(), &clean, classes, track)?;
+        let all: Vec<usize> = (0..self.active.len()).collect();
+        self.seen = self.evaluate(latents, &all, track)?;
         Ok(())
+    }
+
+    /// Evaluates latents of some of the active samples.
+    fn evaluate(&self, latents: &Array2<f32>, of: &[usize], track: bool) -> Result<Seen<'a>, ComponentError> {
+        let at: Vec<usize> = of.iter().map(|i| self.active[*i].at).collect();
+        let labels: Vec<usize> = at.iter().map(|at| self.batch.labels[*at]).collect();
+        let clean = self.before.clean_logits.select(Axis(0), &at);
+        self.perturber.parts().see(latents, &labels, &clean, self.perturber.classes, track)
     }
 
     /// Gradients of the active samples; absent for a retry, which has its own.
     fn gradients(&mut self, t: usize) -> Result<Vec<Option<Array1<f32>>>, ComponentError> {
-        let wanted = self.active.iter().any(|a| a.retry.is_none());
+        let wanted = self.active.iter().any(|a| a.retry.is_none() && a.gradient.is_none());
         let all = if wanted { self.seen.gradient(self.z0.ncols())? } else { None };
         let one = |(a, row): (&Active, &usize)| {
             if a.retry.is_some() {
                 return Ok(None);
+            }
+            if a.gradient.is_some() {
+                return Ok(a.gradient.clone());
             }
             if let Some(all) = &all {
                 return Ok(Some(all.row(*row).to_owned()));
@@ -300,6 +344,8 @@ impl<'w, 'a> Walk<'w, 'a> {
             }
             return Err(Box::new(a.end(Outcome::StoppedByOracle, t)));
         }
+        a.gradient = self.still[row].then_some(attempt.gradient);
+        a.known = self.quantized.as_ref().map(|q| Known::of(q, row, oracle, logits));
         a.latent = attempt.latent;
         a.score = self.seen.scores[row];
         a.image.assign(&image);

@@ -2,9 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::table::{BESIDE_TITLE, ENDINGS_LEGEND, RowState, Values, beside, endings};
-use super::{Column, Table, TableRow};
-use crate::metrics::Summary;
+use super::blocks::Block;
+use super::{Column, RowState, Table};
 
 impl Table {
     /// The table as Markdown, with all that stands under it.
@@ -12,14 +11,9 @@ impl Table {
         let mut out = format!("### {}\n\n", escape(&self.title));
         self.caption(&mut out);
         self.figures(&mut out);
-        let measured = |of: fn(&Summary) -> Values| {
-            self.rows.iter().filter_map(|row| Some((row, of(row.measured()?)))).collect::<Vec<_>>()
-        };
-        block(&mut out, "How the searches ended, in images", &measured(endings));
-        if self.rows.iter().any(|row| row.measured().is_some()) {
-            out.push_str(&format!("\n{}\n", escape(ENDINGS_LEGEND)));
+        for part in self.blocks() {
+            block(&mut out, &part);
         }
-        block(&mut out, BESIDE_TITLE, &measured(beside));
         self.flags(&mut out);
         self.needs_list(&mut out);
         out
@@ -99,15 +93,23 @@ impl Table {
     }
 }
 
-fn block(out: &mut String, title: &str, rows: &[(&TableRow, Values)]) {
-    let Some((_, first)) = rows.first() else { return };
-    let _ = write!(out, "\n#### {title}\n\n| data | model |");
-    first.iter().for_each(|(heading, _)| out.push_str(&format!(" {heading} |")));
-    let _ = writeln!(out, "\n| --- | --- |{}", " --: |".repeat(first.len()));
-    for (row, values) in rows {
-        let mut cells = vec![escape(&row.data), escape(&row.model)];
-        cells.extend(values.iter().map(|(_, value)| value.clone()));
+fn block(out: &mut String, block: &Block<'_>) {
+    let headings = block.lines.first().map(|line| line.values.iter().map(|(heading, _)| escape(heading)).collect());
+    let headings: Vec<String> = headings.unwrap_or_default();
+    let _ = write!(out, "\n#### {}\n\n| data | model |", block.title);
+    headings.iter().for_each(|heading| out.push_str(&format!(" {heading} |")));
+    let _ = writeln!(out, "\n| --- | --- |{}", " --: |".repeat(headings.len()));
+    for part in &block.lines {
+        let mut cells = match part.paper {
+            true => vec![String::new(), "*paper*".to_owned()],
+            false => vec![escape(&part.row.data), escape(&part.row.model)],
+        };
+        let shown = |value: &String| if part.paper && !value.is_empty() { format!("*{value}*") } else { value.clone() };
+        cells.extend(part.values.iter().map(|(_, value)| shown(value)));
         line(out, &cells);
+    }
+    if let Some(legend) = block.legend {
+        out.push_str(&format!("\n{}\n", escape(legend)));
     }
 }
 

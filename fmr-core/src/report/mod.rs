@@ -3,8 +3,10 @@
 //! Every figure stands with its number of images, its interval and its setting. A paper's figure is always marked as the
 //! paper's, a row that cannot run here is printed as missing with what to get, and counts stand beside rates.
 
+mod blocks;
 mod html;
 mod markdown;
+mod mask;
 mod sheet;
 mod table;
 mod text;
@@ -12,6 +14,7 @@ mod text;
 use thiserror::Error;
 
 pub use html::{Page, html};
+pub use mask::{Against, MaskFigures, MaskPart, PaperMask, Work};
 pub use sheet::{SheetOptions, contact_sheet, select_samples};
 pub use table::{Column, Need, RowState, Setting, Table, TableRow, World};
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::{Figures, Interval, Proportion, Summary};
+use super::mask::{MaskPart, PaperMask};
+use crate::metrics::{Figures, Interval, Summary};
 use crate::validity::Flag;
 
 /// A column of figures, in the order of the table.
@@ -114,6 +115,9 @@ pub struct TableRow {
     pub paper: BTreeMap<Column, f64>,
     /// What speaks against the row's figures.
     pub flags: Vec<Flag>,
+    /// What the row says of masks.
+    #[serde(default)]
+    pub mask: MaskPart,
 }
 
 impl TableRow {
@@ -145,10 +149,14 @@ pub struct Table {
 }
 
 impl Table {
-    /// Confidence of the intervals in percent, e.g. `95`; that of the first row that ran.
+    /// Confidence of the intervals; that of the first row that ran.
+    pub(super) fn confidence_level(&self) -> f64 {
+        self.rows.iter().find_map(TableRow::measured).map_or(0.95, |s| s.settings.confidence)
+    }
+
+    /// Confidence of the intervals in percent, e.g. `95`.
     pub(super) fn confidence(&self) -> String {
-        let confidence = self.rows.iter().find_map(TableRow::measured).map_or(0.95, |s| s.settings.confidence);
-        let percent = (confidence * 1e6).round() / 1e4;
+        let percent = (self.confidence_level() * 1e6).round() / 1e4;
         percent.to_string()
     }
 
@@ -169,7 +177,7 @@ impl Table {
 
     /// Whether any row has figures of the paper.
     pub(super) fn has_paper(&self) -> bool {
-        self.rows.iter().any(|row| !row.paper.is_empty())
+        self.rows.iter().any(|row| !row.paper.is_empty() || row.mask.paper != PaperMask::default())
     }
 
     pub(super) fn value(&self, fraction: Option<f64>) -> String {
@@ -213,42 +221,4 @@ impl Setting {
             ("rule", self.rule.clone()),
         ]
     }
-}
-
-/// Headings and values of a row.
-pub(super) type Values = Vec<(&'static str, String)>;
-
-/// Counts and rates beside the figures of a row: heading and value.
-pub(super) fn endings(summary: &Summary) -> Values {
-    let endings = &summary.overall.endings;
-    let mean = summary.overall.accepted_updates.value;
-    vec![
-        ("rejected", endings.reconstruction_rejected.to_string()),
-        ("step 1", endings.stopped_at_first.to_string()),
-        ("later", endings.stopped_later.to_string()),
-        ("budget", endings.budget_reached.to_string()),
-        ("early exit", endings.early_exit.to_string()),
-        ("failed", endings.failed.to_string()),
-        ("mean updates", mean.map_or_else(|| "–".to_owned(), |mean| format!("{mean:.1}"))),
-    ]
-}
-
-/// What the headings of [`endings`] mean.
-pub(super) const ENDINGS_LEGEND: &str = "rejected: the oracle refused the reconstruction. step 1, later: it refused the \
-     first or a later update, which was undone. budget: all updates were accepted. mean updates: accepted ones, over \
-     images whose reconstruction was accepted.";
-
-/// Title of [`beside`].
-pub(super) const BESIDE_TITLE: &str = "Originals and reconstructions (rec.), in percent of all images";
-
-/// Accuracies beside those of the table: heading and value in percent.
-pub(super) fn beside(summary: &Summary) -> Values {
-    let figures = &summary.overall;
-    let share = |p: &Proportion| percent(p.value, 1);
-    vec![
-        ("rec. accepted", share(&figures.reconstructed)),
-        ("target right on rec.", share(&figures.reconstruction_accuracy)),
-        ("oracle right on orig.", share(&figures.oracle_clean)),
-        ("oracle right on rec.", share(&figures.oracle_reconstruction)),
-    ]
 }

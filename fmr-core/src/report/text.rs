@@ -2,8 +2,8 @@
 
 use std::fmt::{self, Display, Write as _};
 
-use super::table::{BESIDE_TITLE, ENDINGS_LEGEND, RowState, Values, beside, endings};
-use super::{Column, Table, TableRow};
+use super::blocks::Block;
+use super::{Column, RowState, Table, TableRow};
 
 /// Width that prose is wrapped to.
 const WIDTH: usize = 104;
@@ -19,8 +19,9 @@ impl Display for Table {
         let columns = Names::of(self);
         self.write_caption(&mut out)?;
         self.write_figures(&mut out, &columns)?;
-        self.write_endings(&mut out, &columns)?;
-        self.write_beside(&mut out, &columns)?;
+        for block in self.blocks() {
+            write_block(&mut out, &block, &columns)?;
+        }
         self.write_flags(&mut out)?;
         self.write_needs(&mut out)?;
         for line in out.lines() {
@@ -134,17 +135,6 @@ impl Table {
         Ok(())
     }
 
-    fn write_endings(&self, out: &mut String, names: &Names) -> fmt::Result {
-        let rows = self.rows.iter().filter_map(|row| Some((row, endings(row.measured()?)))).collect::<Vec<_>>();
-        write_block(out, "How the searches ended, in images", names, &rows)?;
-        if rows.is_empty() { Ok(()) } else { write_wrapped(out, ENDINGS_LEGEND, "  ", "  ") }
-    }
-
-    fn write_beside(&self, out: &mut String, names: &Names) -> fmt::Result {
-        let rows = self.rows.iter().filter_map(|row| Some((row, beside(row.measured()?)))).collect::<Vec<_>>();
-        write_block(out, BESIDE_TITLE, names, &rows)
-    }
-
     fn write_flags(&self, out: &mut String) -> fmt::Result {
         if self.rows.iter().all(|row| row.measured().is_none()) {
             return Ok(());
@@ -180,26 +170,36 @@ impl Table {
     }
 }
 
-/// A small table under the main one, with right-aligned columns as wide as their headings.
-fn write_block(out: &mut String, title: &str, names: &Names, rows: &[(&TableRow, Values)]) -> fmt::Result {
-    let Some((_, first)) = rows.first() else { return Ok(()) };
-    writeln!(out, "\n{title}")?;
+/// A small table under the main one, with right-aligned columns as wide as their widest value.
+fn write_block(out: &mut String, block: &Block<'_>, names: &Names) -> fmt::Result {
+    writeln!(out, "\n{}", block.title)?;
     write!(out, "{}", names.cells("data", "model"))?;
-    for (heading, _) in first {
-        write!(out, "  {}", right(heading, 8))?;
+    let columns = block.lines.first().map_or(0, |line| line.values.len());
+    let widest = |at: usize| {
+        let values = block.lines.iter().filter_map(|line| line.values.get(at));
+        values.flat_map(|(heading, value)| [width(heading), width(value)]).max().unwrap_or(0).max(8)
+    };
+    let widths: Vec<usize> = (0..columns).map(widest).collect();
+    let headings = block.lines.first().into_iter().flat_map(|line| &line.values);
+    for ((heading, _), width) in headings.zip(&widths) {
+        write!(out, "  {}", right(heading, *width))?;
     }
     writeln!(out)?;
     let mut above = None;
-    for (row, values) in rows {
-        let names_of_row = names.begin(out, row, above)?;
-        above = Some(row);
-        write!(out, "{names_of_row}")?;
-        for (heading, value) in values {
-            write!(out, "  {}", right(value, width(heading).max(8)))?;
+    for line in &block.lines {
+        if line.paper {
+            write!(out, "{}", names.cells("", "  paper"))?;
+        } else {
+            let names_of_row = names.begin(out, line.row, above)?;
+            write!(out, "{names_of_row}")?;
+            above = Some(line.row);
+        }
+        for ((_, value), width) in line.values.iter().zip(&widths) {
+            write!(out, "  {}", right(value, *width))?;
         }
         writeln!(out)?;
     }
-    Ok(())
+    block.legend.map_or(Ok(()), |legend| write_wrapped(out, legend, "  ", "  "))
 }
 
 fn width(text: &str) -> usize {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tempfile::TempDir;
 
-use super::{Column, Need, RowState, Setting, Table, TableRow, World};
+use super::{Column, MaskPart, Need, RowState, Setting, Table, TableRow, World};
 use crate::metrics::{MetricsSettings, Summary};
 use crate::store::RunStore;
 use crate::store::toy::{plan, sample};
@@ -63,5 +63,12 @@ pub(super) fn table(store: &RunStore) -> Table {
 
 fn missing(data: &str, model: &str, state: RowState, paper: [f64; 3]) -> TableRow {
     let paper = BTreeMap::from_iter([Column::Sa, Column::Pa, Column::Fmr].into_iter().zip(paper));
-    TableRow { data: data.to_owned(), model: model.to_owned(), state, paper, flags: Vec::new() }
+    TableRow {
+        data: data.to_owned(),
+        model: model.to_owned(),
+        state,
+        paper,
+        flags: Vec::new(),
+        mask: MaskPart::default(),
+    }
 }

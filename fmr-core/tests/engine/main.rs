@@ -4,4 +4,5 @@
 mod behaviour;
 mod determinism;
 mod finishing;
+mod still;
 mod toy;

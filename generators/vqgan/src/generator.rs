@@ -290,6 +290,24 @@ impl Generator for Vqgan {
         })
     }
 
+    fn quantized(&self, latents: ArrayView2<'_, f32>) -> Result<Option<Array2<f32>>, ComponentError> {
+        // Where a softmax chooses rows, the gradient is that of the vectors and not of the rows.
+        let by_softmax = self.net.gumbel.is_some() && self.middle.row_choice != RowChoice::Nearest;
+        if self.middle.quantize != Quantize::StraightThrough || by_softmax {
+            return Ok(None);
+        }
+        guarded(COMPONENT, "quantise latents", || {
+            self.check("quantise latents", &latents.shape()[1..], &[self.spec.latent_len()])?;
+            let n = latents.nrows();
+            let z: Tensor<2> = to_tensor(latents, &self.device);
+            let z = z.reshape(self.grid(n, 0));
+            let z = if self.middle.latent == Latent::Hidden { self.net.before_quantizer(z) } else { z };
+            let rows = self.rows(z);
+            let len = rows.dims().iter().skip(1).product();
+            Ok(Some(to_array(rows, (n, len))))
+        })
+    }
+
     fn decode_with_pullback<'a>(
         &'a self,
         latents: ArrayView2<'_, f32>,

@@ -6,9 +6,8 @@ mod svg;
 
 use std::fmt::Write as _;
 
-use super::table::{BESIDE_TITLE, ENDINGS_LEGEND, RowState, Values, beside, endings};
-use super::{Column, ReportError, Table, TableRow, World};
-use crate::metrics::Summary;
+use super::blocks::Block;
+use super::{Column, ReportError, RowState, Table, TableRow, World};
 use crate::store::{CellPlan, RunStore};
 
 const STYLE: &str = include_str!("style.css");
@@ -38,11 +37,7 @@ pub fn html(page: &Page<'_>) -> Result<String, ReportError> {
     );
     out.push_str(&caption(table));
     out.push_str(&figures(table));
-    out.push_str(&block(table, "How the searches ended, in images", endings));
-    if table.rows.iter().any(|row| row.measured().is_some()) {
-        let _ = write!(out, "<p class=\"quiet\">{}</p>", escape(ENDINGS_LEGEND));
-    }
-    out.push_str(&block(table, BESIDE_TITLE, beside));
+    table.blocks().iter().for_each(|part| out.push_str(&block(part)));
     out.push_str(&flags(table));
     out.push_str(&needs(table));
     for cell in &store.plan().cells {
@@ -154,20 +149,27 @@ fn paper_line(row: &TableRow) -> String {
     format!("<span class=\"paper\">{}</span>", figures.join(" · "))
 }
 
-fn block(table: &Table, title: &str, of: fn(&Summary) -> Values) -> String {
-    let rows: Vec<(&TableRow, Values)> = table.rows.iter().filter_map(|row| Some((row, of(row.measured()?)))).collect();
-    let Some((_, first)) = rows.first() else { return String::new() };
-    let mut out = format!("\n<table><caption>{title}</caption><tr><th>data<th>model");
-    for (heading, _) in first {
+fn block(block: &Block<'_>) -> String {
+    let mut out = format!("\n<table><caption>{}</caption><tr><th>data<th>model", block.title);
+    for (heading, _) in block.lines.first().into_iter().flat_map(|line| &line.values) {
         let _ = write!(out, "<th class=\"num\">{heading}");
     }
-    for (row, values) in &rows {
-        let _ = write!(out, "<tr><td>{}<td>{}", escape(&row.data), escape(&row.model));
-        for (_, value) in values {
-            let _ = write!(out, "<td class=\"num\">{value}");
+    for line in &block.lines {
+        match line.paper {
+            true => out.push_str("<tr><td><td><span class=\"paper\">paper</span>"),
+            false => {
+                let _ = write!(out, "<tr><td>{}<td>{}", escape(&line.row.data), escape(&line.row.model));
+            }
+        }
+        for (_, value) in &line.values {
+            let shown = if line.paper { format!("<span class=\"paper\">{value}</span>") } else { value.clone() };
+            let _ = write!(out, "<td class=\"num\">{shown}");
         }
     }
     out.push_str("</table>");
+    if let Some(legend) = block.legend {
+        let _ = write!(out, "<p class=\"quiet\">{}</p>", escape(legend));
+    }
     out
 }
 

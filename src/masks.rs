@@ -1,0 +1,231 @@
+//! Masks of cells: read from a file, or learned from images that the cell does not evaluate.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use fmr_core::config::MaskTable;
+use fmr_core::mask::{LatentPairs, Latents, Learned, Mask, MaskError, Origin, learn};
+use fmr_core::perturb::{Lanes, PerturbError, Perturbed};
+use fmr_core::report::MaskFigures;
+use fmr_core::store::{EXPERIMENT_FILE, RunStore};
+use fmr_core::{ComponentError, Generator, Outcome};
+use ndarray::{Array2, ArrayView2, Axis};
+
+use crate::error::Error;
+use crate::prepare::Cell;
+use crate::run::{note, noted, perturber};
+use crate::samples::Samples;
+
+/// Folder of the masks inside a run's folder.
+pub const MASKS: &str = "masks";
+/// Key of the note that holds [`MaskFigures`].
+pub(crate) const MASK: &str = "mask";
+
+/// The mask that a cell runs with.
+pub struct CellMask {
+    /// Its table in the experiment file.
+    pub table: MaskTable,
+    /// Where it comes from.
+    pub source: MaskSource,
+}
+
+impl CellMask {
+    /// The mask and the images that it is learned from, unless it is read from a file.
+    pub fn learns(&self) -> Option<(&Self, &Samples)> {
+        match &self.source {
+            MaskSource::Learn(samples) => Some((self, samples)),
+            MaskSource::File(_) => None,
+        }
+    }
+}
+
+/// Where a mask comes from.
+pub enum MaskSource {
+    /// It was read from a file, and fits the generator.
+    File(Box<Mask>),
+    /// It is learned from these images.
+    Learn(Samples),
+}
+
+/// A mask that was learned, and what that cost.
+pub struct LearnedMask {
+    /// What was found.
+    pub learned: Learned,
+    /// Images that were perturbed for it.
+    pub images: usize,
+    /// Seconds for perturbing them and for the fit.
+    pub seconds: f64,
+}
+
+impl LearnedMask {
+    fn figures(&self, label: &str) -> MaskFigures {
+        let figures = MaskFigures::of(&self.learned.mask, label);
+        MaskFigures { images: Some(self.images), seconds: Some(self.seconds), ..figures }
+    }
+}
+
+/// Learns the mask of a cell as its table says (paper, section 3.2.1): perturbs the images without a mask, under the
+/// cell's own settings, and tells latents before from latents after. Images whose search accepted no update give no pair.
+///
+/// The result depends on the images and settings alone. `None` where `lanes` were told not to go on.
+///
+/// # Errors
+/// A component ends the search, or the latents do not make a problem.
+pub fn learn_mask(
+    cell: &Cell,
+    mask: &CellMask,
+    samples: &Samples,
+    lanes: &Lanes<'_>,
+    mut done: impl FnMut(&[Perturbed]),
+) -> Result<Option<LearnedMask>, Error> {
+    let begin = Instant::now();
+    let settings = &mask.table.settings;
+    let mut pairs = Vec::new();
+    let mut finished = 0;
+    let positions: Vec<usize> = (0..samples.len()).collect();
+    lanes.run::<Error>(&perturber(cell, None), &positions, &|at| Ok(samples.batch(at)?), |batch| {
+        for sample in &batch {
+            pairs.extend(pair(&*cell.generator, settings.latents, sample).map_err(PerturbError::from)?);
+        }
+        finished += batch.len();
+        done(&batch);
+        Ok(())
+    })?;
+    if finished < samples.len() {
+        return Ok(None);
+    }
+    // Lanes hand batches over in no particular order.
+    pairs.sort_by_key(|pair| pair.index);
+    let rows = |of: fn(&Pair) -> &Vec<f32>| {
+        let values = pairs.iter().flat_map(|pair| of(pair).iter().copied()).collect();
+        Array2::from_shape_vec((pairs.len(), cell.generator.spec().latent_len()), values)
+    };
+    let (Ok(originals), Ok(perturbed)) = (rows(|p| &p.original), rows(|p| &p.perturbed)) else {
+        let problem = "its latents are not as long as its spec says";
+        return Err(PerturbError::from(latents_error(&*cell.generator, problem)).into());
+    };
+    let pairs = LatentPairs {
+        originals: originals.view(),
+        perturbed: perturbed.view(),
+        layout: &cell.generator.spec().latent,
+        origin: origin(cell, mask),
+    };
+    let learned = learn(&pairs, settings).map_err(|error| Error::mask(cell, error))?;
+    Ok(Some(LearnedMask { learned, images: finished, seconds: begin.elapsed().as_secs_f64() }))
+}
+
+/// What the mask file says of where it comes from.
+fn origin(cell: &Cell, mask: &CellMask) -> Origin {
+    Origin {
+        generator: Some(cell.generator.spec().name.clone()),
+        weights_hash: cell.weights_hash().map(str::to_owned),
+        data: mask.table.learn_from.clone(),
+        experiment: None,
+        row: Some(cell.row.id.clone()),
+    }
+}
+
+/// Latents of one image, and of what the search made of it.
+struct Pair {
+    index: usize,
+    original: Vec<f32>,
+    perturbed: Vec<f32>,
+}
+
+/// The latents that stand for a sample, as `latents` chooses them; `None` where no update was accepted.
+fn pair(generator: &dyn Generator, latents: Latents, sample: &Perturbed) -> Result<Option<Pair>, ComponentError> {
+    let record = &sample.record;
+    if record.outcome == Outcome::Failed || record.final_from.is_none_or(|t| t == 0) {
+        return Ok(None);
+    }
+    let image = sample.original.view().insert_axis(Axis(0));
+    let original = generator.encode(image, &[record.label])?;
+    let perturbed = sample.final_latent.view().insert_axis(Axis(0));
+    let quantized = |latents: ArrayView2<'_, f32>| -> Result<Array2<f32>, ComponentError> {
+        let seen = match generator.quantized(latents)? {
+            Some(seen) => seen,
+            // One that quantises at the end decodes them as they are until then.
+            None => generator.finish(latents, &[record.label])?.unwrap_or_else(|| latents.to_owned()),
+        };
+        if seen.ncols() == latents.ncols() {
+            return Ok(seen);
+        }
+        let problem = "codebook vectors are not of the latents' layout; learn with latents = \"both-encoder\"";
+        Err(latents_error(generator, problem))
+    };
+    let (original, perturbed) = match latents {
+        Latents::BothQuantized => (quantized(original.view())?, quantized(perturbed)?),
+        Latents::BothEncoder => (original, perturbed.to_owned()),
+        Latents::Paper => (original, quantized(perturbed)?),
+    };
+    let row = |latents: Array2<f32>| latents.into_iter().collect();
+    Ok(Some(Pair { index: record.index, original: row(original), perturbed: row(perturbed) }))
+}
+
+fn latents_error(generator: &dyn Generator, problem: &str) -> ComponentError {
+    ComponentError::new(format!("generator {:?}", generator.spec().name), "give latents to learn a mask from", problem)
+}
+
+/// The mask of a cell as weights for the step rule, made ready in the run's folder: read, learned, or found there from
+/// before. `None` where the cell has none.
+pub(crate) fn ready(
+    cell: &Cell,
+    lanes: &Lanes<'_>,
+    store: &mut RunStore,
+    done: impl FnMut(&[Perturbed]),
+) -> Result<Option<Vec<f32>>, Error> {
+    let Some(part) = &cell.mask else { return Ok(None) };
+    let id = &cell.plan.id;
+    let path = path_in(store.dir(), cell);
+    let before: Option<MaskFigures> = noted(store, id, MASK)?;
+    let known = |mask: &Mask| before.as_ref().is_some_and(|figures| figures.hash == mask.hash());
+    let mask = match (&part.source, Mask::load(&path).ok().filter(known)) {
+        (_, Some(mask)) => mask,
+        (MaskSource::File(mask), None) => {
+            keep(store, cell, &path, mask, &MaskFigures::of(mask, &part.table.label))?;
+            (**mask).clone()
+        }
+        (MaskSource::Learn(samples), None) => {
+            let Some(learned) = learn_mask(cell, part, samples, lanes, done)? else {
+                return Err(Error::Interrupted { dir: store.dir().to_owned() });
+            };
+            let figures = learned.figures(&part.table.label);
+            let mut mask = learned.learned.mask;
+            if before.is_some() && !known(&mask) {
+                return Err(Error::MaskChanged { cell: id.clone(), path });
+            }
+            mask.origin.experiment = Some(Path::new("..").join(EXPERIMENT_FILE));
+            keep(store, cell, &path, &mask, &figures)?;
+            mask
+        }
+    };
+    cell.weigh(&mask).map(Some).map_err(|error| Error::mask(cell, error))
+}
+
+/// Where a run keeps the mask of a cell.
+pub(crate) fn path_in(dir: &Path, cell: &Cell) -> PathBuf {
+    dir.join(MASKS).join(format!("{}.mask", cell.plan.file_name()))
+}
+
+/// Writes the mask, a picture of it and its figures.
+fn keep(store: &mut RunStore, cell: &Cell, path: &Path, mask: &Mask, figures: &MaskFigures) -> Result<(), Error> {
+    save(mask, path).map_err(|error| Error::mask(cell, error))?;
+    // Last: a file without a note is not trusted.
+    Ok(note(store, &cell.plan.id, MASK, figures)?)
+}
+
+/// Writes a mask, and beside it its picture.
+///
+/// # Errors
+/// The folder cannot be written.
+pub fn save(mask: &Mask, path: &Path) -> Result<PathBuf, MaskError> {
+    if let Some(folder) = path.parent() {
+        let failed = |e: std::io::Error| MaskError::file(path, format!("cannot be written: {e}"));
+        std::fs::create_dir_all(folder).map_err(failed)?;
+    }
+    mask.save(path)?;
+    let picture = path.with_extension("png");
+    let drawn = mask.picture().save(&picture);
+    drawn.map_err(|e| MaskError::file(&picture, format!("cannot be written: {e}")))?;
+    Ok(picture)
+}
