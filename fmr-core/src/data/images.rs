@@ -39,12 +39,7 @@ pub(super) fn read(
 }
 
 /// The classes that the settings name, each of which must occur, or the class folders that there are.
-fn named_or_found(
-    path: &Path,
-    prefix: &str,
-    named: &[String],
-    files: &[ImageFile],
-) -> Result<Vec<String>, DataError> {
+fn named_or_found(path: &Path, prefix: &str, named: &[String], files: &[ImageFile]) -> Result<Vec<String>, DataError> {
     let found: BTreeSet<&str> = files.iter().map(|f| f.class.as_str()).collect();
     if let Some(absent) = named.iter().find(|c| !found.contains(c.as_str())) {
         let there = found.iter().take(12).copied().collect::<Vec<_>>().join(", ");

@@ -40,7 +40,8 @@ impl ClassNames {
             Self::Listed(names) if names.len() == classes.len() => Ok(names.clone()),
             Self::Listed(names) => Err(format!("{} class names for {} classes", names.len(), classes.len())),
             Self::Imagenet => {
-                let name = |class: &String| imagenet_classes().find(|(id, _)| id == class).map(|(_, name)| name.to_owned());
+                let name =
+                    |class: &String| imagenet_classes().find(|(id, _)| id == class).map(|(_, name)| name.to_owned());
                 let unknown = |class: &String| {
                     format!("class {class:?} is no WordNet id of an ImageNet class, such as n01440764; list the names")
                 };

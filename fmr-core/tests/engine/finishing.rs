@@ -67,7 +67,10 @@ fn finished_images_are_judged_and_recorded_anew() {
     let mut counts = [0; 3];
     for (before, after) in plain.iter().zip(run(&toy)) {
         let (a, b) = (&before.record, &after.record);
-        assert_eq!((&a.steps, a.outcome, a.ended_at, a.latent_moved), (&b.steps, b.outcome, b.ended_at, b.latent_moved));
+        assert_eq!(
+            (&a.steps, a.outcome, a.ended_at, a.latent_moved),
+            (&b.steps, b.outcome, b.ended_at, b.latent_moved)
+        );
         counts[b.finished.map_or(2, usize::from)] += 1;
         if b.finished != Some(true) {
             assert_eq!(b.finished.is_none(), b.outcome == Outcome::ReconstructionRejected);
@@ -104,8 +107,7 @@ fn what_cannot_be_finished_fails_alone_and_keeps_its_steps() {
         [(generator(0.5, 1.0), "a latent is too large"), (generator(0.0, f32::INFINITY), "latent after finishing")]
     {
         let found = run(&Toy { generator, ..Toy::new(SEARCH) });
-        let failed: Vec<_> =
-            found.iter().zip(&plain).filter(|(f, _)| f.record.outcome == Outcome::Failed).collect();
+        let failed: Vec<_> = found.iter().zip(&plain).filter(|(f, _)| f.record.outcome == Outcome::Failed).collect();
         assert!(!failed.is_empty());
         for (found, plain) in failed {
             assert!(found.record.error.as_ref().unwrap().contains(what), "{:?}", found.record.error);

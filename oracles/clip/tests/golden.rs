@@ -8,7 +8,7 @@ use std::path::Path;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use fmr_clip::model::unit;
 use fmr_clip::preprocess::{CropRule, Preprocess, ResizeMode};
-use fmr_clip::{ClipOracle, Dialect, Opened, Told, Tokenizer, open};
+use fmr_clip::{ClipOracle, Dialect, Opened, Tokenizer, Told, open};
 use fmr_core::preprocess::{Filter, Picture, Pipeline, Stage};
 use fmr_golden::{Case, Report, Sheet};
 use fmr_nn::bridge::Traced;
@@ -20,6 +20,11 @@ fn golden_cases_match() {
     if let Some(folder) = fmr_golden::folder("clip") {
         fmr_golden::compare(&folder, case);
     }
+}
+
+#[test]
+fn excerpt_matches() {
+    fmr_golden::compare(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/excerpt"), case);
 }
 
 fn case(case: &Case) -> Result<Vec<Report<'_>>, String> {
