@@ -5,7 +5,7 @@ use fmr_golden::{Report, Sheet};
 use fmr_nn::bridge::Traced;
 use fmr_vqgan::Autoencoder;
 
-use crate::support::{tensor, values};
+use crate::support::values;
 use crate::{clamp_gradient, clamped};
 
 const MEAN: [f64; 3] = [0.485, 0.456, 0.406];
