@@ -19,7 +19,7 @@ use crate::published::{Shapes, lightning, safetensors, shapes, torch_script};
 
 /// Most memory that a run at full size takes, one image at a time, in MiB: the three models in single precision (1.0 GiB),
 /// the activations that the way back through the decoder needs, and what reading the largest file takes.
-const MOST_MIB: u64 = 3072;
+const MOST_MIB: u64 = 2560;
 
 const VQGAN_YAML: &str = "\
 model:

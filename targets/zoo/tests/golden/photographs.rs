@@ -61,14 +61,14 @@ fn golden_top1_of_real_photographs() {
     let digest: String = Sha256::digest(std::fs::read(&path).unwrap()).iter().map(|b| format!("{b:02x}")).collect();
     for case in fmr_golden::cases(&folder) {
         let Ok(Kind::Published(name)) = kind(&case) else { continue };
-        match (file(&case), Reference::of(&name)) {
+        let entry = entry(&name).unwrap();
+        match (file(&case), Reference::of(entry.name)) {
             (Err(reason), _) => println!("{}: not run: {reason}", case.name()),
             (Ok(_), Some(reference)) if reference.sha256 != digest => {
                 println!("{}: not run: {} is another file than the original code saw", case.name(), path.display());
             }
             (Ok(_), None) => println!("{}: not run: there are no answers of the original code", case.name()),
             (Ok(weights), Some(reference)) => {
-                let entry = entry(&name).unwrap();
                 let network = load(&weights, &entry.architecture).folded();
                 compare(&case, &classify(&network, &entry.preprocess, &data), &reference, &data);
             }
