@@ -124,7 +124,7 @@ fn oracles() {
     lab.refuse_tensors("a parameter of another shape", &other, &mine, "{}");
     lab.refuse_tensors("a file that does not tell its activation", &sound, &[], "{}");
     lab.refuse_half("{}");
-    lab.refuse("another kind of model", &asset("vqgan-small.safetensors"), "{}");
+    lab.refuse("another kind of model", &asset("lenet.safetensors"), "{}");
     lab.refuse("a model that nobody published", &lab.path(), r#"{"model": "ViT-B/33"}"#);
     insta::assert_snapshot!(lab.told());
 }
@@ -154,7 +154,9 @@ fn targets() {
     lab.refuse_tensors("another number of classes", &sound, &[], r#"{"model": "cifar-resnet18-w16", "classes": 9}"#);
     lab.refuse_tensors("a smaller ResNet", &sound, &[], r#"{"model": "resnet50"}"#);
     lab.refuse_half(asked);
-    lab.refuse("another kind of model", &asset("clip-small.safetensors"), asked);
+    let config: ClipConfig = serde_json::from_str(CLIP).unwrap();
+    let clip = tensors(|b| Clip::new(b, &config));
+    lab.refuse_tensors("another kind of model", &clip, &[], asked);
     lab.refuse("a file that is not there", &lab.folder.path().join("absent.pth"), asked);
     insta::assert_snapshot!(lab.told());
 }
