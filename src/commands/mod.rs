@@ -4,6 +4,7 @@ mod check;
 mod export;
 mod inspect;
 mod mask;
+mod models;
 mod plan;
 mod plugin;
 mod report;
@@ -43,7 +44,7 @@ enum Command {
     Train(train::Arguments),
     /// Say what a checkpoint is: family, layout, sizes and keys.
     Inspect(inspect::Arguments),
-    /// List the classifiers that can be loaded, and from which published files.
+    /// List the models that can be loaded, and from which published files.
     Models,
     /// Learn or show a sparse mask: which latent values the perturbation moves.
     Mask(mask::Arguments),
@@ -66,7 +67,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Train(arguments) => train::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Models => {
-            print!("{}", fmr_zoo::models());
+            models::run();
             Ok(())
         }
         Command::Mask(arguments) => mask::run(&arguments),

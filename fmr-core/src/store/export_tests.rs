@@ -36,11 +36,11 @@ fn tables_for_other_programs() {
     let (_home, folder, store) = exported();
     assert_snapshot!(lines(&folder.join("samples.csv"), 0..6), @r#"
     cell,index,key,label,class,clean_prediction,clean_oracle,reconstruction_prediction,reconstruction_oracle,reconstruction_accepted,score0,final_score,final_prediction,final_prediction_class,final_oracle,final_oracle_class,outcome,ended_at,accepted_updates,final_from,finished,latent_moved,error
-    mnist/lenet,0,test/00000,0,zero,0,0,0,1,false,0.1,0.1,0,zero,0,zero,reconstruction-rejected,0,0,,0.0,
-    mnist/lenet,1,test/00001,1,one,1,1,1,1,true,0.11,0.41000000000000003,1,one,1,one,stopped-by-oracle,2,1,1,0.001,
-    mnist/lenet,2,"a key, with ""quotes""",2,two,2,2,2,2,true,0.12000000000000001,0.72,1,one,2,two,stopped-by-oracle,3,2,2,0.002,
-    mnist/lenet,3,test/00003,3,three,3,3,3,3,true,0.13,NaN,,,3,three,failed,5,4,4,0.004,the gradient is not finite
-    mnist/lenet,4,test/00004,0,zero,0,0,0,0,true,0.14,1.6500000000000001,2,two,0,zero,budget-reached,5,5,5,0.005,
+    mnist/lenet,0,test/00000,0,zero,0,0,0,1,false,0.1,0.1,0,zero,0,zero,reconstruction-rejected,0,0,,,0.0,
+    mnist/lenet,1,test/00001,1,one,1,1,1,1,true,0.11,0.41000000000000003,1,one,1,one,stopped-by-oracle,2,1,1,,0.001,
+    mnist/lenet,2,"a key, with ""quotes""",2,two,2,2,2,2,true,0.12000000000000001,0.72,1,one,2,two,stopped-by-oracle,3,2,2,true,0.002,
+    mnist/lenet,3,test/00003,3,three,3,3,3,3,true,0.13,NaN,,,3,three,failed,5,4,4,,0.004,the gradient is not finite
+    mnist/lenet,4,test/00004,0,zero,0,0,0,0,true,0.14,1.6500000000000001,2,two,0,zero,budget-reached,5,5,5,,0.005,
     "#);
     assert_snapshot!(lines(&folder.join("steps.csv"), 0..4), @r#"
     cell,index,key,t,score,gradient_norm,oracle_true,oracle_class,prediction,accepted

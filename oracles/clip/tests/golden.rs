@@ -22,6 +22,11 @@ fn golden_cases_match() {
     }
 }
 
+#[test]
+fn excerpt_matches() {
+    fmr_golden::compare(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/excerpt"), case);
+}
+
 fn case(case: &Case) -> Result<Vec<Report<'_>>, String> {
     let Some(file) = case.text("files.checkpoint") else {
         return if case.sheet().wanted().any(|name| name.ends_with(".cropped")) {

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod steps;
 mod support;
 
 use std::collections::BTreeMap;
@@ -56,7 +57,9 @@ fn case(case: &Case) -> Result<Vec<Report<'_>>, String> {
     if net.net.gumbel.is_some() {
         net.gumbel(&mut report, case.number("hyper.kl_weight").unwrap_or(1.0) as f32);
     }
-    Ok(vec![report])
+    let image = tensor::<4>(case.sheet(), "input.image");
+    let companions = case.companions().map(|sheet| steps::compare(&net.net, &image, sheet));
+    Ok(std::iter::once(report).chain(companions).collect())
 }
 
 struct Model<'c> {
