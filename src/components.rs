@@ -69,7 +69,8 @@ fn names_others(experiment: &Experiment, registry: &Registry) -> bool {
     experiment.targets.values().any(|t| lacks(&t.kind, &mut registry.target_kinds()))
         || experiment.generators.values().any(|t| lacks(&t.kind, &mut registry.generator_kinds()))
         || experiment.oracles.values().any(|t| lacks(&t.kind, &mut registry.oracle_kinds()))
-        || experiment.rows.iter().any(|row| {
-            !ScorerKind::knows(&row.scorer.kind) && lacks(&row.scorer.kind, &mut registry.scorer_kinds())
-        })
+        || experiment
+            .rows
+            .iter()
+            .any(|row| !ScorerKind::knows(&row.scorer.kind) && lacks(&row.scorer.kind, &mut registry.scorer_kinds()))
 }

@@ -47,14 +47,13 @@ fn with_target(table: &str) -> String {
     experiment.replace("limit = 10", "limit = 20")
 }
 
-/// A laboratory with the target `target.so`, and the records of a run of it without a fault.
-fn lab_with_plugin() -> Option<(Lab, String, Vec<(String, Vec<SampleRecord>)>)> {
+/// A laboratory with a target of a plugin, the name of its file, and the run `whole` of it without a fault.
+fn lab_with_plugin() -> Option<(Lab, String)> {
     let (lab, file) = (Lab::new(), library("target"));
     build(&lab, &file, None)?;
     lab.write("lab.toml", &with_target(&format!("plugin = \"./{file}\"\n")));
     lab.succeed(&["run", "lab.toml", "--out", "whole"]);
-    let whole = records(&lab.path("whole"));
-    Some((lab, file, whole))
+    Some((lab, file))
 }
 
 /// The table without its remarks on validity, which speak of how the run went.
@@ -77,7 +76,8 @@ fn expect_same_images(lab: &Lab, one: &str, other: &str) {
 
 #[test]
 fn a_run_goes_on_where_its_plugin_failed_once_that_is_mended() {
-    let Some((lab, file, whole)) = lab_with_plugin() else { return };
+    let Some((lab, file)) = lab_with_plugin() else { return };
+    let whole = records(&lab.path("whole"));
     build(&lab, &file, Some("FAIL_AFTER=40"));
     let table = lab.succeed(&["run", "lab.toml", "--out", "run"]);
     let said = flat(&table);
@@ -104,7 +104,8 @@ fn a_run_goes_on_where_its_plugin_failed_once_that_is_mended() {
 
 #[test]
 fn a_plugin_that_ends_the_process_costs_no_finished_sample() {
-    let Some((lab, file, whole)) = lab_with_plugin() else { return };
+    let Some((lab, file)) = lab_with_plugin() else { return };
+    let whole = records(&lab.path("whole"));
     build(&lab, &file, Some("DIE_AFTER=40"));
     let output = lab.fmr(&["run", "lab.toml", "--out", "run"]);
     assert!(!output.status.success());

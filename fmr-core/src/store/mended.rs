@@ -35,7 +35,10 @@ pub struct ReplacedPlugin {
 
 impl RunPlan {
     /// The fields of plugins that both plans have with different hashes.
-    fn replaced<'a>(&'a self, now: &'a Self) -> impl Iterator<Item = (&'a CellPlan, &'a String, &'a String, &'a String)> {
+    fn replaced<'a>(
+        &'a self,
+        now: &'a Self,
+    ) -> impl Iterator<Item = (&'a CellPlan, &'a String, &'a String, &'a String)> {
         self.cells.iter().zip(&now.cells).flat_map(|(a, b)| {
             let differing = a.fingerprint.iter().filter(|(field, _)| is_plugin(field));
             differing.filter_map(move |(field, then)| {
@@ -111,10 +114,8 @@ pub(super) fn reopen(
             forget(&transaction, &cell.id, if changed { "outcome = 'failed'" } else { COMPONENT_FAILED })?;
         }
         for (cell, field, then, now) in &replaced {
-            transaction.execute(
-                "UPDATE fingerprints SET value = ? WHERE cell = ? AND field = ?",
-                (now, &cell.id, field),
-            )?;
+            transaction
+                .execute("UPDATE fingerprints SET value = ? WHERE cell = ? AND field = ?", (now, &cell.id, field))?;
             put_on_record(&transaction, &cell.id, field, then, now)?;
         }
         transaction.commit()

@@ -240,9 +240,8 @@ fn add(registry: &mut Registry, library: &Arc<Library>, role: Role, name: &str, 
         Handle::make(&library, role, Some(&kind), &settings, site, &terms.limits(&usual))
     };
     match role {
-        Role::Generator => registry.add_generator(name, move |settings, site| {
-            Ok(Box::new(PluginGenerator::new(handle(settings, site)?)))
-        }),
+        Role::Generator => registry
+            .add_generator(name, move |settings, site| Ok(Box::new(PluginGenerator::new(handle(settings, site)?)))),
         Role::Oracle => {
             registry.add_oracle(name, move |settings, site| Ok(Box::new(PluginOracle::new(handle(settings, site)?))));
         }
