@@ -57,4 +57,13 @@ pub trait Generator: Send + Sync {
         latents: ArrayView2<'_, f32>,
         labels: &[usize],
     ) -> Result<(Array4<f32>, LatentPullBack<'a>), ComponentError>;
+
+    /// The latents that become final in the place of those that searches ended with, for a generator that searches
+    /// more freely than it draws: a VQGAN that quantises at the end gives the nearest rows of its codebook. Absent where
+    /// a search's own latent is final, as with most generators.
+    ///
+    /// The engine decodes what this gives and asks the oracle once more before it becomes final.
+    fn finish(&self, _latents: ArrayView2<'_, f32>, _labels: &[usize]) -> Result<Option<Array2<f32>>, ComponentError> {
+        Ok(None)
+    }
 }

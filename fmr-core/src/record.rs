@@ -87,7 +87,12 @@ pub struct SampleRecord {
     pub accepted_updates: usize,
     /// Number of the accepted update whose image is final (0: the reconstruction); absent where the original stands.
     pub final_from: Option<usize>,
-    /// Largest absolute change of any latent value between z0 and the final latent; 0 where none moved.
+    /// Whether the oracle accepted the image of the finished latent ([`crate::Generator::finish`]), which is final
+    /// then; where it did not, the image that the search ended with stands. Absent where nothing was to be finished.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished: Option<bool>,
+    /// Largest absolute change of any latent value between z0 and the latent that the search ended with; 0 where none
+    /// moved.
     pub latent_moved: f64,
     /// What failed, for [`Outcome::Failed`].
     pub error: Option<String>,

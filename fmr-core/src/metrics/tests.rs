@@ -31,6 +31,7 @@ fn record(index: usize, label: usize, outcome: Outcome, accepted: usize) -> Samp
         ended_at,
         accepted_updates: accepted,
         final_from: (!refused).then_some(accepted),
+        finished: None,
         latent_moved: 0.1,
         error: (outcome == Outcome::Failed).then(|| "the gradient is not finite".to_owned()),
         steps: Vec::new(),

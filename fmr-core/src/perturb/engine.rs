@@ -4,10 +4,10 @@ use ndarray::{Array2, Array4, Axis};
 use rand::RngExt;
 
 use super::evaluate::{Parts, expect_shape};
-use super::search::{Search, StartSaOn};
+use super::search::{OnNonfinite, Search, StartSaOn};
 use super::state::Before;
 use super::walk::Walk;
-use super::{Observer, PerturbError, Perturbed, SampleBatch, estimate, outcome, start};
+use super::{Observer, PerturbError, Perturbed, SampleBatch, estimate, finish, outcome, start};
 use crate::verdict::Verdict;
 use crate::{ComponentError, Generator, Oracle, Scorer, Target};
 
@@ -114,9 +114,18 @@ impl<'a> Perturber<'a> {
     ) -> Result<Vec<Perturbed>, PerturbError> {
         let mut walk = Walk::begin(self, batch, before, z0, restart)?;
         let ends = walk.run()?;
+        let ends = finish::ends(self, batch, before, &walk.first, ends)?;
         let told =
             |(i, end)| outcome::of_end((batch, before, self.verdict), i, (&walk.first, walk.accepted0[i], z0), end);
         Ok(ends.into_iter().enumerate().map(told).collect())
+    }
+
+    /// The message of a sample that fails on a number that is not finite, or the error of a run that is to end for it.
+    pub(super) fn nonfinite(&self, key: &str, what: &str, t: usize) -> Result<String, PerturbError> {
+        if self.search.on_nonfinite == OnNonfinite::AbortRun {
+            return Err(PerturbError::NonFinite { key: key.to_owned(), what: what.to_owned(), t });
+        }
+        Ok(format!("{what} is not finite"))
     }
 
     fn before(&self, batch: &SampleBatch) -> Result<Before, PerturbError> {

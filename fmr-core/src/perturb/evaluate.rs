@@ -1,8 +1,9 @@
 //! Decoding latents and asking oracle, target and scorer about the images.
 
-use ndarray::{Array1, Array2, Array4, ArrayView4, Axis};
+use ndarray::{Array1, Array2, Array4, ArrayView1, ArrayView4, Axis};
 
 use super::search::{Clamp, ImageDomain, Search};
+use crate::logits::all_finite;
 use crate::{ComponentError, Generator, ImagePullBack, LatentPullBack, Oracle, Scorer, Target};
 
 /// The components of a search.
@@ -121,6 +122,17 @@ impl<'a> Parts<'a> {
 }
 
 impl Seen<'_> {
+    /// What is not finite about the image of this row and what everyone says of it.
+    pub(super) fn unsound(&self, row: usize, latent: ArrayView1<'_, f32>) -> Option<&'static str> {
+        let parts = [
+            ("the latent", all_finite(latent)),
+            ("the image", all_finite(self.images.index_axis(Axis(0), row).iter())),
+            ("a logit", all_finite(self.logits.row(row))),
+            ("an oracle probability", all_finite(self.oracle.row(row))),
+        ];
+        parts.into_iter().find(|(_, sound)| !sound).map(|(what, _)| what)
+    }
+
     /// Gradient of each sample's score in its latent; absent where no way back was asked for.
     pub(super) fn gradient(&mut self, latent_len: usize) -> Result<Option<Array2<f32>>, ComponentError> {
         let Some(back) = self.way_back.take() else { return Ok(None) };

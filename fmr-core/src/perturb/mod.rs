@@ -7,6 +7,7 @@
 mod engine;
 mod estimate;
 mod evaluate;
+mod finish;
 mod lanes;
 mod outcome;
 mod rule;

@@ -17,8 +17,9 @@ pub(super) fn of_end(
 ) -> Perturbed {
     let start = Kept::first(first, verdict, i, z0.row(i));
     let moved = |(a, b): (&f32, &f32)| f64::from((a - b).abs());
+    let searched = end.searched.as_ref().unwrap_or(&end.kept.latent);
     let latent_moved = match end.kept.from {
-        Some(_) => end.kept.latent.iter().zip(before.z0.row(i)).map(moved).fold(0.0, f64::max),
+        Some(_) => searched.iter().zip(before.z0.row(i)).map(moved).fold(0.0, f64::max),
         None => 0.0,
     };
     let record = SampleRecord {
@@ -38,6 +39,7 @@ pub(super) fn of_end(
         ended_at: end.ended_at,
         accepted_updates: end.steps.iter().filter(|s| s.accepted).count(),
         final_from: end.kept.from,
+        finished: end.finished,
         latent_moved,
         error: end.error,
         steps: end.steps,
@@ -96,6 +98,7 @@ pub(super) fn failed(batch: &SampleBatch, error: &ComponentError) -> Perturbed {
             ended_at: 0,
             accepted_updates: 0,
             final_from: None,
+            finished: None,
             latent_moved: 0.0,
             error: Some(error.to_string()),
             steps: Vec::new(),

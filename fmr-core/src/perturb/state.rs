@@ -106,12 +106,22 @@ pub(super) struct End {
     pub ended_at: usize,
     pub error: Option<String>,
     pub steps: Vec<StepRecord>,
+    /// The latent that the search ended with, where a finished one took its place.
+    pub searched: Option<Array1<f32>>,
+    /// Whether the finished image was accepted, where there was one.
+    pub finished: Option<bool>,
+}
+
+impl End {
+    pub(super) fn new(kept: Kept, outcome: Outcome, ended_at: usize, steps: Vec<StepRecord>) -> Self {
+        Self { kept, outcome, ended_at, error: None, steps, searched: None, finished: None }
+    }
 }
 
 impl Active {
     /// Ends the search of this sample at update `t`.
     pub(super) fn end(self, outcome: Outcome, t: usize) -> End {
-        End { kept: self.kept, outcome, ended_at: t, error: None, steps: self.steps }
+        End::new(self.kept, outcome, t, self.steps)
     }
 
     /// Ends the search of this sample, which failed at update `t` for the reason `error`. The update is recorded where

@@ -4,7 +4,7 @@ use ndarray::{Array1, Array2, Array4, Axis};
 
 use super::evaluate::Seen;
 use super::rule::{Stepper, norm};
-use super::search::{EarlyExit, OnNonfinite, OnViolation, Select, State};
+use super::search::{EarlyExit, OnViolation, Select, State};
 use super::state::{Active, Before, End, First, Kept, Retry, Try, stack};
 use super::{Attempt, PerturbError, Perturber, SampleBatch, StepView, estimate};
 use crate::logits::{all_finite, argmax};
@@ -71,21 +71,21 @@ impl<'w, 'a> Walk<'w, 'a> {
             ("an oracle probability", all_finite(oracle)),
             ("a logit of the original", all_finite(before.clean_logits.row(i))),
         ];
-        let end = |kept, outcome, error| End { kept, outcome, ended_at: 0, error, steps: Vec::new() };
+        let end = |kept, outcome| End::new(kept, outcome, 0, Vec::new());
         if let Some((what, _)) = unsound.into_iter().find(|(_, sound)| !sound) {
             let error = Some(self.nonfinite(i, what, 0)?);
-            self.ends[i] = Some(end(original(), Outcome::Failed, error));
+            self.ends[i] = Some(End { error, ..end(original(), Outcome::Failed) });
             return Ok(());
         }
         let accepted = verdict.accepts(oracle, batch.labels[i], before.clean_oracle.row(i), oracle);
         let ended = if !accepted {
-            Some(end(original(), Outcome::ReconstructionRejected, None))
+            Some(end(original(), Outcome::ReconstructionRejected))
         } else if search.early_exit == EarlyExit::MisclassifiedFromStart
             && argmax(kept.logits.view()) != batch.labels[i]
         {
-            Some(end(kept.clone(), Outcome::EarlyExit, None))
+            Some(end(kept.clone(), Outcome::EarlyExit))
         } else if self.allowed == 0 {
-            Some(end(kept.clone(), Outcome::BudgetReached, None))
+            Some(end(kept.clone(), Outcome::BudgetReached))
         } else {
             None
         };
@@ -244,14 +244,7 @@ impl<'w, 'a> Walk<'w, 'a> {
         self.rows.clear();
         for (row, (a, attempt)) in std::mem::take(&mut self.active).into_iter().zip(tried).enumerate() {
             let at = a.at;
-            let image = self.seen.images.index_axis(Axis(0), row);
-            let unsound = [
-                ("the latent", all_finite(&attempt.latent)),
-                ("the image", all_finite(image.iter())),
-                ("a logit", all_finite(self.seen.logits.row(row))),
-                ("an oracle probability", all_finite(self.seen.oracle.row(row))),
-            ];
-            if let Some((what, _)) = unsound.into_iter().find(|(_, sound)| !sound) {
+            if let Some(what) = self.seen.unsound(row, attempt.latent.view()) {
                 let error = self.nonfinite(at, what, t)?;
                 self.ends[at] = Some(a.fail(t, error, Some(norm(attempt.gradient.view()))));
                 continue;
@@ -329,11 +322,7 @@ impl<'w, 'a> Walk<'w, 'a> {
         }
     }
 
-    /// The message of a sample that fails, or the error of a run that is to end for it.
     fn nonfinite(&self, i: usize, what: &str, t: usize) -> Result<String, PerturbError> {
-        if self.perturber.search.on_nonfinite == OnNonfinite::AbortRun {
-            return Err(PerturbError::NonFinite { key: self.batch.keys[i].clone(), what: what.to_owned(), t });
-        }
-        Ok(format!("{what} is not finite"))
+        self.perturber.nonfinite(&self.batch.keys[i], what, t)
     }
 }

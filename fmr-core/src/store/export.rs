@@ -37,6 +37,7 @@ struct SampleRow<'a> {
     ended_at: usize,
     accepted_updates: usize,
     final_from: Option<usize>,
+    finished: Option<bool>,
     latent_moved: f64,
     error: Option<&'a str>,
 }
@@ -92,6 +93,7 @@ impl<'a> SampleRow<'a> {
             ended_at: r.ended_at,
             accepted_updates: r.accepted_updates,
             final_from: r.final_from,
+            finished: r.finished,
             latent_moved: r.latent_moved,
             error: r.error.as_deref(),
         }

@@ -15,7 +15,7 @@ use super::{DATABASE_FILE, EXPERIMENT_FILE, KeepImages, StoreError};
 /// Marks a database as a run's: `fmr1` in ASCII.
 const APPLICATION: i64 = 0x666d_7231;
 /// Changes whenever the tables do.
-const LAYOUT: i64 = 1;
+const LAYOUT: i64 = 2;
 
 /// `ANY` columns hold a float as it is, also one that SQLite's own floats cannot (see `rows`).
 const TABLES: &str = "
@@ -33,7 +33,7 @@ CREATE TABLE samples (
     clean_oracle INTEGER, reconstruction_prediction INTEGER, reconstruction_oracle INTEGER,
     reconstruction_accepted INTEGER NOT NULL, score0 ANY, final_score ANY, final_prediction INTEGER,
     final_oracle INTEGER, outcome TEXT NOT NULL, ended_at INTEGER NOT NULL, accepted_updates INTEGER NOT NULL,
-    final_from INTEGER, latent_moved ANY, error TEXT, PRIMARY KEY (cell, idx)
+    final_from INTEGER, finished INTEGER, latent_moved ANY, error TEXT, PRIMARY KEY (cell, idx)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE steps (
     cell TEXT NOT NULL, idx INTEGER NOT NULL, position INTEGER NOT NULL, t INTEGER NOT NULL, score ANY,

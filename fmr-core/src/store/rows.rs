@@ -127,8 +127,8 @@ pub(super) fn insert(transaction: &Transaction<'_>, cell: &str, batch: &[Perturb
     let mut sample = transaction.prepare_cached(
         "INSERT INTO samples (cell, idx, key, label, clean_prediction, clean_oracle, reconstruction_prediction,
          reconstruction_oracle, reconstruction_accepted, score0, final_score, final_prediction, final_oracle, outcome,
-         ended_at, accepted_updates, final_from, latent_moved, error)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         ended_at, accepted_updates, final_from, finished, latent_moved, error)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?;
     let mut step = transaction.prepare_cached(
         "INSERT INTO steps (cell, idx, position, t, score, gradient_norm, oracle_true, oracle_class, prediction,
@@ -154,6 +154,7 @@ pub(super) fn insert(transaction: &Transaction<'_>, cell: &str, batch: &[Perturb
             to_i64(r.ended_at)?,
             to_i64(r.accepted_updates)?,
             r.final_from.map(to_i64).transpose()?,
+            r.finished,
             Exact(r.latent_moved),
             r.error,
         ])?;
@@ -182,7 +183,7 @@ pub(super) fn read(database: &Connection, cell: &str) -> Sql<Vec<SampleRecord>> 
     let mut samples = view.prepare_cached(
         "SELECT idx, key, label, clean_prediction, clean_oracle, reconstruction_prediction, reconstruction_oracle,
          reconstruction_accepted, score0, final_score, final_prediction, final_oracle, outcome, ended_at,
-         accepted_updates, final_from, latent_moved, error FROM samples WHERE cell = ? ORDER BY idx",
+         accepted_updates, final_from, finished, latent_moved, error FROM samples WHERE cell = ? ORDER BY idx",
     )?;
     let mut records: Vec<SampleRecord> = samples.query_map([cell], sample)?.collect::<Sql<_>>()?;
     let mut steps = view.prepare_cached(
@@ -220,8 +221,9 @@ fn sample(row: &Row<'_>) -> Sql<SampleRecord> {
         ended_at: get_usize(row, 13)?,
         accepted_updates: get_usize(row, 14)?,
         final_from: get_optional(row, 15)?,
-        latent_moved: get_f64(row, 16)?,
-        error: row.get(17)?,
+        finished: row.get(16)?,
+        latent_moved: get_f64(row, 17)?,
+        error: row.get(18)?,
         steps: Vec::new(),
     })
 }

@@ -83,6 +83,7 @@ pub(crate) fn sample(index: usize, channels: usize, side: usize) -> Perturbed {
         ended_at: attempts,
         accepted_updates: accepted,
         final_from: produced.then_some(accepted),
+        finished: (index % 4 == 2).then_some(index % 8 == 2),
         latent_moved: 0.001 * accepted as f64,
         error: (outcome == Outcome::Failed).then(|| "the gradient is not finite".to_owned()),
         steps,

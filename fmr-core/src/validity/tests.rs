@@ -34,6 +34,7 @@ fn sound(index: usize) -> SampleRecord {
         ended_at: 1,
         accepted_updates: 1,
         final_from: Some(1),
+        finished: None,
         latent_moved: 0.1,
         error: None,
         steps: vec![step],

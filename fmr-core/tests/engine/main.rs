@@ -3,4 +3,5 @@
 
 mod behaviour;
 mod determinism;
+mod finishing;
 mod toy;

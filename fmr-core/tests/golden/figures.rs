@@ -123,6 +123,7 @@ fn records(table: &Table) -> Vec<SampleRecord> {
             ended_at: usize::from(seen.produced),
             accepted_updates: usize::from(seen.produced),
             final_from: seen.produced.then_some(1),
+            finished: None,
             latent_moved: 0.0,
             error: None,
             steps: Vec::new(),
