@@ -45,7 +45,7 @@ fn draw_mnist(folder: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
         Ok(())
     };
     let count = u32::try_from(data.len())?;
-    let pixels: Vec<u8> = (0..data.len()).flat_map(|i| data.bytes(i).to_vec()).collect();
+    let pixels: Vec<u8> = (0..data.len()).flat_map(|i| data.bytes(i).into_owned()).collect();
     let labels: Vec<u8> = data.labels().iter().map(|label| u8::try_from(*label)).collect::<Result<_, _>>()?;
     // Magic numbers of bytes in three dimensions and in one.
     write("mnist-test-1000-images-idx3-ubyte.gz", &[0x803, count, 28, 28], &pixels)?;

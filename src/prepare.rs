@@ -236,7 +236,7 @@ impl Maker<'_> {
             let place = match (error.to_string().contains("template"), &data.templates) {
                 (true, Some(_)) => format!("data.{}.templates", data.name),
                 (true, None) => format!("{}.templates", table.at),
-                (false, _) if data.settings.class_names.is_empty() => format!("data.{}.classes", data.name),
+                (false, _) if data.settings.class_names.is_own() => format!("data.{}.classes", data.name),
                 (false, _) => format!("data.{}.class-names", data.name),
             };
             e.error_at(&place, error.to_string(), None)

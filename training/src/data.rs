@@ -17,7 +17,7 @@ pub(crate) fn load(base: &Path, settings: &DataSettings) -> Result<Pixels, Train
     let data = settings.load().map_err(|e| TrainError::Other(e.to_string()))?;
     let shape =
         data.common_shape().ok_or_else(|| TrainError::Other("training images must all have one size".into()))?;
-    let bytes = (0..data.len()).flat_map(|i| data.bytes(i).iter().copied()).collect();
+    let bytes = (0..data.len()).flat_map(|i| data.bytes(i).into_owned()).collect();
     Ok(Pixels { bytes, shape, labels: data.labels().to_vec() })
 }
 

@@ -38,7 +38,7 @@ pub(super) fn read(path: &Path, classes: &[String]) -> Result<Dataset, DataError
                     format!("record {i} has label {label}, but there are {} classes", data.classes.len()),
                 ));
             }
-            data.pictures.push(Picture { shape: [3, 32, 32], bytes: record[1..].to_vec() });
+            data.pictures.push(Picture::plain([3, 32, 32], record[1..].to_vec()));
             data.labels.push(label);
             data.keys.push(format!("{stem}/{i:05}"));
         }

@@ -60,7 +60,7 @@ pub(super) fn read(images: &Path, labels: &Path, classes: &[String]) -> Result<D
     let shape = [1, sizes[1], sizes[2]];
     let size = (pixels.len() / sizes[0].max(1)).max(1);
     Ok(Dataset {
-        pictures: pixels.chunks_exact(size).map(|p| Picture { shape, bytes: p.to_vec() }).collect(),
+        pictures: pixels.chunks_exact(size).map(|p| Picture::plain(shape, p.to_vec())).collect(),
         labels: label_values.iter().map(|l| usize::from(*l)).collect(),
         keys: (0..sizes[0]).map(|i| format!("{i:05}")).collect(),
         classes,

@@ -3,15 +3,21 @@
 mod binary;
 mod idx;
 mod images;
+mod names;
+mod picture;
 mod settings;
 mod subset;
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use ndarray::{Array3, Array4};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
+use picture::Picture;
+
+pub use names::{ClassNames, imagenet_classes};
 pub use settings::{DataKind, DataSettings};
 pub use subset::subset;
 
@@ -45,13 +51,6 @@ impl DataError {
     fn format(path: &std::path::Path, problem: impl Into<String>) -> Self {
         Self::Format { path: path.to_owned(), problem: problem.into() }
     }
-}
-
-/// One image as bytes, `[channels, height, width]` row-major.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Picture {
-    shape: [usize; 3],
-    bytes: Vec<u8>,
 }
 
 /// Labelled images, kept as the bytes that the files hold.
@@ -106,15 +105,15 @@ impl Dataset {
     }
 
     /// Bytes of image `i`, `[channels, height, width]` row-major.
-    pub fn bytes(&self, i: usize) -> &[u8] {
-        &self.pictures[i].bytes
+    pub fn bytes(&self, i: usize) -> Cow<'_, [u8]> {
+        self.pictures[i].bytes()
     }
 
     /// Image `i` in `[0, 1]`, as it is stored: one channel or three.
     pub fn image(&self, i: usize) -> Array3<f32> {
-        let picture = &self.pictures[i];
-        let mut values = picture.bytes.iter().map(|b| f32::from(*b) / 255.0);
-        Array3::from_shape_simple_fn(picture.shape, || values.next().unwrap_or(0.0))
+        let bytes = self.bytes(i);
+        let mut values = bytes.iter().map(|b| f32::from(*b) / 255.0);
+        Array3::from_shape_simple_fn(self.shape(i), || values.next().unwrap_or(0.0))
     }
 
     /// The images of the given indices as one colour batch `[n, 3, h, w]` in `[0, 1]`; grey ones are repeated.
@@ -148,7 +147,7 @@ impl Dataset {
             add(key.as_bytes());
             add(&(*label as u64).to_le_bytes());
             add(format!("{:?}", picture.shape).as_bytes());
-            add(&picture.bytes);
+            add(&picture.bytes());
         }
         hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }

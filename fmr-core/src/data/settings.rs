@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DataError, Dataset, binary, idx, images, subset};
+use super::{ClassNames, DataError, Dataset, binary, idx, images, subset};
 
 /// Container of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,9 +40,10 @@ pub struct DataSettings {
     /// or the digits for idx.
     #[serde(default)]
     pub classes: Vec<String>,
-    /// Names to show to the oracle instead of `classes`, in the same order (protocol, item 15).
+    /// Names to show to the oracle instead of `classes`: a list in the same order, or `"imagenet"` for folders of
+    /// WordNet ids (protocol, item 15).
     #[serde(default)]
-    pub class_names: Vec<String>,
+    pub class_names: ClassNames,
     /// At most this many images (protocol, item 28). Default: all.
     #[serde(default)]
     pub limit: Option<usize>,
@@ -92,20 +93,24 @@ impl DataSettings {
                 )
             })
         };
-        let mut data = match self.kind {
-            DataKind::Idx => idx::read(&need(&self.images, "images")?, &need(&self.labels, "labels")?, &self.classes)?,
-            DataKind::Cifar10Binary => binary::read(&need(&self.path, "path")?, &self.classes)?,
-            DataKind::Images => images::read(&need(&self.path, "path")?, &self.prefix, &self.classes)?,
+        let choose = |labels: &[usize], classes: usize| {
+            subset(labels, classes, self.limit.unwrap_or(usize::MAX), self.per_class, self.balance, self.seed)
         };
-        if !self.class_names.is_empty() {
-            if self.class_names.len() != data.classes.len() {
-                let problem = format!("{} class names for {} classes", self.class_names.len(), data.classes.len());
-                return Err(DataError::format(std::path::Path::new("class-names"), problem));
+        let chosen = |data: Dataset| {
+            let indices = choose(data.labels(), data.classes.len());
+            if indices.len() == data.len() { data } else { data.select(&indices) }
+        };
+        let mut data = match self.kind {
+            DataKind::Idx => {
+                chosen(idx::read(&need(&self.images, "images")?, &need(&self.labels, "labels")?, &self.classes)?)
             }
-            data.classes.clone_from(&self.class_names);
-        }
-        let limit = self.limit.unwrap_or(usize::MAX);
-        let indices = subset(data.labels(), data.classes.len(), limit, self.per_class, self.balance, self.seed);
-        Ok(if indices.len() == data.len() { data } else { data.select(&indices) })
+            DataKind::Cifar10Binary => chosen(binary::read(&need(&self.path, "path")?, &self.classes)?),
+            DataKind::Images => images::read(&need(&self.path, "path")?, &self.prefix, &self.classes, choose)?,
+        };
+        data.classes = self
+            .class_names
+            .of(&data.classes)
+            .map_err(|problem| DataError::format(std::path::Path::new("class-names"), problem))?;
+        Ok(data)
     }
 }
