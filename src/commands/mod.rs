@@ -3,6 +3,7 @@
 mod check;
 mod export;
 mod inspect;
+mod models;
 mod plan;
 mod plugin;
 mod report;
@@ -42,7 +43,7 @@ enum Command {
     Train(train::Arguments),
     /// Say what a checkpoint is: family, layout, sizes and keys.
     Inspect(inspect::Arguments),
-    /// List the classifiers that can be loaded, and from which published files.
+    /// List the models that can be loaded, and from which published files.
     Models,
     /// List, check or begin plugins.
     Plugin(plugin::Arguments),
@@ -63,7 +64,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Train(arguments) => train::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Models => {
-            print!("{}", fmr_zoo::models());
+            models::run();
             Ok(())
         }
         Command::Plugin(arguments) => plugin::run(&arguments),

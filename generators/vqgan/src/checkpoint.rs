@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::autoencoder::Autoencoder;
 use crate::config::{DdConfig, Quantizer, Sizes, VqganConfig};
+use crate::published::Published;
 use crate::{diffusers, shapes};
 
 /// A model with its weights, and what it is.
@@ -36,38 +37,49 @@ pub enum OpenError {
     },
 }
 
+/// Where the sizes of a model come from.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum SizesFrom<'a> {
+    /// The file itself, a file that usually stands beside it, or the shapes of the parameters.
+    #[default]
+    Checkpoint,
+    /// The yaml of the training, diffusers' `config.json`, or JSON in the names of [`VqganConfig`].
+    File(&'a Path),
+    /// A published model, which the checkpoint must be.
+    Model(&'a Published),
+}
+
 /// Opens a VQGAN: a Lightning `.ckpt` of taming-transformers or latent-diffusion, a diffusers folder's weights, or a
 /// file of this project's.
 ///
-/// Sizes come from `config` (the yaml of the training, diffusers' `config.json`, or JSON in the names of
-/// [`VqganConfig`]); without one from the file itself, a file that usually stands beside it, or the shapes of the
-/// parameters.
-///
 /// # Errors
 /// [`OpenError`].
-pub fn open(weights: &Path, config: Option<&Path>, device: &burn::tensor::Device) -> Result<Opened, OpenError> {
+pub fn open(weights: &Path, from: SizesFrom<'_>, device: &burn::tensor::Device) -> Result<Opened, OpenError> {
     let selection = Selection::by_keys(["encoder.conv_in.weight", "decoder.conv_out.weight", "quant_conv.weight"]);
     let mut file = weights::read_selected(weights, &selection, |key| !is_training(key))?;
     if diffusers::is_layout(&file.tensors) {
         file.tensors = diffusers::to_taming(file.tensors);
     }
-    let (sizes, from) = match config {
-        Some(path) => {
+    let (sizes, said_by) = match from {
+        SizesFrom::File(path) => {
             let sizes = read_sizes(path)?.ok_or_else(|| {
                 let problem = "it holds no sizes of a VQGAN: neither model.params.ddconfig nor block_out_channels";
                 OpenError::Config { path: path.to_owned(), problem: problem.to_owned() }
             })?;
             (sizes, path.to_owned())
         }
-        None => usual_sizes(weights, &file)?,
+        SizesFrom::Checkpoint => usual_sizes(weights, &file)?,
+        SizesFrom::Model(model) => ((&model.config()).into(), weights.to_owned()),
     };
-    sizes.check().map_err(|problem| OpenError::Config { path: from.clone(), problem })?;
+    sizes.check().map_err(|problem| OpenError::Config { path: said_by.clone(), problem })?;
     let mut b = Builder::stored(file.tensors, device);
     let net = Autoencoder::with_sizes(&mut b, &sizes);
     b.finish(|key| key == "quantize.used").map_err(|e| {
         let mut wanted = format!("a VQGAN f{} with {} codes", sizes.factor(), sizes.n_embed);
-        if from != weights {
-            wanted += &format!(", as {} says,", from.display());
+        if let SizesFrom::Model(model) = from {
+            wanted = model.name.to_owned();
+        } else if said_by != weights {
+            wanted += &format!(", as {} says,", said_by.display());
         }
         CheckpointError::Misfit(Box::new(e.misfit(weights, file.looks_like, wanted)))
     })?;

@@ -13,9 +13,10 @@ use ndarray::{Array2, Array4, ArrayView2, ArrayView4};
 use serde::{Deserialize, Serialize};
 
 use crate::autoencoder::Autoencoder;
-use crate::checkpoint;
+use crate::checkpoint::{self, SizesFrom};
 use crate::config::{Sizes, VqganConfig};
 use crate::gumbel;
+use crate::published::{Published, published};
 
 /// Which vectors the search moves (protocol, item 5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -39,6 +40,8 @@ pub enum Quantize {
     StraightThrough,
     /// No decode does.
     None,
+    /// No decode of the search does; the latent that a search ends with is replaced, and its image judged once more.
+    AtEnd,
 }
 
 /// How a GumbelVQ chooses rows.
@@ -65,6 +68,9 @@ pub struct VqganSettings {
     /// Needed only where they do not stand in or beside the checkpoint, and cannot be told from it.
     #[serde(default)]
     pub config: Option<PathBuf>,
+    /// Published model that the checkpoint must be, e.g. `vqgan_imagenet_f16_16384`, in the place of `config`.
+    #[serde(default)]
+    pub model: Option<String>,
     /// Which vectors the search moves.
     #[serde(default)]
     pub latent: Latent,
@@ -80,6 +86,18 @@ pub struct VqganSettings {
     /// Device that computes; the run's unless named.
     #[serde(default)]
     pub device: Option<String>,
+}
+
+impl VqganSettings {
+    /// The published model that the settings name.
+    fn model(&self) -> Result<Option<&'static Published>, SettingError> {
+        let Some(name) = &self.model else { return Ok(None) };
+        let found = published().iter().find(|p| p.name == name);
+        found.map(Some).ok_or_else(|| {
+            let known: Vec<&str> = published().iter().map(|p| p.name).collect();
+            SettingError::new("model", format!("no model {name:?} is known; there are {}", known.join(", ")))
+        })
+    }
 }
 
 fn one() -> f32 {
@@ -138,10 +156,23 @@ impl Vqgan {
             let problem = format!("is {}, must be positive", settings.temperature);
             return Err(SettingError::new("temperature", problem).into());
         }
+        if settings.quantize == Quantize::AtEnd && settings.latent == Latent::Hidden {
+            let problem = "is \"at-end\", which needs latent = \"encoder\" or \"quantized\": rows of the codebook are no \
+                           hidden latents";
+            return Err(SettingError::new("quantize", problem).into());
+        }
         let device = settings.device.as_ref().unwrap_or(&site.device);
         let device = fmr_nn::device::device(device).map_err(|e| SettingError::new("device", e.to_string()))?;
         let config = settings.config.as_ref().map(|config| site.path(config));
-        let opened = checkpoint::open(&site.path(&settings.weights), config.as_deref(), &device)
+        let from = match (settings.model()?, &config) {
+            (Some(_), Some(_)) => {
+                return Err(SettingError::new("model", "says the sizes already; leave out `config`").into());
+            }
+            (Some(model), None) => SizesFrom::Model(model),
+            (None, Some(path)) => SizesFrom::File(path),
+            (None, None) => SizesFrom::Checkpoint,
+        };
+        let opened = checkpoint::open(&site.path(&settings.weights), from, &device)
             .map_err(|e| ComponentError::new(COMPONENT, "load the model", e.to_string()))?;
         let mut vqgan = Self::new(opened.net, &opened.sizes, site.image, Middle::plain(), device)?;
         let noise = (settings.row_choice == RowChoice::Sampled).then(|| {
@@ -226,7 +257,7 @@ impl Vqgan {
         let z = if self.middle.latent == Latent::Hidden { self.net.before_quantizer(z) } else { z };
         let z = match self.middle.quantize {
             Quantize::StraightThrough => self.rows(z),
-            Quantize::None => z,
+            Quantize::None | Quantize::AtEnd => z,
         };
         (self.net.decode(z) + 1.0) / 2.0
     }
@@ -277,6 +308,18 @@ impl Generator for Vqgan {
                 })
             });
             Ok((images, pull_back))
+        })
+    }
+
+    fn finish(&self, latents: ArrayView2<'_, f32>, _: &[usize]) -> Result<Option<Array2<f32>>, ComponentError> {
+        if self.middle.quantize != Quantize::AtEnd {
+            return Ok(None);
+        }
+        guarded(COMPONENT, "quantise latents", || {
+            self.check("quantise latents", &latents.shape()[1..], &[self.spec.latent_len()])?;
+            let z: Tensor<2> = to_tensor(latents, &self.device);
+            let rows = self.rows(z.reshape(self.grid(latents.nrows(), 0)));
+            Ok(Some(to_array(rows, latents.dim())))
         })
     }
 }

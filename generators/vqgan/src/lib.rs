@@ -16,7 +16,7 @@ mod remap;
 mod shapes;
 
 pub use autoencoder::Autoencoder;
-pub use checkpoint::{OpenError, Opened, open};
+pub use checkpoint::{OpenError, Opened, SizesFrom, open};
 pub use config::{DdConfig, Quantizer, Sizes, VqganConfig};
 pub use generator::{Latent, Quantize, RowChoice, Vqgan, VqganSettings, register};
 pub use gumbel::{Gumbel, largest};

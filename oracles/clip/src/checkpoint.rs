@@ -12,6 +12,7 @@ use crate::layout::{self, Activations};
 use crate::model::{Clip, ClipConfig};
 use crate::open_clip;
 use crate::preprocess::Preprocess;
+use crate::published::Published;
 use crate::tokenizer::{Dialect, Tokenizer};
 
 /// A model with its weights and everything that belongs to it.
@@ -54,19 +55,23 @@ const TYPICAL: &[&str] = &[
     "text_model.embeddings.token_embedding.weight",
 ];
 
+/// What is known of a model beyond its weights. Sizes come from `model` or `config`, or from a file that usually stands
+/// beside the weights, or from the shapes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Told<'a> {
+    /// A published model, which the checkpoint must be.
+    pub model: Option<&'a Published>,
+    /// A file of sizes.
+    pub config: Option<&'a Path>,
+    /// Activation of the transformers, for files of which nothing else tells it.
+    pub activation: Option<Pointwise>,
+}
+
 /// Opens a CLIP model; the layout is told from the file.
-///
-/// Sizes come from `config`, or from a file that usually stands beside the weights, or from the shapes. `activation`
-/// is for files of which nothing tells it.
 ///
 /// # Errors
 /// [`OpenError`].
-pub fn open(
-    weights: &Path,
-    config: Option<&Path>,
-    activation: Option<Pointwise>,
-    device: &burn::tensor::Device,
-) -> Result<Opened, OpenError> {
+pub fn open(weights: &Path, told: Told<'_>, device: &burn::tensor::Device) -> Result<Opened, OpenError> {
     let selection = Selection::by_keys(TYPICAL.iter().copied());
     let mut file = weights::read_selected(weights, &selection, |key| !key.ends_with("position_ids"))?;
     let is_hugging_face = hugging_face::is_layout(&file.tensors);
@@ -79,37 +84,44 @@ pub fn open(
         let problem = "it has a logit_bias, as models of the SigLIP kind do; they are not supported".to_owned();
         return Err(OpenError::File { path: weights.to_owned(), problem });
     }
-    let found = find_config(weights, config, &file, is_hugging_face)?;
+    let found = find_config(weights, told.config, &file, is_hugging_face)?;
     let problem = |problem: String| OpenError::File {
         path: found.as_ref().map_or_else(|| weights.to_owned(), |(path, _)| path.clone()),
         problem,
     };
     let mut preprocess = Preprocess::default();
     let mut dialect = if is_hugging_face { Dialect::HuggingFace } else { Dialect::OpenAi };
-    let sizes = match &found {
-        None => {
-            let told = file.looks_like.as_ref().is_some_and(|f| f.starts_with("an OpenAI"));
-            let activation = activation.or(told.then_some(Pointwise::QuickGelu)).ok_or_else(|| {
+    let found_sizes = match (&found, told.model) {
+        (None, Some(model)) => model.config(),
+        (None, None) => {
+            let open_ai = file.looks_like.as_ref().is_some_and(|f| f.starts_with("an OpenAI"));
+            let mut sizes = layout::config(&file.tensors, Activations::default())
+                .map_err(|missing| misfit(weights, &file, missing))?;
+            sizes.activation = told.activation.or(open_ai.then_some(Pointwise::QuickGelu)).ok_or_else(|| {
                 problem(
-                    "nothing tells its activation: put its open_clip_config.json or config.json beside it, or set \
-                     activation to \"quick-gelu\" or \"gelu\""
+                    "nothing tells its activation: put its open_clip_config.json or config.json beside it, name its \
+                     model, or set activation to \"quick-gelu\" or \"gelu\""
                         .to_owned(),
                 )
-            });
-            let shapes = layout::config(&file.tensors, Activations::default());
-            shapes.map_err(|missing| misfit(weights, &file, missing)).and_then(|mut config| {
-                config.activation = activation?;
-                Ok(config)
-            })?
+            })?;
+            sizes
         }
-        Some((_, value)) if value.get("model_cfg").is_some() => {
+        (Some((_, value)), _) if value.get("model_cfg").is_some() => {
             dialect = Dialect::OpenClip;
             preprocess = open_clip::preprocess(value).map_err(problem)?;
             open_clip::config(value).map_err(problem)?
         }
-        Some((_, value)) if value.get("vision_config").is_some() => hugging_face::config(value).map_err(problem)?,
-        Some((_, value)) => serde_json::from_value(value.clone()).map_err(|e| problem(e.to_string()))?,
+        (Some((_, value)), _) if value.get("vision_config").is_some() => {
+            hugging_face::config(value).map_err(problem)?
+        }
+        (Some((_, value)), _) => serde_json::from_value(value.clone()).map_err(|e| problem(e.to_string()))?,
     };
+    let sizes = told.model.map_or_else(|| found_sizes.clone(), Published::config);
+    if sizes.activation != found_sizes.activation {
+        let name = |a: Pointwise| serde_json::to_value(a).unwrap_or_default();
+        let (here, there) = (name(found_sizes.activation), name(sizes.activation));
+        return Err(problem(format!("its activation is {here}; the model that is asked for has {there}")));
+    }
     layout::check(&sizes).map_err(problem)?;
     preprocess.side = sizes.resolution;
     if is_hugging_face && let Some((path, value)) = beside(weights, &["preprocessor_config.json"])? {
@@ -120,7 +132,10 @@ pub fn open(
     let mut b = Builder::stored(std::mem::take(&mut file.tensors), device);
     let clip = Clip::new(&mut b, &sizes);
     b.finish(|_| false).map_err(|e| {
-        let wanted = format!("a CLIP model with {}", layout::name(&sizes));
+        let wanted = match told.model {
+            Some(model) => model.name.to_owned(),
+            None => format!("a CLIP model with {}", layout::name(&sizes)),
+        };
         CheckpointError::Misfit(Box::new(e.misfit(weights, file.looks_like, wanted)))
     })?;
     Ok(Opened { clip: clip.folded(), config: sizes, tokenizer, preprocess })

@@ -13,7 +13,7 @@ mod repair;
 mod text;
 mod tokenizer;
 
-pub use checkpoint::{OpenError, Opened, open};
+pub use checkpoint::{OpenError, Opened, Told, open};
 pub use model::{Clip, ClipConfig, ImageConfig, ResNetConfig, TextConfig, VitConfig};
 pub use oracle::{ClipOracle, ClipSettings, register};
 pub use preprocess::Preprocess;

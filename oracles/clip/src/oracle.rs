@@ -1,6 +1,6 @@
 //! CLIP as an oracle.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -13,9 +13,10 @@ use fmr_nn::weights::Builder;
 use ndarray::{Array2, ArrayView4};
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::{self, Opened};
+use crate::checkpoint::{self, Opened, Told};
 use crate::model::{Clip, ClipConfig, unit};
 use crate::preprocess::Preprocess;
+use crate::published::{Published, published};
 use crate::tokenizer::{Dialect, Tokenizer};
 
 /// An oracle of kind `clip`.
@@ -28,12 +29,27 @@ pub struct ClipSettings {
     /// where they do not stand in or beside the checkpoint, and cannot be told from it.
     #[serde(default)]
     pub config: Option<PathBuf>,
+    /// Published model that the checkpoint must be, e.g. `ViT-B/32`.
+    #[serde(default)]
+    pub model: Option<String>,
     /// Activation of the transformers, for a checkpoint of which nothing tells it.
     #[serde(default)]
     pub activation: Option<Pointwise>,
     /// Device that computes; the run's unless named.
     #[serde(default)]
     pub device: Option<String>,
+}
+
+impl ClipSettings {
+    /// The published model that the settings name.
+    fn model(&self) -> Result<Option<&'static Published>, SettingError> {
+        let Some(name) = &self.model else { return Ok(None) };
+        let found = published().iter().find(|p| p.name == name);
+        found.map(Some).ok_or_else(|| {
+            let known: Vec<&str> = published().iter().map(|p| p.name).collect();
+            SettingError::new("model", format!("no model {name:?} is known; there are {}", known.join(", ")))
+        })
+    }
 }
 
 /// Registers the oracles of kind `clip`.
@@ -43,6 +59,9 @@ pub fn register(registry: &mut Registry) {
         Ok(Box::new(ClipOracle::from_settings(&settings, site)?))
     });
 }
+
+/// Prompts that are embedded together.
+const PROMPTS: usize = 32;
 
 /// A CLIP model that has been told its classes.
 #[derive(Debug)]
@@ -67,7 +86,8 @@ impl ClipOracle {
         let device = fmr_nn::device::device(device).map_err(|e| SettingError::new("device", e.to_string()))?;
         let weights = site.path(&settings.weights);
         let config = settings.config.as_ref().map(|config| site.path(config));
-        let opened = checkpoint::open(&weights, config.as_deref(), settings.activation, &device)
+        let told = Told { model: settings.model()?, config: config.as_deref(), activation: settings.activation };
+        let opened = checkpoint::open(&weights, told, &device)
             .map_err(|e| ComponentError::new("oracle \"clip\"", "load the model", e.to_string()))?;
         let stem = weights.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
         Ok(Self::new(stem, opened, device))
@@ -102,8 +122,8 @@ impl ClipOracle {
         format!("oracle {:?}", self.name)
     }
 
-    /// Unit embedding of a prompt.
-    fn prompt(&self, text: &str) -> Result<Tensor<2>, ComponentError> {
+    /// Token ids of a prompt up to its end token: nothing after that matters, the mask is causal.
+    fn tokens(&self, text: &str) -> Result<Vec<i64>, ComponentError> {
         let context = self.config.text.context;
         let mut ids = self.tokenizer.encode(text);
         if ids.len() > context && self.tokenizer.cuts() {
@@ -113,11 +133,27 @@ impl ClipOracle {
             let problem = format!("{text:?} has {} tokens, and the model reads {context}", ids.len());
             return Err(ComponentError::new(self.component(), "embed a prompt", problem));
         }
-        // Nothing after the end token matters: the mask is causal.
         let end = self.tokenizer.end_of(&ids);
-        let ids: Vec<i64> = ids[..=end].iter().map(|id| i64::from(*id)).collect();
-        let tokens = Tensor::<2, Int>::from_data(TensorData::new(ids, [1, end + 1]), &self.device);
-        Ok(self.clip.text(tokens, &[end]))
+        Ok(ids[..=end].iter().map(|id| i64::from(*id)).collect())
+    }
+
+    /// Unit embeddings `[n, embed]` of prompts. Those of one length go through the text tower together.
+    fn prompts(&self, prompts: &[Vec<i64>]) -> Array2<f32> {
+        let mut by_length: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (i, ids) in prompts.iter().enumerate() {
+            by_length.entry(ids.len()).or_default().push(i);
+        }
+        let mut embeddings = Array2::zeros((prompts.len(), self.config.embed));
+        for (length, together) in by_length {
+            for some in together.chunks(PROMPTS) {
+                let ids: Vec<i64> = some.iter().flat_map(|i| prompts[*i].iter().copied()).collect();
+                let tokens = Tensor::<2, Int>::from_data(TensorData::new(ids, [some.len(), length]), &self.device);
+                let rows = self.clip.text(tokens, &vec![length - 1; some.len()]);
+                let rows: Array2<f32> = to_array(rows, (some.len(), self.config.embed));
+                some.iter().zip(rows.outer_iter()).for_each(|(i, row)| embeddings.row_mut(*i).assign(&row));
+            }
+        }
+        embeddings
     }
 
     /// Unit embeddings `[k, embed]` of classes: the mean of a class's unit embeddings over the templates, normalised
@@ -126,30 +162,32 @@ impl ClipOracle {
     /// # Errors
     /// No template, or a prompt that is too long.
     pub fn embed(&self, names: &[String], templates: &[String]) -> Result<Tensor<2>, ComponentError> {
-        let mut known: HashMap<&str, Tensor<2>> = HashMap::new();
-        let mut rows = Vec::with_capacity(names.len());
+        if templates.is_empty() {
+            let missing = "there is no template; the paper's is \"an image of {class}\"";
+            return Err(ComponentError::new(self.component(), "embed prompts", missing));
+        }
+        // Classes of one name share their prompts.
+        let mut known: HashMap<&str, usize> = HashMap::new();
+        let mut prompts = Vec::new();
+        let mut classes = Vec::with_capacity(names.len());
         for name in names {
-            let row = match known.get(name.as_str()) {
-                Some(row) => row.clone(),
-                None => self.class(name, templates)?,
-            };
-            known.insert(name, row.clone());
-            rows.push(row);
+            let class = known.len();
+            let class = *known.entry(name).or_insert(class);
+            classes.push(class);
+            if class * templates.len() == prompts.len() {
+                for template in templates {
+                    prompts.push(self.tokens(&template.replace("{class}", name).replace("{}", name))?);
+                }
+            }
         }
-        Ok(Tensor::cat(rows, 0))
-    }
-
-    fn class(&self, name: &str, templates: &[String]) -> Result<Tensor<2>, ComponentError> {
-        let mut sum: Option<Tensor<2>> = None;
-        for template in templates {
-            let embedding = self.prompt(&template.replace("{class}", name).replace("{}", name))?;
-            sum = Some(match sum {
-                Some(sum) => sum + embedding,
-                None => embedding,
-            });
+        let embeddings = self.prompts(&prompts);
+        let mut sums = Array2::zeros((names.len(), self.config.embed));
+        for (mut sum, class) in sums.outer_iter_mut().zip(classes) {
+            for t in 0..templates.len() {
+                sum += &embeddings.row(class * templates.len() + t);
+            }
         }
-        let missing = "there is no template; the paper's is \"an image of {class}\"";
-        sum.map(unit).ok_or_else(|| ComponentError::new(self.component(), "embed prompts", missing))
+        Ok(unit(to_tensor(sums.view(), &self.device)))
     }
 }
 

@@ -1,0 +1,17 @@
+//! `fmr models`
+
+/// Everything that `model = "…"` can name, by role.
+pub(crate) fn run() {
+    println!("Targets of kind zoo\n\n{}", fmr_zoo::models());
+    let generators = fmr_vqgan::published().iter().map(|p| (p.name, p.source.to_owned())).collect();
+    println!("Generators of kind vqgan\n\n{}", table(generators));
+    let oracles = fmr_clip::published().iter().map(|p| (p.name, p.files.join(", "))).collect();
+    print!("Oracles of kind clip\n\n{}", table(oracles));
+}
+
+/// One model a line, with the published files that hold it.
+fn table(models: Vec<(&str, String)>) -> String {
+    let width = models.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    let lines = std::iter::once(("model", "weights".to_owned())).chain(models);
+    lines.map(|(name, weights)| format!("{name:width$}  {weights}\n")).collect()
+}
