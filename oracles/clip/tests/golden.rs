@@ -8,7 +8,7 @@ use std::path::Path;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use fmr_clip::model::unit;
 use fmr_clip::preprocess::{CropRule, Preprocess, ResizeMode};
-use fmr_clip::{ClipOracle, Dialect, Opened, Tokenizer, open};
+use fmr_clip::{ClipOracle, Dialect, Opened, Tokenizer, Told, open};
 use fmr_core::preprocess::{Filter, Picture, Pipeline, Stage};
 use fmr_golden::{Case, Report, Sheet};
 use fmr_nn::bridge::Traced;
@@ -22,6 +22,11 @@ fn golden_cases_match() {
     }
 }
 
+#[test]
+fn excerpt_matches() {
+    fmr_golden::compare(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/excerpt"), case);
+}
+
 fn case(case: &Case) -> Result<Vec<Report<'_>>, String> {
     let Some(file) = case.text("files.checkpoint") else {
         return if case.sheet().wanted().any(|name| name.ends_with(".cropped")) {
@@ -30,7 +35,7 @@ fn case(case: &Case) -> Result<Vec<Report<'_>>, String> {
             Err("it has neither a checkpoint nor pictures".to_owned())
         };
     };
-    let opened = open(&case.path(file), None, None, &Device::flex()).unwrap();
+    let opened = open(&case.path(file), Told::default(), &Device::flex()).unwrap();
     let mut report = case.sheet().report();
     towers(case, opened, &mut report);
     if case.value("zeroshot").is_some() {
@@ -177,7 +182,7 @@ fn zero_shot(case: &Case, file: &Path, report: &mut Report<'_>) {
     let weights = serde_json::json!({ "weights": file });
     let settings = serde_json::from_value(weights).unwrap();
     let oracle = ClipOracle::from_settings(&settings, &site).unwrap();
-    let Opened { clip, preprocess, .. } = open(file, None, None, &Device::flex()).unwrap();
+    let Opened { clip, preprocess, .. } = open(file, Told::default(), &Device::flex()).unwrap();
     let (classes, templates) = (case.texts("zeroshot.classes"), case.texts("zeroshot.templates"));
     let channel = |v: [f32; 3]| Tensor::<1>::from_floats(v, &Device::flex()).reshape([1, 3, 1, 1]);
     let x = (tensor::<4>(io, "input.pixels") - channel(preprocess.mean)) / channel(preprocess.std);

@@ -9,6 +9,9 @@ use fmr_zoo::{
 };
 use proptest::prelude::*;
 
+/// Largest second difference of scores on a line, as a share of their range: what rounding leaves.
+const BEND: f64 = 1e-3;
+
 fn resnet(block: Block, stem: Stem) -> Architecture {
     let layout = ResNetLayout::Torchvision;
     let (depths, widths) = ([1, 1, 2, 1], [4, 6, 5, 8]);
@@ -82,8 +85,8 @@ proptest! {
         }
     }
 
-    /// Along the gradient itself, a small step changes the score by what the gradient says. Kinks spoil large steps and
-    /// rounding small ones, so one of several must agree.
+    /// In evaluation mode these networks are linear between their kinks. So the steps along the gradient are halved until
+    /// five scores lie on a line, which asks nothing of the gradient; the line's slope must then be the gradient's norm.
     #[test]
     fn pull_backs_equal_finite_differences((architecture, shape) in networks(), seed: u32) {
         let net = network(&architecture, seed.into());
@@ -99,8 +102,16 @@ proptest! {
             let logits = values(net.forward(tensor(&moved, shape)));
             logits.iter().zip(weights).map(|(l, w)| f64::from(*l) * w).sum::<f64>()
         };
-        let slopes = [5e-3, 1e-3, 3e-4, 1e-4].map(|step| (score(step) - score(-step)) / (2.0 * step));
-        let agrees = slopes.iter().any(|slope| (slope - norm).abs() <= 0.02 * norm + 1e-3);
-        prop_assert!(agrees, "{slopes:?} instead of {norm}");
+        let on_a_line = |h: f64| {
+            let [a, b, c, d, e] = [-1.0, -0.5, 0.0, 0.5, 1.0].map(|t| score(t * h));
+            let bends = [a - 2.0 * b + c, b - 2.0 * c + d, c - 2.0 * d + e];
+            let slope = (e - a) / (2.0 * h);
+            bends.iter().all(|bend| bend.abs() <= BEND * (e - a).abs()).then_some(slope)
+        };
+        let slope = (0..12).find_map(|halvings| on_a_line(0.25 * 0.5_f64.powi(halvings)));
+        // Where a kink lies within rounding of the image, no step is short enough.
+        prop_assume!(slope.is_some());
+        let slope = slope.unwrap_or_default();
+        prop_assert!((slope - norm).abs() <= 4.0 * BEND * norm, "{slope} instead of {norm}");
     }
 }

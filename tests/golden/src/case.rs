@@ -48,13 +48,13 @@ pub struct Sheet {
     name: String,
     tensors: BTreeMap<String, Tensor>,
     tolerances: BTreeMap<String, Tolerance>,
+    table: Table,
 }
 
 /// A folder with a `case.toml`.
 #[derive(Debug)]
 pub struct Case {
     folder: PathBuf,
-    table: Table,
     sheet: Sheet,
     companions: BTreeMap<String, Sheet>,
 }
@@ -64,18 +64,13 @@ impl Case {
         let table = read_table(&folder.join("case.toml"));
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let companions = companions(folder, &name);
-        let sheet = Sheet::read(name, &folder.join("io.safetensors"), &table);
-        Self { folder: folder.to_owned(), table, sheet, companions }
+        let sheet = Sheet::read(name, &folder.join("io.safetensors"), table);
+        Self { folder: folder.to_owned(), sheet, companions }
     }
 
     /// Name of the folder.
     pub fn name(&self) -> &str {
         &self.sheet.name
-    }
-
-    /// The parsed `case.toml`.
-    pub fn table(&self) -> &Table {
-        &self.table
     }
 
     /// A file of the case.
@@ -88,16 +83,14 @@ impl Case {
         &self.sheet
     }
 
-    /// A further sheet: `name.toml` and `name.safetensors`, where the case has them.
-    pub fn companion(&self, name: &str) -> Option<&Sheet> {
-        self.companions.get(name)
+    /// Further sheets by name: pairs of `NAME.toml` and `NAME.safetensors`.
+    pub fn companions(&self) -> impl Iterator<Item = &Sheet> {
+        self.companions.values()
     }
 
     /// The value at a dotted path of `case.toml`.
     pub fn value(&self, path: &str) -> Option<&Value> {
-        let mut keys = path.split('.');
-        let first = self.table.get(keys.next()?)?;
-        keys.try_fold(first, |value, key| value.get(key))
+        self.sheet.value(path)
     }
 
     /// The text at a dotted path.
@@ -125,7 +118,7 @@ impl Case {
 }
 
 impl Sheet {
-    fn read(name: String, path: &Path, table: &Table) -> Self {
+    fn read(name: String, path: &Path, table: Table) -> Self {
         let bytes = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let file = SafeTensors::deserialize(&bytes).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let tensors = file
@@ -141,12 +134,24 @@ impl Sheet {
         let described = table.get("tensor").and_then(Value::as_array).into_iter().flatten();
         let tolerances =
             described.filter_map(|entry| Some((entry.get("name")?.as_str()?.to_owned(), tolerance(entry)))).collect();
-        Self { name, tensors, tolerances }
+        Self { name, tensors, tolerances, table }
     }
 
     /// Name for messages.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The value at a dotted path of the table.
+    pub fn value(&self, path: &str) -> Option<&Value> {
+        let mut keys = path.split('.');
+        let first = self.table.get(keys.next()?)?;
+        keys.try_fold(first, |value, key| value.get(key))
+    }
+
+    /// The text at a dotted path of the table.
+    pub fn text(&self, path: &str) -> Option<&str> {
+        self.value(path)?.as_str()
     }
 
     /// All tensors by name.
@@ -218,7 +223,7 @@ fn companions(folder: &Path, case: &str) -> BTreeMap<String, Sheet> {
         let tensors = table.with_extension("safetensors");
         let name = table.file_stem()?.to_string_lossy().into_owned();
         let is_pair = table.extension().is_some_and(|e| e == "toml") && tensors.is_file();
-        is_pair.then(|| (name.clone(), Sheet::read(format!("{case}/{name}"), &tensors, &read_table(&table))))
+        is_pair.then(|| (name.clone(), Sheet::read(format!("{case}/{name}"), &tensors, read_table(&table))))
     });
     pairs.collect()
 }

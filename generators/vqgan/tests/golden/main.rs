@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod steps;
 mod support;
 
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use fmr_golden::{Case, Report, Sheet};
 use fmr_nn::bridge::Traced;
 use fmr_nn::probe::Probe;
 use fmr_nn::weights::{self, Builder};
-use fmr_vqgan::{Autoencoder, Codebook, Commitment, Remap, Unknown, largest, open, squared_distances};
+use fmr_vqgan::{Autoencoder, Codebook, Commitment, Remap, SizesFrom, Unknown, largest, open, squared_distances};
 use support::{margins, tensor, values};
 
 #[test]
@@ -34,13 +35,19 @@ fn case(case: &Case) -> Result<Vec<Report<'_>>, String> {
     }
     let config = case.text("checkpoint.config").map(|name| case.path(name));
     let device = Device::flex();
-    let opened = open(&case.path(file), config.as_deref(), &device).unwrap();
+    let opened =
+        open(&case.path(file), config.as_deref().map_or(SizesFrom::Checkpoint, SizesFrom::File), &device).unwrap();
     // Without the file of sizes the same model must come out, but for groups, which leave no trace in the weights.
     if opened.sizes.groups == 32 {
         let alone = tempfile::tempdir().unwrap();
         let copy = alone.path().join(file);
         std::fs::copy(case.path(file), &copy).unwrap();
-        assert_eq!(open(&copy, None, &device).unwrap().sizes, opened.sizes, "{}: sizes from shapes", case.name());
+        assert_eq!(
+            open(&copy, SizesFrom::Checkpoint, &device).unwrap().sizes,
+            opened.sizes,
+            "{}: sizes from shapes",
+            case.name()
+        );
     }
 
     let net = Model { net: opened.net, io: case.sheet() };
@@ -50,7 +57,9 @@ fn case(case: &Case) -> Result<Vec<Report<'_>>, String> {
     if net.net.gumbel.is_some() {
         net.gumbel(&mut report, case.number("hyper.kl_weight").unwrap_or(1.0) as f32);
     }
-    Ok(vec![report])
+    let image = tensor::<4>(case.sheet(), "input.image");
+    let companions = case.companions().map(|sheet| steps::compare(&net.net, &image, sheet));
+    Ok(std::iter::once(report).chain(companions).collect())
 }
 
 struct Model<'c> {
