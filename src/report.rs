@@ -126,7 +126,11 @@ fn setting(experiment: &Experiment, store: &RunStore) -> Setting {
         let oracle = &e.oracles[&row.oracle];
         let templates = e.data[&row.data].templates.as_ref().or(oracle.templates.as_ref());
         let prompts = templates.map(|t| t.iter().map(|t| format!("{t:?}")).collect::<Vec<_>>().join(", "));
-        format!("{}, {}", oracle.label, prompts.unwrap_or_else(|| format!("{:?}", crate::prepare::PROMPT)))
+        match prompts {
+            Some(prompts) => format!("{}, {prompts}", oracle.label),
+            None if oracle.kind == fmr_classifier_oracle::KIND => oracle.label.clone(),
+            None => format!("{}, {:?}", oracle.label, crate::prepare::PROMPT),
+        }
     };
     let search = ran.first().map(|row| row.search.clone()).unwrap_or_default();
     Setting {

@@ -56,7 +56,7 @@ impl Default for RunSettings {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ReportSettings {
-    /// Whether the models are this project's small ones or the paper's.
+    /// Whose models, and whether it is the paper's setting.
     pub world: World,
     /// Decimals of figures in percent.
     pub digits: usize,

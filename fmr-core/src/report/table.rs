@@ -54,13 +54,15 @@ pub enum World {
     Small,
     /// The paper's models, weights and data.
     Paper,
+    /// Models that others published, in another setting than the paper's.
+    Other,
 }
 
 /// How a table's figures came about. Texts are printed as they are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Setting {
-    /// Small or the paper's.
+    /// Whose models, and whether it is the paper's setting.
     pub world: World,
     /// The generator, e.g. `VQGAN, 8 × 8 × 4 latents`.
     pub generator: String,
@@ -199,6 +201,7 @@ impl Setting {
         match self.world {
             World::Small => "Small world: small models trained by this project. Not the paper's setting.",
             World::Paper => "The paper's setting: its models, weights and data.",
+            World::Other => "Published models in another setting than the paper's.",
         }
     }
 

@@ -50,7 +50,7 @@ pub enum Labels {
 
 /// Registers the oracle of kind `classifier`.
 pub fn register(registry: &mut Registry) {
-    registry.add_oracle("classifier", |settings, site| {
+    registry.add_oracle(crate::KIND, |settings, site| {
         let settings: ClassifierOracleSettings = settings.parse()?;
         Ok(Box::new(ClassifierOracle::from_settings(&settings, site)?))
     });

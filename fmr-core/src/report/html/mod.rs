@@ -73,7 +73,7 @@ fn escape(text: &str) -> String {
 fn caption(table: &Table) -> String {
     let setting = &table.setting;
     let badge = match setting.world {
-        World::Small => "small",
+        World::Small | World::Other => "small",
         World::Paper => "full",
     };
     let mut out = format!("<p class=\"world {badge}\">{}</p><dl class=\"facts\">", setting.world_sentence());
