@@ -48,7 +48,7 @@ fn sound_files_are_read() {
     for (name, bytes) in support::sound() {
         let checkpoint = exercise(bytes).unwrap();
         match checkpoint.container() {
-            Container::TorchZip | Container::TorchLegacy => {
+            Container::TorchZip | Container::TorchScript | Container::TorchLegacy => {
                 let mut weights = checkpoint.state_dict(&Selection::default()).unwrap();
                 assert_eq!(weights.prefix(), "state_dict.module.");
                 let transposed = weights.take("a.weight", &[2, 3]).unwrap();

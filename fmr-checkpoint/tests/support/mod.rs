@@ -116,11 +116,17 @@ pub(crate) fn zip_of(entries: &[(&str, &[u8])], method: u16, flags: u16) -> Vec<
 
 /// The archive that `torch.save` would write for this pickle.
 pub(crate) fn torch_zip(pickle: &[u8]) -> Vec<u8> {
+    torch_zip_with(pickle, &[])
+}
+
+/// The same with further entries; `constants.pkl` makes it one that `torch.jit.save` would write.
+pub(crate) fn torch_zip_with(pickle: &[u8], further: &[(&str, &[u8])]) -> Vec<u8> {
     let storages = storages();
     let names: Vec<String> = storages.iter().map(|(key, _)| format!("archive/data/{key}")).collect();
     let mut entries: Vec<(&str, &[u8])> = vec![("archive/data.pkl", pickle)];
     entries.extend(names.iter().map(String::as_str).zip(storages.iter().map(|(_, b)| b.as_slice())));
     entries.push(("archive/version", b"3\n"));
+    entries.extend(further);
     zip_of(&entries, 0, 0x0808)
 }
 
@@ -194,6 +200,7 @@ pub(crate) fn sound() -> Vec<(&'static str, Vec<u8>)> {
     let header = r#"{"a.weight":{"dtype":"F32","shape":[2,1],"data_offsets":[0,8]},"__metadata__":{"format":"pt"},"b":{"dtype":"BF16","shape":[],"data_offsets":[8,10]}}"#;
     vec![
         ("zip", torch_zip(&state_dict())),
+        ("script", torch_zip_with(&state_dict(), &[("archive/constants.pkl", b"\x80\x02).")])),
         ("legacy", legacy(&state_dict())),
         ("pickle", plain_pickle()),
         ("safetensors", safetensors(header, &[0, 0, 0x80, 0x3f, 0, 0, 0, 0x40, 0x40, 0x40])),
