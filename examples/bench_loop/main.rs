@@ -171,7 +171,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         None => Models::linked(a.scenario, a.seed)?,
         Some(folder) => Models::loaded(a.scenario, a.seed, folder)?,
     };
-    let (generator, mut oracle, target) = (TimedGenerator { inner: generator, spare: a.spare }, TimedOracle(oracle), TimedTarget(target));
+    let (generator, mut oracle, target) =
+        (TimedGenerator { inner: generator, spare: a.spare }, TimedOracle(oracle), TimedTarget(target));
     let classes: Vec<String> = (0..target.spec().classes).map(|i| i.to_string()).collect();
     oracle.set_classes(&classes, &["an image of {class}".to_owned()])?;
     // Any probability will do: every image is kept alive.

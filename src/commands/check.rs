@@ -1,8 +1,8 @@
 //! `fmr check FILE`
 
 use clap::Args;
-use fmr::{CellMask, PreparedRow};
 use fmr::core::config::MissingFiles;
+use fmr::{CellMask, PreparedRow};
 
 use super::shared::{ExperimentArguments, Failure};
 
@@ -25,7 +25,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
                     (Some(name), None) => format!(", mask {name}"),
                     (Some(name), Some((_, samples))) => format!(", mask {name} learned from {} others", samples.len()),
                 };
-                println!("ready    {}: {} images {c}×{h}×{w}, {classes} classes{mask}", cell.row.id, cell.samples.len());
+                println!(
+                    "ready    {}: {} images {c}×{h}×{w}, {classes} classes{mask}",
+                    cell.row.id,
+                    cell.samples.len()
+                );
             }
             PreparedRow::Missing(row, files) => {
                 let files: Vec<String> = files.iter().map(MissingFiles::list).collect();

@@ -69,8 +69,7 @@ mod tests {
         let (t, penalty) = ([1.0, 3.0, -2.0, 0.5], 0.7);
         // From far away, and from zero.
         for mut v in [vec![5.0, -3.0, 0.0, 2.0], vec![0.0; 4]] {
-            let rest: Vec<f64> =
-                (0..4).map(|i| t[i] - (0..4).map(|k| x[[k, i]] * v[k]).sum::<f64>()).collect();
+            let rest: Vec<f64> = (0..4).map(|i| t[i] - (0..4).map(|k| x[[k, i]] * v[k]).sum::<f64>()).collect();
             descend(&x, rest, penalty, &mut v, 500);
             for k in 0..4 {
                 let e = |i: usize| t[i] - (0..4).map(|k| x[[k, i]] * v[k]).sum::<f64>();

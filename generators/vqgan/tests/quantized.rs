@@ -15,7 +15,8 @@ fn equal_codes_give_equal_images_and_pull_backs() {
     let d = vqgan.spec().latent_len();
     let z = Array2::from_shape_fn((2, d), |(i, j)| ((i * 31 + j * 17) % 101) as f32 / 50.0 - 1.0);
     let near = z.mapv(|v| v + 1e-6);
-    let (seen, seen_near) = (vqgan.quantized(z.view()).unwrap().unwrap(), vqgan.quantized(near.view()).unwrap().unwrap());
+    let (seen, seen_near) =
+        (vqgan.quantized(z.view()).unwrap().unwrap(), vqgan.quantized(near.view()).unwrap().unwrap());
     assert!(seen == seen_near && seen.dim() == (2, d), "a hair's breadth changes no code");
     let cotangent = Array4::from_shape_fn((2, 3, 16, 16), |(i, c, y, x)| ((i + c * 5 + y * 3 + x) % 7) as f32 - 3.0);
     let decode = |z: &Array2<f32>| {
