@@ -30,8 +30,8 @@ pub(super) fn descend(x: &Array2<f64>, mut rest: Vec<f64>, penalty: f64, v: &mut
     };
     for _ in 0..sweeps {
         let mut largest = 0.0_f64;
-        for k in 0..v.len() {
-            largest = largest.max(step(k, &mut v[k], &mut rest));
+        for (k, v) in v.iter_mut().enumerate() {
+            largest = largest.max(step(k, v, &mut rest));
         }
         if largest <= ENOUGH * value {
             return;
