@@ -68,6 +68,7 @@ mod tests {
             ended_at: steps.len(),
             accepted_updates: steps.len(),
             final_from: Some(final_from),
+            finished: None,
             latent_moved: 0.1,
             error: None,
             steps,
