@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use fmr::core::config::{Changes, Experiment};
-use fmr::core::mask::{FitReport, Learned, Mask, MaskError, STRIP_STEPS};
+use fmr::core::mask::{Learned, Mask, MaskError, STRIP_STEPS};
 use fmr::{Cell, Interrupt, Prepared, Runner};
 
 use super::shared::{ExperimentArguments, Failure, prepare};
@@ -92,10 +92,9 @@ fn print_path(learned: &Learned) {
     if !learned.path.is_empty() {
         println!("path: share of the largest penalty, columns kept, sparsity %, test score %, gap");
     }
-    for FitReport { penalty, penalty_max, kept, optimality, .. } in &learned.path {
-        let at = learned.path.iter().find(|fit| fit.penalty == *penalty);
-        let (sparsity, score) = at.map_or((f64::NAN, f64::NAN), |fit| (fit.sparsity(), fit.test_score()));
-        println!("  {:.4}  {kept:>6}  {sparsity:6.2}  {score:6.2}  {:.0e}", penalty / penalty_max, optimality.gap);
+    for fit in &learned.path {
+        let (share, gap) = (fit.penalty / fit.penalty_max, fit.optimality.gap);
+        println!("  {share:.4}  {:>6}  {:6.2}  {:6.2}  {gap:.0e}", fit.kept, fit.sparsity(), fit.test_score());
     }
     if !learned.cross_validation.is_empty() {
         println!("cross-validation: share of the largest penalty, held-out loss a row, its standard error");
@@ -107,6 +106,12 @@ fn print_path(learned: &Learned) {
 
 fn show(arguments: &Show) -> Result<(), Failure> {
     let mask = Mask::load(&arguments.mask).map_err(text)?;
+    // Whatever is wrong is found before anything is printed.
+    let prepared = match experiment_of(arguments, &mask) {
+        Some(file) => Some(prepare(Experiment::read(&file, &Changes::default())?)?),
+        None => None,
+    };
+    let cell = prepared.as_ref().map(|prepared| cell_for(arguments, &mask, prepared)).transpose()?;
     println!("{mask}");
     let stem = arguments.mask.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let folder = arguments.out.as_deref().or(arguments.mask.parent()).unwrap_or(Path::new(""));
@@ -119,12 +124,10 @@ fn show(arguments: &Show) -> Result<(), Failure> {
     let grid = mask.picture();
     let path = write(format!("{stem}.png"), &|path| grid.save(path).map_err(|e| e.to_string()))?;
     println!("picture     {}", path.display());
-    let Some(file) = experiment_of(arguments, &mask) else {
+    let Some(cell) = cell else {
         println!("strip       none: the mask names no experiment that is here; give one");
         return Ok(());
     };
-    let prepared = prepare(Experiment::read(&file, &Changes::default())?)?;
-    let cell = cell_for(arguments, &mask, &prepared)?;
     let few: Vec<usize> = (0..cell.samples.len().min(SPREAD_OVER.max(arguments.images))).collect();
     let batch = cell.samples.batch(&few).map_err(|e| Failure::Text(e.to_string()))?;
     let strip = mask.strip(&*cell.generator, batch.images.view(), &batch.labels, arguments.images);
