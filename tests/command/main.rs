@@ -4,6 +4,7 @@
 
 mod check;
 mod determinism;
+mod finishing;
 mod listings;
 mod resume;
 mod store;
