@@ -5,6 +5,7 @@
 mod check;
 mod determinism;
 mod dynamic;
+mod finishing;
 mod listings;
 mod mask;
 mod plugins;
