@@ -33,8 +33,12 @@ fn moves(j: usize) -> bool {
 
 fn with(settings: &MaskSettings, latents: &(Array2<f32>, Array2<f32>)) -> Result<Learned, MaskError> {
     let layout = layout();
-    let origin =
-        Origin { generator: Some("vqgan".into()), weights_hash: Some("0a1b".into()), data: Some("small".into()) };
+    let origin = Origin {
+        generator: Some("vqgan".into()),
+        weights_hash: Some("0a1b".into()),
+        data: Some("small".into()),
+        ..Origin::default()
+    };
     learn(&LatentPairs { originals: latents.0.view(), perturbed: latents.1.view(), layout: &layout, origin }, settings)
 }
 
