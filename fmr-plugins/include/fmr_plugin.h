@@ -51,6 +51,9 @@ typedef int32_t fmr_status;
 #define FMR_LOGITS 4u /* target: images f32 [n,c,h,w] -> logits f32 [n,k]; pull-back if FMR_DIFFERENTIABLE */
 #define FMR_SCORE 5u  /* scorer: logits f32 [n,k], clean logits f32 [n,k], labels i64 [n]
                          -> scores f32 [n], gradients f32 [n,k] */
+#define FMR_FINISH 6u /* generator with FMR_FINISHES: latents f32 [n,d], labels i64 [n]
+                         -> the latents f32 [n,d] that become final in their place */
+#define FMR_QUANTIZE 7u /* generator with FMR_QUANTIZES: latents f32 [n,d] -> latents as decoding sees them, f32 [n,d] */
 
 /* Capabilities, fmr_info.flags. The host ignores bits that it does not know. */
 #define FMR_DIFFERENTIABLE 1u     /* offers a pull-back */
@@ -58,6 +61,9 @@ typedef int32_t fmr_status;
 #define FMR_THREAD_SAFE 4u        /* may be called from several threads at once; else the host lets calls queue */
 #define FMR_BATCHED_PULL_BACK 8u  /* a pull-back may span several samples; else the host asks one sample at a time */
 #define FMR_NEEDS_LABELS 16u      /* reads the labels it is given */
+#define FMR_FINISHES 32u          /* a generator that offers FMR_FINISH */
+#define FMR_QUANTIZES 64u         /* a generator that offers FMR_QUANTIZE: latents that decoding sees alike have the same
+                                     image, bit for bit */
 
 /* fmr_library.flags. */
 #define FMR_PANIC_ABORTS 1u /* a panic ends the process */

@@ -136,6 +136,14 @@ impl Generator for Pixels {
         Ok(rows.into_shape_with_order((labels.len(), 3, 4, 5)).unwrap())
     }
 
+    fn finish(&self, latents: ArrayView2<'_, f32>, _: &[usize]) -> Result<Option<Array2<f32>>, ComponentError> {
+        Ok(Some(latents.mapv(|v| v.clamp(0.0, 1.0))))
+    }
+
+    fn quantized(&self, latents: ArrayView2<'_, f32>) -> Result<Option<Array2<f32>>, ComponentError> {
+        Ok(Some(latents.to_owned()))
+    }
+
     fn decode_with_pullback<'a>(
         &'a self,
         latents: ArrayView2<'_, f32>,
@@ -268,6 +276,10 @@ fn a_generator_through_the_border_gives_the_same_bits() {
     let z = there.encode(x.view(), &labels).unwrap();
     assert_eq!(z, here.encode(x.view(), &labels).unwrap());
     assert_eq!(there.decode(z.view(), &labels).unwrap(), here.decode(z.view(), &labels).unwrap());
+    let finished = there.finish(z.view(), &labels).unwrap().unwrap();
+    assert_ne!(finished, z);
+    assert_eq!(Some(finished), here.finish(z.view(), &labels).unwrap());
+    assert_eq!(there.quantized(z.view()).unwrap(), Some(z.clone()));
     let (images, pull) = there.decode_with_pullback(z.view(), &labels).unwrap();
     assert_eq!(pull(images.view()).unwrap(), images.to_shape((3, 60)).unwrap());
     assert!(there.decode(z.view(), &[0]).unwrap_err().to_string().contains("1 labels for 3 samples"));

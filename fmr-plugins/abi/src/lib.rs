@@ -72,6 +72,10 @@ pub const JUDGE: Function = 3;
 pub const LOGITS: Function = 4;
 /// Scorer: logits `f32 [n, k]`, clean logits `f32 [n, k]`, labels `i64 [n]` → scores `f32 [n]`, gradients `f32 [n, k]`.
 pub const SCORE: Function = 5;
+/// Generator with [`FINISHES`]: latents `f32 [n, d]`, labels `i64 [n]` → the latents that become final in their place.
+pub const FINISH: Function = 6;
+/// Generator with [`QUANTIZES`]: latents `f32 [n, d]` → latents as decoding sees them, `f32 [n, d]`.
+pub const QUANTIZE: Function = 7;
 
 /// [`Info::flags`]: offers a pull-back.
 pub const DIFFERENTIABLE: u64 = 1;
@@ -83,6 +87,10 @@ pub const THREAD_SAFE: u64 = 1 << 2;
 pub const BATCHED_PULL_BACK: u64 = 1 << 3;
 /// [`Info::flags`]: reads the labels it is given.
 pub const NEEDS_LABELS: u64 = 1 << 4;
+/// [`Info::flags`]: a generator that offers [`FINISH`].
+pub const FINISHES: u64 = 1 << 5;
+/// [`Info::flags`]: a generator that offers [`QUANTIZE`]. Latents that decoding sees alike have the same image, bit for bit.
+pub const QUANTIZES: u64 = 1 << 6;
 
 /// [`Library::flags`]: built so that a panic ends the process; nothing can be caught.
 pub const PANIC_ABORTS: u64 = 1;

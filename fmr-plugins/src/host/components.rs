@@ -199,6 +199,26 @@ impl Generator for PluginGenerator {
         Ok(array(shape, values))
     }
 
+    fn finish(&self, latents: ArrayView2<'_, f32>, labels: &[usize]) -> Result<Option<Array2<f32>>, ComponentError> {
+        let asked = format!("finish {} latents", latents.nrows());
+        self.check_latents(&asked, latents, labels)?;
+        if !self.handle.info().finishes || latents.is_empty() {
+            return Ok(None);
+        }
+        let inputs = vec![Tensor::copy(latents), Tensor::labels(labels)];
+        let [values] = self.handle.forward(&asked, abi::FINISH, inputs, [latents.shape()])?;
+        Ok(Some(array(latents.raw_dim(), values)))
+    }
+
+    fn quantized(&self, latents: ArrayView2<'_, f32>) -> Result<Option<Array2<f32>>, ComponentError> {
+        if !self.handle.info().quantizes || latents.is_empty() {
+            return Ok(None);
+        }
+        let asked = format!("quantise {} latents", latents.nrows());
+        let [values] = self.handle.forward(&asked, abi::QUANTIZE, vec![Tensor::copy(latents)], [latents.shape()])?;
+        Ok(Some(array(latents.raw_dim(), values)))
+    }
+
     fn decode_with_pullback<'a>(
         &'a self,
         latents: ArrayView2<'_, f32>,

@@ -20,6 +20,8 @@ pub(super) struct Info {
     pub(super) deterministic: bool,
     pub(super) thread_safe: bool,
     pub(super) batched_pull_back: bool,
+    pub(super) finishes: bool,
+    pub(super) quantizes: bool,
 }
 
 /// Reads the description of an instance of that role.
@@ -54,6 +56,8 @@ pub(super) unsafe fn read(info: *const abi::Info, role: Role) -> Result<Info, St
         deterministic: has(abi::DETERMINISTIC),
         thread_safe: has(abi::THREAD_SAFE),
         batched_pull_back: has(abi::BATCHED_PULL_BACK),
+        finishes: has(abi::FINISHES),
+        quantizes: has(abi::QUANTIZES),
     })
 }
 

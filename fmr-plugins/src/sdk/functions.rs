@@ -168,6 +168,22 @@ unsafe fn compute(
                 std::mem::transmute::<fmr_core::LatentPullBack<'_>, fmr_core::LatentPullBack<'static>>(pull)
             })))
         }
+        (Part::Generator(g), abi::FINISH, [latents, ys], [out]) if !save => {
+            // SAFETY: see above.
+            let (latents, labels) = unsafe { (input::<f32, Ix2>(latents)?, labels(ys)?) };
+            let finished = g.finish(latents, &labels)?.ok_or_else(unsupported)?;
+            // SAFETY: see above.
+            unsafe { output(out, "latents", &finished)? };
+            Ok(None)
+        }
+        (Part::Generator(g), abi::QUANTIZE, [latents], [out]) if !save => {
+            // SAFETY: see above.
+            let latents = unsafe { input::<f32, Ix2>(latents)? };
+            let quantized = g.quantized(latents)?.ok_or_else(unsupported)?;
+            // SAFETY: see above.
+            unsafe { output(out, "latents", &quantized)? };
+            Ok(None)
+        }
         (Part::Oracle(o), abi::JUDGE, [images], [out]) if !save => {
             // SAFETY: see above.
             let images = unsafe { input::<f32, Ix4>(images)? };

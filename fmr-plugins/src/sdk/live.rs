@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use fmr_core::registry::{MakeError, Settings, Site};
 use fmr_core::{Generator, ImagePullBack, LatentPullBack, Oracle, Scorer, Target};
+use ndarray::Array2;
 use serde::de::DeserializeOwned;
 
 use crate::abi;
@@ -172,13 +173,22 @@ unsafe impl Send for Description {}
 // SAFETY: as above.
 unsafe impl Sync for Description {}
 
+/// What a generator offers beyond the rest, as one latent of zeros shows.
+fn offers(generator: &dyn Generator) -> u64 {
+    let latents = Array2::zeros((1, generator.spec().latent_len()));
+    let finishes = matches!(generator.finish(latents.view(), &[0]), Ok(Some(_)));
+    let quantizes = matches!(generator.quantized(latents.view()), Ok(Some(seen)) if seen.dim() == latents.dim());
+    let flag = |offered, flag| if offered { flag } else { 0 };
+    flag(finishes, abi::FINISHES) | flag(quantizes, abi::QUANTIZES)
+}
+
 impl Description {
     fn of(part: &Part) -> Self {
         let always = abi::DETERMINISTIC | abi::THREAD_SAFE;
         let (name, classes, flags, image, latent) = match part {
             Part::Generator(g) => {
                 let spec = g.spec();
-                let flags = abi::DIFFERENTIABLE | abi::BATCHED_PULL_BACK | abi::NEEDS_LABELS;
+                let flags = abi::DIFFERENTIABLE | abi::BATCHED_PULL_BACK | abi::NEEDS_LABELS | offers(&**g);
                 (spec.name.clone(), 0, flags, spec.image, spec.latent.clone())
             }
             Part::Oracle(o) => (o.read().unwrap_or_else(|p| p.into_inner()).name().to_owned(), 0, 0, [0; 3], vec![]),
