@@ -12,7 +12,7 @@ pub(super) const LOCK_FILE: &str = "run.lock";
 /// A lock that the system releases when the process ends, however it ends. The file stays; an unlocked one means nothing.
 #[derive(Debug)]
 pub(super) struct RunLock {
-    _file: File,
+    file: File,
 }
 
 impl RunLock {
@@ -42,6 +42,15 @@ impl RunLock {
             .and_then(|()| file.rewind())
             .and_then(|()| writeln!(file, "{}", std::process::id()))
             .asking(&path, "write the lock")?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+}
+
+impl Drop for RunLock {
+    /// Closing the file would not do at once where another thread starts a process just now: until that executes its
+    /// program it holds the file, too.
+    fn drop(&mut self) {
+        // The file is closed next, which unlocks it in any case but that one.
+        let _ = self.file.unlock();
     }
 }
