@@ -10,7 +10,7 @@ use fmr_zoo::{
 use proptest::prelude::*;
 
 /// Largest second difference of scores on a line, as a share of their range: what rounding leaves.
-const BEND: f64 = 1e-3;
+const BEND: f64 = 2.5e-4;
 
 fn resnet(block: Block, stem: Stem) -> Architecture {
     let layout = ResNetLayout::Torchvision;
@@ -85,8 +85,9 @@ proptest! {
         }
     }
 
-    /// In evaluation mode these networks are linear between their kinks. So the steps along the gradient are halved until
+    /// In evaluation mode these networks are linear between their kinks. So the steps along the gradient are doubled until
     /// five scores lie on a line, which asks nothing of the gradient; the line's slope must then be the gradient's norm.
+    /// Shorter steps drown in rounding, and over longer ones many small kinks look like a line of another slope.
     #[test]
     fn pull_backs_equal_finite_differences((architecture, shape) in networks(), seed: u32) {
         let net = network(&architecture, seed.into());
@@ -108,10 +109,10 @@ proptest! {
             let slope = (e - a) / (2.0 * h);
             bends.iter().all(|bend| bend.abs() <= BEND * (e - a).abs()).then_some(slope)
         };
-        let slope = (0..12).find_map(|halvings| on_a_line(0.25 * 0.5_f64.powi(halvings)));
+        let slope = (0..12).rev().find_map(|halvings| on_a_line(0.25 * 0.5_f64.powi(halvings)));
         // Where a kink lies within rounding of the image, no step is short enough.
         prop_assume!(slope.is_some());
         let slope = slope.unwrap_or_default();
-        prop_assert!((slope - norm).abs() <= 4.0 * BEND * norm, "{slope} instead of {norm}");
+        prop_assert!((slope - norm).abs() <= 16.0 * BEND * norm, "{slope} instead of {norm}");
     }
 }
