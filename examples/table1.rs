@@ -1,6 +1,6 @@
 //! Table 1 of the paper, small and offline: `cargo run --release --example table1`.
 //!
-//! `-- --quick` takes a few images, `-- --full` all that are embedded.
+//! `-- --quick` takes a few images, `-- --full` all that are embedded, `-- --strong` larger steps.
 
 use fmr::core::config::Changes;
 
