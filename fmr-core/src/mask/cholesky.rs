@@ -2,6 +2,8 @@
 
 use ndarray::{Array1, Array2};
 
+use super::sums::dot;
+
 /// What is added to the unit diagonal, so that equal columns do no harm.
 const LIFT: f64 = 1e-12;
 
@@ -20,7 +22,7 @@ impl Cholesky {
         for i in 0..n {
             for j in 0..=i {
                 let lift = if i == j { LIFT } else { 0.0 };
-                let sum = a[[i, j]] * scale[i] * scale[j] + lift - dot(row(&a, i, j), row(&a, j, j));
+                let sum = a[[i, j]] * scale[i] * scale[j] + lift - dot::<4, _>(row(&a, i, j), row(&a, j, j));
                 a[[i, j]] = if i == j { sum.max(LIFT).sqrt() } else { sum / a[[j, j]] };
             }
             (i + 1..n).for_each(|j| a[[i, j]] = 0.0);
@@ -32,7 +34,7 @@ impl Cholesky {
     pub(super) fn forward(&self, b: &[f64]) -> Vec<f64> {
         let mut x = Vec::with_capacity(b.len());
         for (i, b) in b.iter().enumerate() {
-            x.push((b * self.scale[i] - dot(row(&self.lower, i, i), &x)) / self.lower[[i, i]]);
+            x.push((b * self.scale[i] - dot::<4, _>(row(&self.lower, i, i), &x)) / self.lower[[i, i]]);
         }
         x
     }
@@ -59,16 +61,6 @@ impl Cholesky {
 /// The first `most` values of row `i`; the matrices here are in standard order.
 fn row(a: &Array2<f64>, i: usize, most: usize) -> &[f64] {
     a.row(i).to_slice().map_or(&[], |row| &row[..most])
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    let mut sums = [0.0; 4];
-    let (xs, ys) = (a.chunks_exact(4), b.chunks_exact(4));
-    let rest: f64 = xs.remainder().iter().zip(ys.remainder()).map(|(x, y)| x * y).sum();
-    for (x, y) in xs.zip(ys) {
-        (0..4).for_each(|k| sums[k] += x[k] * y[k]);
-    }
-    sums.iter().sum::<f64>() + rest
 }
 
 #[cfg(test)]

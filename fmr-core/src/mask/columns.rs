@@ -4,6 +4,7 @@ use ndarray::ArrayView1;
 use serde::{Deserialize, Serialize};
 
 use super::MaskError;
+use super::sums::dot;
 
 /// What is done to a column before the fit, from the train rows alone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,7 +106,7 @@ impl<T: Value> Columns<T> {
         (0..self.len())
             .map(|j| match self.factor[j] {
                 0.0 => 0.0,
-                factor => (dot(self.raw(j), r) - self.offset(j) * sum) * factor,
+                factor => (dot::<8, _>(self.raw(j), r) - self.offset(j) * sum) * factor,
             })
             .collect()
     }
@@ -173,19 +174,6 @@ fn sum<T: Value>(x: &[T], f: impl Fn(f64) -> f64) -> f64 {
     for x in xs {
         for k in 0..8 {
             sums[k] += f(x[k].into());
-        }
-    }
-    sums.iter().sum::<f64>() + rest
-}
-
-/// Σ x r, in eight running sums that the compiler turns into vector registers.
-fn dot<T: Value>(x: &[T], r: &[f64]) -> f64 {
-    let mut sums = [0.0; 8];
-    let (xs, rs) = (x.chunks_exact(8), r.chunks_exact(8));
-    let rest: f64 = xs.remainder().iter().zip(rs.remainder()).map(|(&x, r)| x.into() * r).sum();
-    for (x, r) in xs.zip(rs) {
-        for k in 0..8 {
-            sums[k] += x[k].into() * r[k];
         }
     }
     sums.iter().sum::<f64>() + rest

@@ -2,6 +2,8 @@
 
 use ndarray::{Array2, ArrayView1};
 
+use super::sums::dot;
+
 /// Sweeps over the columns with a weight between two over all columns.
 const INNER: usize = 10;
 
@@ -12,14 +14,14 @@ const ENOUGH: f64 = 1e-13;
 /// `rest` at the `v` that is given; at most `sweeps` times over all columns, with more over those that have a weight.
 pub(super) fn descend(x: &Array2<f64>, mut rest: Vec<f64>, penalty: f64, v: &mut [f64], sweeps: usize) {
     let columns: Vec<&[f64]> = x.rows().into_iter().map(|row| row.to_slice().unwrap_or(&[])).collect();
-    let squares: Vec<f64> = columns.iter().map(|x| dot(x, x)).collect();
+    let squares: Vec<f64> = columns.iter().map(|x| dot::<8, _>(x, x)).collect();
     let value = ArrayView1::from(&rest).dot(&ArrayView1::from(&rest)).max(f64::MIN_POSITIVE);
     // One step along column k; gives how much the quadratic part may have changed.
     let step = |k: usize, v: &mut f64, rest: &mut [f64]| -> f64 {
         if squares[k] <= 0.0 {
             return 0.0;
         }
-        let along = dot(columns[k], rest) + squares[k] * *v;
+        let along = dot::<8, _>(columns[k], rest) + squares[k] * *v;
         let new = (along.abs() - penalty).max(0.0).copysign(along) / squares[k];
         let change = new - *v;
         if change != 0.0 {
@@ -44,17 +46,6 @@ pub(super) fn descend(x: &Array2<f64>, mut rest: Vec<f64>, penalty: f64, v: &mut
             }
         }
     }
-}
-
-/// Σ a b, in eight running sums.
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    let mut sums = [0.0; 8];
-    let (xs, ys) = (a.chunks_exact(8), b.chunks_exact(8));
-    let rest: f64 = xs.remainder().iter().zip(ys.remainder()).map(|(x, y)| x * y).sum();
-    for (x, y) in xs.zip(ys) {
-        (0..8).for_each(|k| sums[k] += x[k] * y[k]);
-    }
-    sums.iter().sum::<f64>() + rest
 }
 
 #[cfg(test)]

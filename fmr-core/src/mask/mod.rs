@@ -26,6 +26,7 @@ mod report;
 mod settings;
 mod solve;
 mod strip;
+mod sums;
 mod support;
 mod working_set;
 
