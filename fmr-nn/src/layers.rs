@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::module::{Module, Param, RunningState};
 use burn::tensor::Tensor;
 
-use crate::functional::{self as f, Activation, FlippedWeight, Pointwise, Rectify, Window};
+use crate::functional::{self as f, Activation, Pointwise, Rectify, Reordered, Window};
 use crate::probe::Probe;
 use crate::weights::{Builder, Init};
 
@@ -19,7 +19,7 @@ pub struct Conv2d {
     #[module(skip)]
     depthwise: bool,
     #[module(skip)]
-    flipped: Option<FlippedWeight>,
+    reordered: Option<Arc<Reordered>>,
 }
 
 impl Conv2d {
@@ -44,7 +44,7 @@ impl Conv2d {
             bias: bias.then(|| b.param(&format!("{name}.bias"), [cout], Init::Zeros)),
             window,
             depthwise: false,
-            flipped: b.frozen().then(Arc::default),
+            reordered: b.frozen().then(Arc::default),
         }
     }
 
@@ -68,7 +68,7 @@ impl Conv2d {
         if self.depthwise {
             f::depthwise_conv2d(x, self.weight.val(), bias, self.window, rectify)
         } else {
-            f::conv2d(x, self.weight.val(), bias, self.window, rectify, self.flipped.clone())
+            f::conv2d(x, self.weight.val(), bias, self.window, rectify, self.reordered.clone())
         }
     }
 
@@ -312,7 +312,7 @@ impl ConvNorm {
                 bias: Some(Param::initialized(norm.affine.bias.id, shift).set_require_grad(false)),
                 window: self.conv.window,
                 depthwise: self.conv.depthwise,
-                flipped: Some(Arc::default()),
+                reordered: Some(Arc::default()),
             },
             norm: None,
             names: self.names,

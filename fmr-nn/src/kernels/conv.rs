@@ -42,7 +42,7 @@ impl Rectify {
 }
 
 /// Columns of a tile: three AVX-512 vectors.
-const TILE: usize = 48;
+pub(super) const TILE: usize = 48;
 /// Room for whole-vector copies past the end of a row.
 const SLACK: usize = 16;
 
@@ -89,7 +89,7 @@ impl ConvShape {
     }
 
     /// The stride-1 convolution of the output gradient that gives the input gradient.
-    pub(super) fn transposed(&self) -> Self {
+    pub(crate) fn transposed(&self) -> Self {
         let [kh, kw] = self.kernel;
         Self {
             cin: self.cout,
@@ -197,7 +197,7 @@ pub(super) fn unpad_from(shape: &ConvShape, padded: &[f32], dx: &mut [f32]) {
 }
 
 /// Images that one task works on together: enough columns to fill tiles, few enough to share the work.
-fn group(images: usize, positions: usize) -> usize {
+pub(super) fn group(images: usize, positions: usize) -> usize {
     (4 * TILE).div_ceil(positions.max(1)).clamp(1, images.div_ceil(threads()).max(1))
 }
 

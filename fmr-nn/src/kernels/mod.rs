@@ -9,3 +9,4 @@ pub mod gemm;
 pub mod norm;
 pub mod parallel;
 pub mod simd;
+pub mod winograd;

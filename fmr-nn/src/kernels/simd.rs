@@ -5,8 +5,9 @@
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{
-    __m256, __m512, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps, _mm256_storeu_ps, _mm512_fmadd_ps,
-    _mm512_loadu_ps, _mm512_set1_ps, _mm512_storeu_ps,
+    __m256, __m512, _mm256_add_ps, _mm256_fmadd_ps, _mm256_i32gather_ps, _mm256_loadu_ps, _mm256_loadu_si256,
+    _mm256_set1_ps, _mm256_storeu_ps, _mm256_sub_ps, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
+    _mm512_loadu_si512, _mm512_permutex2var_ps, _mm512_set1_ps, _mm512_storeu_ps, _mm512_sub_ps,
 };
 
 /// Widest vector of any instruction set, in floats; scratch panels are padded to it.
@@ -40,6 +41,21 @@ pub unsafe trait Lanes: Copy {
     /// # Safety
     /// See the trait.
     unsafe fn mul_add(self, b: Self, c: Self) -> Self;
+    /// `self + b`.
+    ///
+    /// # Safety
+    /// See the trait.
+    unsafe fn add(self, b: Self) -> Self;
+    /// `self - b`.
+    ///
+    /// # Safety
+    /// See the trait.
+    unsafe fn sub(self, b: Self) -> Self;
+    /// The floats at the distances `at[..N]` from `p`, each less than `2 * MAX_LANES`.
+    ///
+    /// # Safety
+    /// See the trait; `2 * MAX_LANES` floats must be readable at `p`, and `N` distances at `at`.
+    unsafe fn pick(p: *const f32, at: *const i32) -> Self;
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -66,6 +82,21 @@ unsafe impl Lanes for __m512 {
         // SAFETY: the caller guarantees AVX-512F.
         unsafe { _mm512_fmadd_ps(self, b, c) }
     }
+    #[inline(always)]
+    unsafe fn add(self, b: Self) -> Self {
+        // SAFETY: the caller guarantees AVX-512F.
+        unsafe { _mm512_add_ps(self, b) }
+    }
+    #[inline(always)]
+    unsafe fn sub(self, b: Self) -> Self {
+        // SAFETY: the caller guarantees AVX-512F.
+        unsafe { _mm512_sub_ps(self, b) }
+    }
+    #[inline(always)]
+    unsafe fn pick(p: *const f32, at: *const i32) -> Self {
+        // SAFETY: the caller guarantees AVX-512F, 32 readable floats and 16 distances.
+        unsafe { _mm512_permutex2var_ps(Self::load(p), _mm512_loadu_si512(at.cast()), Self::load(p.add(16))) }
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -91,6 +122,21 @@ unsafe impl Lanes for __m256 {
     unsafe fn mul_add(self, b: Self, c: Self) -> Self {
         // SAFETY: the caller guarantees AVX2 and FMA.
         unsafe { _mm256_fmadd_ps(self, b, c) }
+    }
+    #[inline(always)]
+    unsafe fn add(self, b: Self) -> Self {
+        // SAFETY: the caller guarantees AVX2.
+        unsafe { _mm256_add_ps(self, b) }
+    }
+    #[inline(always)]
+    unsafe fn sub(self, b: Self) -> Self {
+        // SAFETY: the caller guarantees AVX2.
+        unsafe { _mm256_sub_ps(self, b) }
+    }
+    #[inline(always)]
+    unsafe fn pick(p: *const f32, at: *const i32) -> Self {
+        // SAFETY: the caller guarantees AVX2, 8 distances, and readable floats there.
+        unsafe { _mm256_i32gather_ps::<4>(p, _mm256_loadu_si256(at.cast())) }
     }
 }
 
@@ -121,6 +167,19 @@ unsafe impl Lanes for Portable {
             c.0[i] += self.0[i] * b.0[i];
         }
         c
+    }
+    #[inline(always)]
+    unsafe fn add(self, b: Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i] + b.0[i]))
+    }
+    #[inline(always)]
+    unsafe fn sub(self, b: Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i] - b.0[i]))
+    }
+    #[inline(always)]
+    unsafe fn pick(p: *const f32, at: *const i32) -> Self {
+        // SAFETY: the caller guarantees 8 distances, and readable floats there.
+        Self(std::array::from_fn(|i| unsafe { *p.add(*at.add(i) as usize) }))
     }
 }
 
@@ -225,8 +284,39 @@ pub fn exp(x: f32) -> f32 {
     p * scale
 }
 
+/// e^x in double precision to about 1e-12 for x in [-700, 700]; saturates outside. Loops over it vectorise, as with [`exp`].
+#[inline(always)]
+pub fn exp_double(x: f64) -> f64 {
+    let x = x.clamp(-700.0, 700.0);
+    let magic = 6_755_399_441_055_744.0_f64;
+    let t = x * std::f64::consts::LOG2_E + magic;
+    let n = t - magic;
+    let r = x - n * 0.693_147_180_369_123_8;
+    let r = r - n * 1.908_214_929_270_587_7e-10;
+    // The series of e^r for |r| ≤ ln 2 / 2.
+    let p = (1..=11).rev().fold(1.0, |p, k| 1.0 + r * p / f64::from(k));
+    let scale = f64::from_bits(t.to_bits().wrapping_sub(magic.to_bits()).wrapping_add(1023) << 52);
+    p * scale
+}
+
 /// 1 / (1 + e^-x).
 #[inline(always)]
 pub fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exponentials_are_those_of_the_standard_library() {
+        for k in -8_000..=8_000 {
+            let x = f64::from(k) * 0.01;
+            let (single, double) = (f64::from(exp(x as f32)), exp_double(x));
+            assert!((double / x.exp() - 1.0).abs() < 1e-12, "e^{x} = {double}");
+            assert!((single / f64::from(x as f32).exp() - 1.0).abs() < 4e-7, "e^{x} = {single}");
+        }
+        assert!(exp_double(-1e9) < 1e-300 && exp(-1e9) < 1e-37);
+    }
 }

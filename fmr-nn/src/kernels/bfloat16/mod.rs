@@ -14,7 +14,7 @@ mod product;
 mod tiles;
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-pub use product::enable;
+pub use product::{enable, enabled};
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 pub(super) use product::{pack, product};
 
@@ -28,7 +28,7 @@ const TILE: usize = ROWS * DEPTH;
 const COLUMNS: usize = 48;
 
 #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
-pub use elsewhere::enable;
+pub use elsewhere::{enable, enabled};
 #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
 pub(super) use elsewhere::{pack, product};
 
@@ -42,6 +42,11 @@ mod elsewhere {
 
     /// Rounds nothing here.
     pub fn enable() -> bool {
+        false
+    }
+
+    /// Never.
+    pub fn enabled() -> bool {
         false
     }
 

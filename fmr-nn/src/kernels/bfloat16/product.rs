@@ -31,7 +31,12 @@ pub fn enable() -> bool {
     code != 0
 }
 
-fn enabled() -> Option<Unit> {
+/// Whether products round their operands.
+pub fn enabled() -> bool {
+    unit().is_some()
+}
+
+fn unit() -> Option<Unit> {
     match ENABLED.load(Ordering::Relaxed) {
         0 => None,
         1 => Some(Unit::Tiles),
@@ -73,7 +78,7 @@ pub(in super::super) struct Packed {
 /// Tiles of `A[m×k]` for a product with `n` columns; none where [`enable`] found no instructions, or the shape is too
 /// small for them to pay.
 pub(in super::super) fn pack(m: usize, k: usize, a: View<'_>, n: usize) -> Option<Packed> {
-    let unit = enabled()?;
+    let unit = unit()?;
     (m >= 8 && n >= 16 && k >= 16).then(|| Packed::new(unit, m, k, a))
 }
 
