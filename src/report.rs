@@ -86,6 +86,7 @@ fn table_row(experiment: &Experiment, store: &RunStore, row: &Row) -> Result<Tab
     Ok(TableRow {
         data: experiment.data[&row.data].label.clone(),
         model: row.label.clone(),
+        world: row.world.unwrap_or(experiment.report.world),
         state,
         paper: row.paper.as_ref().map(columns).unwrap_or_default(),
         flags,
@@ -211,14 +212,12 @@ fn setting(experiment: &Experiment, store: &RunStore) -> Setting {
             None => format!("{}, {:?}", oracle.label, crate::prepare::PROMPT),
         }
     };
-    let search = ran.first().map(|row| row.search.clone()).unwrap_or_default();
     Setting {
-        world: e.report.world,
         generator: list(&|row| e.generators[&row.generator].label.clone()),
         oracle: list(&prompts),
         verdict: list(&|row| name_of(&row.verdict.rule)),
-        budget: search.budget,
-        step_size: search.step_size,
+        budget: list(&|row| row.search.budget.to_string()),
+        step_size: list(&|row| row.search.step_size.to_string()),
         rule: list(&|row| name_of(&row.search.rule)),
         remarks: e.report.remarks.clone(),
     }

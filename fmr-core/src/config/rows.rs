@@ -13,6 +13,7 @@ use super::suggest;
 use super::tables::ComponentTable;
 use crate::SettingError;
 use crate::perturb::Search;
+use crate::report::World;
 use crate::verdict::VerdictSettings;
 
 /// One row of the table: one target on one data set under one setting.
@@ -38,6 +39,8 @@ pub struct Row {
     pub search: Search,
     /// When the oracle lets an image stand.
     pub verdict: VerdictSettings,
+    /// Whose models the row is of, where that is not the report's `world`.
+    pub world: Option<World>,
     /// The paper's figures.
     pub paper: Option<PaperFigures>,
     /// Path of the row in the file, e.g. `rows[3]`.
@@ -56,8 +59,21 @@ pub(super) struct Common<'a> {
 }
 
 const ROLES: [&str; 4] = ["data", "target", "generator", "oracle"];
-const KEYS: [&str; 12] =
-    ["id", "data", "target", "generator", "oracle", "mask", "label", "search", "verdict", "scorer", "vary", "paper"];
+const KEYS: [&str; 13] = [
+    "id",
+    "data",
+    "target",
+    "generator",
+    "oracle",
+    "mask",
+    "label",
+    "search",
+    "verdict",
+    "scorer",
+    "vary",
+    "world",
+    "paper",
+];
 
 impl Common<'_> {
     /// The rows of one `[[rows]]` table: one for each combination of what its lists name. Beside each its long name,
@@ -170,6 +186,7 @@ impl Common<'_> {
             scorer: ComponentTable::read_at(self.source, "scorer", "scorer", &part("scorer"), false)?,
             search: read_search(self.source, &part("search"))?,
             verdict: read_verdict(self.source, &part("verdict"))?,
+            world: node.get("world").map(|w| w.read(self.source, &join(at, "world"))).transpose()?,
             paper: self.paper(at, node, chosen)?,
             at: at.to_owned(),
         };
@@ -221,6 +238,9 @@ impl Row {
         }
         if let Some(mask) = &self.mask {
             node.set("mask", Node::given(&mask.as_str().into()));
+        }
+        if let Some(world) = &self.world {
+            node.set("world", given(world));
         }
         if let Some(paper) = &self.paper {
             node.set("paper.figures", given(paper));

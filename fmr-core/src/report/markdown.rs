@@ -22,7 +22,7 @@ impl Table {
     fn caption(&self, out: &mut String) {
         let facts: Vec<String> =
             self.setting.facts().iter().map(|(name, value)| format!("{name} {}", escape(value))).collect();
-        out.push_str(&format!("{}\n{}.\n", self.setting.world_sentence(), facts.join(" · ")));
+        out.push_str(&format!("{}\n{}.\n", self.world_sentence(), facts.join(" · ")));
         for remark in &self.setting.remarks {
             out.push_str(&format!("{}\n", escape(remark)));
         }

@@ -47,11 +47,12 @@ impl Column {
     }
 }
 
-/// Whether a table's figures may be held against the paper's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Whether a row's figures may be held against the paper's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum World {
     /// Small models, trained by this project: another setting than the paper's.
+    #[default]
     Small,
     /// The paper's models, weights and data.
     Paper,
@@ -63,18 +64,16 @@ pub enum World {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Setting {
-    /// Whose models, and whether it is the paper's setting.
-    pub world: World,
     /// The generator, e.g. `VQGAN, 8 × 8 × 4 latents`.
     pub generator: String,
     /// The oracle, e.g. `CLIP (small), "an image of {class}"`.
     pub oracle: String,
     /// The oracle's verdict rule, e.g. `argmax`.
     pub verdict: String,
-    /// Updates allowed.
-    pub budget: usize,
-    /// Size of an update.
-    pub step_size: f64,
+    /// Updates allowed, e.g. `50`.
+    pub budget: String,
+    /// Size of an update, e.g. `0.001`.
+    pub step_size: String,
     /// The step rule, e.g. `sign`.
     pub rule: String,
     /// Whatever else a reader must know, a sentence each.
@@ -111,6 +110,9 @@ pub struct TableRow {
     pub data: String,
     /// The model.
     pub model: String,
+    /// Whose models, and whether it is the paper's setting.
+    #[serde(default)]
+    pub world: World,
     /// What was measured, or what is missing.
     pub state: RowState,
     /// The paper's figures, in percent.
@@ -177,6 +179,33 @@ impl Table {
         needs
     }
 
+    /// The worlds of the rows that ran, each with the rows' data sets in order; of all rows where none ran.
+    pub(super) fn worlds(&self) -> Vec<(World, Vec<&str>)> {
+        let any = self.rows.iter().any(|row| row.measured().is_some());
+        let mut worlds: Vec<(World, Vec<&str>)> = Vec::new();
+        for row in self.rows.iter().filter(|row| !any || row.measured().is_some()) {
+            let at = worlds.iter().position(|(world, _)| *world == row.world).unwrap_or_else(|| {
+                worlds.push((row.world, Vec::new()));
+                worlds.len() - 1
+            });
+            if !worlds[at].1.contains(&row.data.as_str()) {
+                worlds[at].1.push(&row.data);
+            }
+        }
+        worlds
+    }
+
+    /// Whose models the figures are of, a sentence a world.
+    pub(super) fn world_sentence(&self) -> String {
+        match &self.worlds()[..] {
+            [(world, _)] => world.sentence().to_owned(),
+            worlds => {
+                let each = worlds.iter().map(|(world, data)| format!("{}: {}", data.join(", "), world.sentence()));
+                each.collect::<Vec<_>>().join(" ")
+            }
+        }
+    }
+
     /// Whether any row has figures of the paper.
     pub(super) fn has_paper(&self) -> bool {
         self.rows.iter().any(|row| !row.paper.is_empty() || row.mask.paper != PaperMask::default())
@@ -203,24 +232,25 @@ pub(super) fn percent(fraction: Option<f64>, digits: usize) -> String {
     fraction.filter(|f| f.is_finite()).map_or_else(|| "–".to_owned(), |f| format!("{:.digits$}", 100.0 * f))
 }
 
-impl Setting {
-    /// The world in a sentence.
-    pub(super) fn world_sentence(&self) -> &'static str {
-        match self.world {
-            World::Small => "Small world: small models trained by this project. Not the paper's setting.",
-            World::Paper => "The paper's setting: its models, weights and data.",
-            World::Other => "Published models in another setting than the paper's.",
+impl World {
+    fn sentence(self) -> &'static str {
+        match self {
+            Self::Small => "Small world: small models trained by this project. Not the paper's setting.",
+            Self::Paper => "The paper's setting: its models, weights and data.",
+            Self::Other => "Published models in another setting than the paper's.",
         }
     }
+}
 
+impl Setting {
     /// Name and value of what the figures depend on.
     pub(super) fn facts(&self) -> [(&'static str, String); 6] {
         [
             ("generator", self.generator.clone()),
             ("oracle", self.oracle.clone()),
             ("verdict", self.verdict.clone()),
-            ("budget", self.budget.to_string()),
-            ("step size", self.step_size.to_string()),
+            ("budget", self.budget.clone()),
+            ("step size", self.step_size.clone()),
             ("rule", self.rule.clone()),
         ]
     }

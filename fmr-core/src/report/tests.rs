@@ -135,11 +135,23 @@ fn the_table_as_markdown() {
 }
 
 #[test]
+fn rows_of_several_worlds_are_told_apart() {
+    let (_home, store) = run();
+    let mut table = table(&store);
+    table.rows[1].world = World::Other;
+    assert_eq!(
+        table.world_sentence(),
+        "MNIST: Small world: small models trained by this project. Not the paper's setting. \
+         CIFAR-10: Published models in another setting than the paper's."
+    );
+}
+
+#[test]
 fn a_table_of_missing_rows_has_no_counts() {
     let (_home, store) = run();
     let table = table(&store);
     let rows = table.rows.into_iter().filter(|row| matches!(row.state, RowState::Missing(_))).take(1).collect();
-    let table = Table { rows, setting: super::Setting { world: World::Paper, ..table.setting }, ..table };
+    let table = Table { rows, ..table };
     assert_snapshot!(table, @r#"
     Table 1: standard models under the dynamic test
 

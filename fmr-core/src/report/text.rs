@@ -71,7 +71,7 @@ impl Names {
 impl Table {
     fn write_caption(&self, out: &mut String) -> fmt::Result {
         writeln!(out, "{}\n", self.title)?;
-        write_wrapped(out, self.setting.world_sentence(), "  ", "  ")?;
+        write_wrapped(out, &self.world_sentence(), "  ", "  ")?;
         let facts: Vec<String> = self.setting.facts().iter().map(|(name, value)| format!("{name} {value}")).collect();
         let facts = facts.join(" · ");
         if facts.split_inclusive(" ·").all(|fact| width(fact) <= WIDTH / 2) {

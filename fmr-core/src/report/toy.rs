@@ -42,12 +42,11 @@ pub(super) fn table(store: &RunStore) -> Table {
     Table {
         title: "Table 1: standard models under the dynamic test".to_owned(),
         setting: Setting {
-            world: World::Small,
             generator: "VQGAN".to_owned(),
             oracle: "CLIP, \"an image of {class}\"".to_owned(),
             verdict: "argmax".to_owned(),
-            budget: 50,
-            step_size: 0.001,
+            budget: "50".to_owned(),
+            step_size: "0.001".to_owned(),
             rule: "sign".to_owned(),
             remarks: vec!["The paper's 9-class row equals its Table 13, a run with step size 0.1.".to_owned()],
         },
@@ -66,6 +65,7 @@ fn missing(data: &str, model: &str, state: RowState, paper: [f64; 3]) -> TableRo
     TableRow {
         data: data.to_owned(),
         model: model.to_owned(),
+        world: if data == "ImageNet" { World::Paper } else { World::Small },
         state,
         paper,
         flags: Vec::new(),

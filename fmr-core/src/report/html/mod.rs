@@ -67,11 +67,9 @@ fn escape(text: &str) -> String {
 
 fn caption(table: &Table) -> String {
     let setting = &table.setting;
-    let badge = match setting.world {
-        World::Small | World::Other => "small",
-        World::Paper => "full",
-    };
-    let mut out = format!("<p class=\"world {badge}\">{}</p><dl class=\"facts\">", setting.world_sentence());
+    let paper = table.worlds().iter().all(|(world, _)| *world == World::Paper);
+    let badge = if paper { "full" } else { "small" };
+    let mut out = format!("<p class=\"world {badge}\">{}</p><dl class=\"facts\">", escape(&table.world_sentence()));
     for (name, value) in setting.facts() {
         let _ = write!(out, "<div><dt>{name}</dt><dd>{}</dd></div>", escape(&value));
     }
