@@ -1,5 +1,5 @@
 //! Billions of multiply-adds a second (of the direct sum) of the convolutions that dominate the loop, on one thread:
-//! `cargo bench -p fmr-nn --bench kernels [-- FILTER]`.
+//! `cargo bench --workspace --bench kernels [-- FILTER]`.
 //!
 //! Shapes are those of the scenarios of `bench_loop` (docs/benchmarks.md).
 

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fmr_core::ComponentError;
 use fmr_core::preprocess::{Pipeline, Stage};
+use fmr_core::{ComponentError, SettingError};
 
 /// Runs a component's work; a panic of a layer below (burn reports its errors so) becomes an error.
 ///
@@ -24,6 +24,22 @@ pub fn guarded<T>(
             .or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()))
             .unwrap_or_else(|| "it panicked".to_owned());
         Err(ComponentError::new(component, asked, text))
+    })
+}
+
+/// The published model that a component's setting `model` names, of those in `table`.
+///
+/// # Errors
+/// If there is none of that name: the error lists those there are.
+pub fn find_published<T>(
+    model: Option<&str>,
+    table: &'static [T],
+    name: impl Fn(&T) -> &str,
+) -> Result<Option<&'static T>, SettingError> {
+    let Some(asked) = model else { return Ok(None) };
+    table.iter().find(|entry| name(entry) == asked).map(Some).ok_or_else(|| {
+        let known: Vec<&str> = table.iter().map(&name).collect();
+        SettingError::new("model", format!("no model {asked:?} is known; there are {}", known.join(", ")))
     })
 }
 

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use fmr_core::registry::{MakeError, Registry, Site};
 use fmr_core::{ComponentError, Generator, GeneratorSpec, LatentBlock, LatentPullBack, SettingError};
 use fmr_nn::bridge::{Traced, to_array, to_tensor};
-use fmr_nn::component::guarded;
+use fmr_nn::component::{find_published, guarded};
 use fmr_nn::probe::Probe;
 use fmr_nn::weights::Builder;
 use ndarray::{Array2, Array4, ArrayView2, ArrayView4};
@@ -16,7 +16,7 @@ use crate::autoencoder::Autoencoder;
 use crate::checkpoint::{self, SizesFrom};
 use crate::config::{Sizes, VqganConfig};
 use crate::gumbel;
-use crate::published::{Published, published};
+use crate::published::published;
 
 /// Which vectors the search moves (protocol, item 5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -88,18 +88,6 @@ pub struct VqganSettings {
     pub device: Option<String>,
 }
 
-impl VqganSettings {
-    /// The published model that the settings name.
-    fn model(&self) -> Result<Option<&'static Published>, SettingError> {
-        let Some(name) = &self.model else { return Ok(None) };
-        let found = published().iter().find(|p| p.name == name);
-        found.map(Some).ok_or_else(|| {
-            let known: Vec<&str> = published().iter().map(|p| p.name).collect();
-            SettingError::new("model", format!("no model {name:?} is known; there are {}", known.join(", ")))
-        })
-    }
-}
-
 fn one() -> f32 {
     1.0
 }
@@ -164,7 +152,7 @@ impl Vqgan {
         let device = settings.device.as_ref().unwrap_or(&site.device);
         let device = fmr_nn::device::device(device).map_err(|e| SettingError::new("device", e.to_string()))?;
         let config = settings.config.as_ref().map(|config| site.path(config));
-        let from = match (settings.model()?, &config) {
+        let from = match (find_published(settings.model.as_deref(), published(), |p| p.name)?, &config) {
             (Some(_), Some(_)) => {
                 return Err(SettingError::new("model", "says the sizes already; leave out `config`").into());
             }

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use fmr_core::registry::{MakeError, Registry, Site};
 use fmr_core::{ComponentError, Oracle, SettingError};
 use fmr_nn::bridge::{to_array, to_tensor};
-use fmr_nn::component::{Preparation, Wanted, guarded};
+use fmr_nn::component::{Preparation, Wanted, find_published, guarded};
 use fmr_nn::functional::Pointwise;
 use fmr_nn::weights::Builder;
 use ndarray::{Array2, ArrayView4};
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::checkpoint::{self, Opened, Told};
 use crate::model::{Clip, ClipConfig, unit};
 use crate::preprocess::Preprocess;
-use crate::published::{Published, published};
+use crate::published::published;
 use crate::tokenizer::{Dialect, Tokenizer};
 
 /// An oracle of kind `clip`.
@@ -38,18 +38,6 @@ pub struct ClipSettings {
     /// Device that computes; the run's unless named.
     #[serde(default)]
     pub device: Option<String>,
-}
-
-impl ClipSettings {
-    /// The published model that the settings name.
-    fn model(&self) -> Result<Option<&'static Published>, SettingError> {
-        let Some(name) = &self.model else { return Ok(None) };
-        let found = published().iter().find(|p| p.name == name);
-        found.map(Some).ok_or_else(|| {
-            let known: Vec<&str> = published().iter().map(|p| p.name).collect();
-            SettingError::new("model", format!("no model {name:?} is known; there are {}", known.join(", ")))
-        })
-    }
 }
 
 /// Registers the oracles of kind `clip`.
@@ -86,7 +74,11 @@ impl ClipOracle {
         let device = fmr_nn::device::device(device).map_err(|e| SettingError::new("device", e.to_string()))?;
         let weights = site.path(&settings.weights);
         let config = settings.config.as_ref().map(|config| site.path(config));
-        let told = Told { model: settings.model()?, config: config.as_deref(), activation: settings.activation };
+        let told = Told {
+            model: find_published(settings.model.as_deref(), published(), |p| p.name)?,
+            config: config.as_deref(),
+            activation: settings.activation,
+        };
         let opened = checkpoint::open(&weights, told, &device)
             .map_err(|e| ComponentError::new("oracle \"clip\"", "load the model", e.to_string()))?;
         let stem = weights.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
