@@ -166,7 +166,7 @@ impl Job {
     #[inline(always)]
     unsafe fn tile<V: Lanes, const MR: usize, const NV: usize>(&self, i: usize, j: usize, width: usize) {
         let rest = width - (NV - 1) * V::N;
-        // SAFETY: all addresses lie inside the operands by the contract; a partial last vector goes through a buffer.
+        // SAFETY: all addresses lie inside the operands by the contract; of a partial last vector only its part is touched.
         unsafe {
             let c = self.c.add(i * self.ldc + j);
             let mut acc = [[V::splat(0.0); NV]; MR];
@@ -174,7 +174,7 @@ impl Job {
                 for (r, row) in acc.iter_mut().enumerate() {
                     for (v, lane) in row.iter_mut().enumerate() {
                         let p = c.add(r * self.ldc + v * V::N);
-                        *lane = if v + 1 == NV { load_part::<V>(p, rest) } else { V::load(p) };
+                        *lane = if v + 1 == NV { V::load_first(p, rest) } else { V::load(p) };
                     }
                 }
             }
@@ -195,7 +195,7 @@ impl Job {
                     let mut lanes = [V::splat(0.0); NV];
                     for (v, lane) in lanes.iter_mut().enumerate() {
                         let p = row.add(v * V::N);
-                        *lane = if v + 1 == NV { load_part::<V>(p, rest) } else { V::load(p) };
+                        *lane = if v + 1 == NV { V::load_first(p, rest) } else { V::load(p) };
                     }
                     step::<V, MR, NV>(&mut acc, &lanes, a.add(kk * self.a_col), self.a_row);
                 }
@@ -204,9 +204,7 @@ impl Job {
                 for (v, lane) in row.iter().enumerate() {
                     let p = c.add(r * self.ldc + v * V::N);
                     if v + 1 == NV && rest < V::N {
-                        let mut buffer = [0.0; super::simd::MAX_LANES];
-                        lane.store(buffer.as_mut_ptr());
-                        std::ptr::copy_nonoverlapping(buffer.as_ptr(), p, rest);
+                        lane.store_first(p, rest);
                     } else {
                         lane.store(p);
                     }
@@ -233,21 +231,6 @@ unsafe fn step<V: Lanes, const MR: usize, const NV: usize>(
                 *lane = w.mul_add(*x, *lane);
             }
         }
-    }
-}
-
-/// # Safety
-/// `len <= V::N` floats must be readable, and the instruction set of `V` available.
-#[inline(always)]
-unsafe fn load_part<V: Lanes>(p: *const f32, len: usize) -> V {
-    // SAFETY: by the contract; the buffer holds a whole vector.
-    unsafe {
-        if len == V::N {
-            return V::load(p);
-        }
-        let mut buffer = [0.0; super::simd::MAX_LANES];
-        std::ptr::copy_nonoverlapping(p, buffer.as_mut_ptr(), len);
-        V::load(buffer.as_ptr())
     }
 }
 

@@ -7,7 +7,8 @@
 use std::arch::x86_64::{
     __m256, __m512, _mm256_add_ps, _mm256_fmadd_ps, _mm256_i32gather_ps, _mm256_loadu_ps, _mm256_loadu_si256,
     _mm256_set1_ps, _mm256_storeu_ps, _mm256_sub_ps, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
-    _mm512_loadu_si512, _mm512_permutex2var_ps, _mm512_set1_ps, _mm512_storeu_ps, _mm512_sub_ps,
+    _mm512_loadu_si512, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_permutex2var_ps, _mm512_set1_ps,
+    _mm512_storeu_ps, _mm512_sub_ps,
 };
 
 /// Widest vector of any instruction set, in floats; scratch panels are padded to it.
@@ -36,6 +37,32 @@ pub unsafe trait Lanes: Copy {
     /// # Safety
     /// See the trait.
     unsafe fn store(self, p: *mut f32);
+    /// The first `len <= N` floats at `p`, zeros beyond; nothing beyond is read.
+    ///
+    /// # Safety
+    /// See the trait, with `len` in the place of `N`.
+    #[inline(always)]
+    unsafe fn load_first(p: *const f32, len: usize) -> Self {
+        let mut buffer = [0.0; MAX_LANES];
+        // SAFETY: the caller guarantees `len` floats; the buffer holds a whole vector.
+        unsafe {
+            std::ptr::copy_nonoverlapping(p, buffer.as_mut_ptr(), len.min(Self::N));
+            Self::load(buffer.as_ptr())
+        }
+    }
+    /// Stores the first `len <= N` floats; nothing beyond is written.
+    ///
+    /// # Safety
+    /// See the trait, with `len` in the place of `N`.
+    #[inline(always)]
+    unsafe fn store_first(self, p: *mut f32, len: usize) {
+        let mut buffer = [0.0; MAX_LANES];
+        // SAFETY: the buffer holds a whole vector; the caller guarantees `len` floats.
+        unsafe {
+            self.store(buffer.as_mut_ptr());
+            std::ptr::copy_nonoverlapping(buffer.as_ptr(), p, len.min(Self::N));
+        }
+    }
     /// `self * b + c`.
     ///
     /// # Safety
@@ -58,6 +85,13 @@ pub unsafe trait Lanes: Copy {
     unsafe fn pick(p: *const f32, at: *const i32) -> Self;
 }
 
+/// A mask of the first `len` of sixteen lanes.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn first(len: usize) -> u16 {
+    ((1_u32 << len.min(16)) - 1) as u16
+}
+
 #[cfg(target_arch = "x86_64")]
 // SAFETY: thin wrappers; the contract is the trait's.
 unsafe impl Lanes for __m512 {
@@ -76,6 +110,16 @@ unsafe impl Lanes for __m512 {
     unsafe fn store(self, p: *mut f32) {
         // SAFETY: the caller guarantees AVX-512F and 16 writable floats.
         unsafe { _mm512_storeu_ps(p, self) }
+    }
+    #[inline(always)]
+    unsafe fn load_first(p: *const f32, len: usize) -> Self {
+        // SAFETY: the caller guarantees AVX-512F and `len` readable floats; lanes that are masked out touch no memory.
+        unsafe { _mm512_maskz_loadu_ps(first(len), p) }
+    }
+    #[inline(always)]
+    unsafe fn store_first(self, p: *mut f32, len: usize) {
+        // SAFETY: the caller guarantees AVX-512F and `len` writable floats; lanes that are masked out touch no memory.
+        unsafe { _mm512_mask_storeu_ps(p, first(len), self) }
     }
     #[inline(always)]
     unsafe fn mul_add(self, b: Self, c: Self) -> Self {
