@@ -18,7 +18,8 @@ pub(super) type Piece<'a> = (Option<Rgb<u8>>, &'a str);
 /// The picture with lines of text under it, widened where they need more room than it has.
 pub(super) fn under(picture: &RgbImage, lines: &[Vec<Piece<'_>>]) -> RgbImage {
     let square = |piece: &Piece<'_>| if piece.0.is_some() { LINE } else { 0 };
-    let long = |line: &Vec<Piece<'_>>| line.iter().map(|p| square(p) + FACE.width(p.1) + 2 * FACE.advance()).sum::<u32>();
+    let long =
+        |line: &Vec<Piece<'_>>| line.iter().map(|p| square(p) + FACE.width(p.1) + 2 * FACE.advance()).sum::<u32>();
     let width = lines.iter().map(|line| long(line) + MARGIN).max().unwrap_or(0).max(picture.width());
     let height = picture.height() + lines.len() as u32 * LINE + MARGIN;
     let mut canvas = Canvas::new(width, height, PAPER);

@@ -133,8 +133,9 @@ mod tests {
         let strip = mask.strip(&generator, images.view(), &[0, 0], 2).unwrap();
         let scale = SIDE / 2;
         let cell = 2 * scale + GAP;
-        let pixel =
-            |row: usize, column: usize| strip.get_pixel((GAP + column * cell) as u32, (HEAD + GAP + row * cell) as u32).0;
+        let pixel = |row: usize, column: usize| {
+            strip.get_pixel((GAP + column * cell) as u32, (HEAD + GAP + row * cell) as u32).0
+        };
         assert_eq!(pixel(0, 0), [102, 102, 102]);
         assert_eq!((pixel(0, 1), pixel(0, 3), pixel(0, 5)), ([102, 0, 102], [102, 102, 102], [102, 204, 102]));
         assert_eq!(pixel(1, 2), [153, 102, 153]);
