@@ -89,8 +89,8 @@ impl Mask {
         let blocks = format!("right: every channel ({}{order})", blocks.join("; "));
         let present = |colour: Rgb<u8>| (0..all).any(|i| self.kept()[i] && self.colour(i) == colour);
         let meanings = [
-            (POSITIVE, "larger in perturbed images"),
-            (NEGATIVE, "larger in originals"),
+            (POSITIVE, "a higher value speaks for the perturbed image"),
+            (NEGATIVE, "a higher value speaks for the original"),
             (KEPT, "kept, no weight of its own"),
         ];
         let legend: Vec<Piece<'_>> = meanings.into_iter().filter(|m| present(m.0)).map(|m| (Some(m.0), m.1)).collect();
