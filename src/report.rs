@@ -7,8 +7,8 @@ use fmr_core::SampleRecord;
 use fmr_core::config::{Experiment, MissingFiles, PaperFigures, Row};
 use fmr_core::metrics::{Effort, PairedFmr, Summary, aligned};
 use fmr_core::report::{
-    Against, Column, MaskPart, Need, Page, PaperMask, RowState, Setting, SheetOptions, Table, TableRow, Work,
-    contact_sheet, html,
+    Against, Column, MaskFigures, MaskPart, Need, Page, PaperMask, RowState, Setting, SheetOptions, Table, TableRow,
+    Work, contact_sheet, html,
 };
 use fmr_core::store::RunStore;
 use fmr_core::validity::{Facts, ReplacedFacts, flags};
@@ -72,7 +72,9 @@ fn table_row(experiment: &Experiment, store: &RunStore, row: &Row) -> Result<Tab
         Some(cell) => {
             let records = store.records(&cell.id)?;
             let summary = Summary::of(&records, &cell.classes, &experiment.metrics);
+            let mask: Option<MaskFigures> = noted(store, &cell.id, MASK)?;
             let facts = Facts {
+                mask: mask.map(|figures| figures.facts()),
                 logits: noted(store, &cell.id, LOGITS)?,
                 repeated: noted(store, &cell.id, REPEATED)?,
                 replaced: replaced(store, &cell.id)?,
@@ -99,22 +101,24 @@ fn mask_part(experiment: &Experiment, store: &RunStore, row: &Row) -> Result<Mas
     let paper = paper_mask(row);
     let without = experiment.rows.iter().find(|other| row.mask.is_some() && is_without_mask(other, row));
     let records = recorded(store, row)?;
+    let (figures, work) = match has_cell(store, row) {
+        true => {
+            let work = Work { effort: Effort::of(&records), seconds: seconds(store, row)? };
+            (noted::<MaskFigures>(store, &row.id, MASK)?, Some(work))
+        }
+        false => (None, None),
+    };
+    let searches = figures.as_ref().is_none_or(|figures| figures.kept > 0);
     let against = match without {
         Some(other) => Some(Against {
-            // Undefined while one of the two is unfinished: then they have different images.
-            fmr: paired(experiment, &records, &recorded(store, other)?),
+            // Undefined while one of the two is unfinished: then they have different images. Under a mask that keeps
+            // nothing there was no search to compare.
+            fmr: if searches { paired(experiment, &records, &recorded(store, other)?) } else { None },
             seconds: seconds(store, row)?,
             seconds_without: seconds(store, other)?,
             paper_without: paper_mask(other).seconds,
         }),
         None => None,
-    };
-    let (figures, work) = match has_cell(store, row) {
-        true => {
-            let work = Work { effort: Effort::of(&records), seconds: seconds(store, row)? };
-            (noted(store, &row.id, MASK)?, Some(work))
-        }
-        false => (None, None),
     };
     Ok(MaskPart { figures, work, against, paper })
 }

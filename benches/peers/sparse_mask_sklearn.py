@@ -1,12 +1,15 @@
 """scikit-learn on the matrices that the benchmark of the sparse mask wrote, as JSON lines.
 
-    cargo bench -p fmr-core --bench sparse_mask -- --write FOLDER > FOLDER/fmr.jsonl
+    cargo bench -p fmr-core --bench sparse_mask -- --write FOLDER --weak > FOLDER/fmr.jsonl
     pip install numpy scikit-learn
-    python benches/peers/sparse_mask_sklearn.py FOLDER [--saga-seconds 60]
+    python benches/peers/sparse_mask_sklearn.py FOLDER [--saga-seconds 60] [--model lasso] [--random]
 
-For every problem that fmr solved, LogisticRegression (saga, l1) or Lasso fits the same standardised columns at the same
-penalty. One thread; CPU seconds of the fit alone. Gap and KKT residuals are computed here from the weights, as fmr
-computes them. Reads the penalties from FOLDER/fmr.jsonl and prints a ratio of times where fmr's gap is no worse.
+For every problem that fmr solved, Lasso or LogisticRegression (saga and liblinear, l1) fits the same columns at the same
+penalty, in f64 and in f32, in the memory order that suits the solver. One thread, CPU seconds. `cpu-s` is the fit on
+standardised columns; Lasso is also given columns and labels that are centred already and told to copy and check nothing, which
+leaves the bare solver. `prepare-cpu-s` is StandardScaler. liblinear penalises the intercept, which is next to 0 here. Gap and KKT
+residuals are computed here from the weights, as fmr computes them. Reads the penalties from FOLDER/fmr.jsonl and prints two
+ratios of times where fmr's gap is no worse: of the fits, and of preparation and fit together on both sides.
 """
 
 import argparse
@@ -22,16 +25,29 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np
 from scipy.special import expit
 from sklearn.linear_model import Lasso, LogisticRegression
+from sklearn.preprocessing import StandardScaler
 
 warnings.filterwarnings("ignore")
 
 
-def matrix(folder, name):
-    """The rows, centred and scaled, and the labels."""
-    rows, columns = (int(n) for n in name.split("x"))
-    x = np.fromfile(folder / f"{name}.f32", dtype="<f4").reshape(rows, columns).astype(np.float64)
-    x = (x - x.mean(0)) / x.std(0)
-    return x, np.arange(rows) * 2 >= rows
+class Data:
+    """The rows as they are stored, and standardised in either precision and order; the labels."""
+
+    def __init__(self, folder, name):
+        rows, columns = (int(n) for n in name.split("x"))
+        raw = np.fromfile(folder / f"{name}.f32", dtype="<f4").reshape(rows, columns)
+        self.name = name
+        self.y = (np.arange(rows) * 2 >= rows).astype(np.float64)
+        exact = raw.astype(np.float64)
+        exact = (exact - exact.mean(0)) / exact.std(0)
+        self.x = {
+            (dtype, order): np.array(exact, dtype=dtype, order=order) for dtype in ("f8", "f4") for order in ("C", "F")
+        }
+        self.prepare = {}
+        for dtype in ("f8", "f4"):
+            begin = time.process_time()
+            StandardScaler().fit_transform(raw.astype(dtype))
+            self.prepare[dtype] = time.process_time() - begin
 
 
 def quality(model, x, y, w, b, penalty):
@@ -69,56 +85,70 @@ def quality(model, x, y, w, b, penalty):
     }
 
 
-def timed(estimator, x, y):
-    start, wall = time.process_time(), time.perf_counter()
-    estimator.fit(x, y)
-    return time.process_time() - start, time.perf_counter() - wall
-
-
-def settings(problem, n, budget, a_pass):
-    """Estimators to time: saga is cut off after about `budget` seconds."""
-    penalty = problem["penalty"]
+def attempts(problem, data, budget, selections):
+    """What to time: name, precision and order of the columns, and a fit that gives weights, intercept and iterations."""
+    penalty, n = problem["penalty"], len(data.y)
     if problem["model"] == "lasso":
-        for tol in (1e-4, 1e-6):
-            yield f"Lasso tol {tol:g}", Lasso(alpha=penalty / n, tol=tol, max_iter=100_000)
+        for dtype in ("f8", "f4"):
+            for tol in (1e-4, 1e-6):
+                for selection in selections:
+                    common = dict(alpha=penalty / n, tol=tol, max_iter=20_000, selection=selection, random_state=0)
+                    name = f"Lasso {selection} tol {tol:g}"
+                    yield name, dtype, "F", Lasso(**common), {}
+                    bare = Lasso(fit_intercept=False, copy_X=False, **common)
+                    yield name + ", bare", dtype, "F", bare, {"check_input": False}
         return
-    for tol in (0.1, 1e-4):
-        passes = max(2, int(budget / a_pass))
-        name = f"LogisticRegression saga tol {tol:g}, at most {passes} passes"
-        yield name, LogisticRegression(l1_ratio=1.0, solver="saga", C=1 / penalty, tol=tol, max_iter=passes)
+    for dtype in ("f8", "f4"):
+        begin = time.process_time()
+        LogisticRegression(l1_ratio=1.0, solver="saga", C=1.0, max_iter=1).fit(data.x[dtype, "C"], data.y)
+        passes = max(2, int(budget / (time.process_time() - begin)))
+        for tol in (0.1, 1e-4):
+            saga = LogisticRegression(l1_ratio=1.0, solver="saga", C=1 / penalty, tol=tol, max_iter=passes)
+            yield f"saga tol {tol:g}, at most {passes} passes", dtype, "C", saga, {}
+    for tol in (1e-2, 1e-4):
+        linear = LogisticRegression(l1_ratio=1.0, solver="liblinear", C=1 / penalty, tol=tol, max_iter=1000)
+        yield f"liblinear tol {tol:g}", "f8", "C", linear, {}
 
 
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("folder", type=Path)
     arguments.add_argument("--saga-seconds", type=float, default=60)
+    arguments.add_argument("--model", choices=("lasso", "logistic"))
+    arguments.add_argument("--random", action="store_true", help="time Lasso with selection=\"random\" too")
+    arguments.add_argument("--matrix", help="this matrix alone")
+    arguments.add_argument("--least-share", type=float, default=0, help="leave out weaker penalties, as a share of the largest")
     arguments = arguments.parse_args()
 
     ours = [json.loads(line) for line in (arguments.folder / "fmr.jsonl").read_text().splitlines() if line[:1] == "{"]
-    ours = [line for line in ours if line["peer"] == "fmr"]
+    ours = [line for line in ours if line["peer"] == "fmr" and arguments.model in (None, line["model"])]
+    ours = [line for line in ours if arguments.matrix in (None, line["matrix"])]
+    ours = [line for line in ours if line["penalty"] >= arguments.least_share * line["penalty-max"]]
     problems = {(line["matrix"], line["model"], line["penalty"]): line for line in ours}
-    loaded = None
+    selections = ("cyclic", "random") if arguments.random else ("cyclic",)
+    data = None
     for problem in problems.values():
-        if loaded is None or loaded[0] != problem["matrix"]:
-            x, y = matrix(arguments.folder, problem["matrix"])
-            loaded = (problem["matrix"], np.ascontiguousarray(x), np.asfortranarray(x), y)
-            start = time.process_time()
-            LogisticRegression(l1_ratio=1.0, solver="saga", C=1.0, max_iter=1).fit(loaded[1], y)
-            a_pass = time.process_time() - start
-        _, by_rows, by_columns, y = loaded
-        for name, estimator in settings(problem, len(y), arguments.saga_seconds, a_pass):
-            lasso = problem["model"] == "lasso"
-            data = by_columns if lasso else by_rows
-            target = y.astype(np.float64) if lasso else y
-            cpu, wall = timed(estimator, data, target)
-            weights, b = np.ravel(estimator.coef_), float(np.ravel(estimator.intercept_)[0])
-            line = {"peer": "scikit-learn", "solver": name}
+        if data is None or data.name != problem["matrix"]:
+            data = Data(arguments.folder, problem["matrix"])
+        for name, dtype, order, estimator, options in attempts(problem, data, arguments.saga_seconds, selections):
+            y = data.y - 0.5 if options else data.y
+            x = data.x[dtype, order]
+            y = y.astype(x.dtype) if problem["model"] == "lasso" else y
+            begin, wall = time.process_time(), time.perf_counter()
+            estimator.fit(x, y, **options)
+            cpu, wall = time.process_time() - begin, time.perf_counter() - wall
+            weights, b = np.ravel(estimator.coef_).astype(np.float64), float(np.ravel(estimator.intercept_)[0])
+            line = {"peer": "scikit-learn", "solver": name, "dtype": dtype}
             line |= {key: problem[key] for key in ("matrix", "model", "penalty")}
-            line |= quality(problem["model"], by_columns, y.astype(np.float64), weights, b, problem["penalty"])
+            line |= quality(problem["model"], data.x["f8", "F"], data.y, weights, b, problem["penalty"])
             line |= {"iterations": int(np.ravel(estimator.n_iter_)[0]), "cpu-s": cpu, "wall-s": wall}
+            line["prepare-cpu-s"] = data.prepare[dtype]
             same = [o for o in ours if all(o[k] == problem[k] for k in ("matrix", "model", "penalty"))]
-            no_worse = [o["cpu-s"] for o in same if o["gap"] <= line["gap"] and o["cpu-s"]]
-            line["times-fmr"] = cpu / min(no_worse) if no_worse else None
+            no_worse = [o for o in same if o["gap"] <= line["gap"] and o["cpu-s"]]
+            if no_worse:
+                line["times-fmr"] = cpu / min(o["cpu-s"] for o in no_worse)
+                whole = min(o["cpu-s"] + o["prepare-cpu-s"] for o in no_worse)
+                line["times-fmr-prepared"] = (cpu + data.prepare[dtype]) / whole
             print(json.dumps(line), flush=True)
 
 

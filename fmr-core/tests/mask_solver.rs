@@ -171,7 +171,8 @@ fn bad_input_is_named() {
     insta::assert_snapshot!(error(&Array2::zeros((8, 0)), &labels), @"the mask cannot be learned: there are no rows, or rows without columns");
     x[[3, 2]] = f32::NAN;
     insta::assert_snapshot!(error(&x, &labels), @"the mask cannot be learned: row 3, column 2 is NaN; every value must be finite");
-    let problem = Problem::new(&rows(&latents(8, 5, 1, 4).0), &labels, form).unwrap();
+    let (x, _) = latents(8, 5, 1, 4);
+    let problem = Problem::new(&rows(&x), &labels, form).unwrap();
     for penalty in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         assert!(problem.solve(penalty, Limits::default(), None).is_err());
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Mask, Unit};
+use super::{Choose, Mask, MaskSettings, Unit};
 
 /// Layout, origin, what is kept, and how well it was learned.
 impl fmt::Display for Mask {
@@ -26,16 +26,40 @@ impl fmt::Display for Mask {
             Some(learning) => {
                 let s = &learning.settings;
                 let (model, latents) = (name_of(&s.model), name_of(&s.latents));
-                write!(
-                    f,
-                    "\nlearned     {model} on {latents} latents of {} pairs, strength {}",
-                    learning.pairs, s.strength
-                )?;
-                write!(f, "\n{}", learning.fit)
+                write!(f, "\nlearned     {model} on {latents} latents of {} pairs", learning.pairs)?;
+                if let Some(differing) = learning.differing {
+                    write!(f, ", which differ in {differing:.1} % of their values")?;
+                }
+                write!(f, "\nchosen by   {}\n{}", choice(s), learning.fit)?;
+                match &learning.at_strength {
+                    Some(fit) => write!(
+                        f,
+                        "\nbeside it   at {}: {} columns kept, sparsity {:.2} %, test score {:.2} %",
+                        strength(s),
+                        fit.kept,
+                        fit.sparsity(),
+                        fit.test_score()
+                    ),
+                    None => Ok(()),
+                }
             }
             None => write!(f, "\nmade by hand"),
         }
     }
+}
+
+/// What the penalty was chosen by.
+fn choice(s: &MaskSettings) -> String {
+    match s.choose {
+        Choose::Strength => strength(s),
+        Choose::Sparsity => format!("a wanted sparsity of {} %", s.sparsity),
+        Choose::CrossValidation => format!("the least loss over {} folds", s.folds),
+        Choose::OneStandardError => format!("the loss over {} folds, within one standard error of the least", s.folds),
+    }
+}
+
+fn strength(s: &MaskSettings) -> String {
+    format!("strength {}, read as {}", s.strength, name_of(&s.penalty))
 }
 
 /// The name that a setting has in an experiment file.

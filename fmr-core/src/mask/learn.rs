@@ -106,12 +106,23 @@ impl<T: Value> Session<'_, '_, '_, T> {
             }
         };
         let report = self.report(&problem, &fit, max);
+        let at_strength = match s.choose {
+            Choose::Strength => None,
+            _ => {
+                let fit = problem.solve(s.penalty.lambda(s.strength, problem.rows()), s.limits(), None)?;
+                Some(self.report(&problem, &fit, max))
+            }
+        };
         let mut path = Vec::new();
         if s.path_points > 0 && max > 0.0 {
             let penalties: Vec<f64> = shares(s.path_points, s.path_end).iter().map(|x| x * max).collect();
             path = problem.path(&penalties, s.limits())?.iter().map(|fit| self.report(&problem, fit, max)).collect();
         }
-        Ok(Learned { mask: self.mask(&fit, &report)?, report, path, cross_validation })
+        let mut mask = self.mask(&fit)?;
+        let (pairs, differing) = (self.pairs.originals.nrows(), Some(differing(self.pairs)));
+        let (fit, settings) = (report.clone(), s.clone());
+        mask.learning = Some(Learning { pairs, differing, fit, at_strength, settings });
+        Ok(Learned { mask, report, path, cross_validation })
     }
 
     fn part(&self, which: &[usize]) -> (Vec<ArrayView1<'_, T>>, Vec<bool>) {
@@ -133,7 +144,7 @@ impl<T: Value> Session<'_, '_, '_, T> {
         cross_validate(train, labels, &groups, s.form(), &plan)
     }
 
-    fn report(&self, problem: &Problem<T>, fit: &Fit, penalty_max: f64) -> FitReport {
+    fn report(&self, problem: &Problem<'_, T>, fit: &Fit, penalty_max: f64) -> FitReport {
         let right = |which: &[usize]| {
             let (rows, labels) = self.part(which);
             let threshold = self.settings.model.threshold();
@@ -143,14 +154,12 @@ impl<T: Value> Session<'_, '_, '_, T> {
         FitReport::new(fit, problem.columns(), penalty_max, right(&self.split.train), right(&self.split.test))
     }
 
-    fn mask(&self, fit: &Fit, report: &FitReport) -> Result<Mask, MaskError> {
+    fn mask(&self, fit: &Fit) -> Result<Mask, MaskError> {
         let units = fit.weights.iter().map(|w| w.0);
         let mask = Mask::of_units(self.pairs.layout.to_vec(), self.settings.unit, units)?;
         let mut mask = mask.spread(self.settings.mask_unit());
         mask.origin = self.pairs.origin.clone();
         mask.weights = fit.weights.iter().copied().collect::<BTreeMap<_, _>>();
-        let pairs = self.pairs.originals.nrows();
-        mask.learning = Some(Learning { pairs, fit: report.clone(), settings: self.settings.clone() });
         Ok(mask)
     }
 }
@@ -168,6 +177,10 @@ fn check(pairs: &LatentPairs<'_>) -> Result<(), MaskError> {
     }
     for (side, latents) in [("original", &pairs.originals), ("perturbed", &pairs.perturbed)] {
         for (i, row) in latents.rows().into_iter().enumerate() {
+            // A row without a flaw, as nearly all are, is looked through without a branch a value.
+            if row.fold(true, |finite, v| finite & v.is_finite()) {
+                continue;
+            }
             if let Some((j, &value)) = row.iter().enumerate().find(|(_, v)| !v.is_finite()) {
                 let (row, column) = (format!("{i} of the {side} latents"), describe(pairs.layout, j));
                 return Err(MaskError::NotFinite { row, column, value: f64::from(value) });
@@ -175,6 +188,12 @@ fn check(pairs: &LatentPairs<'_>) -> Result<(), MaskError> {
         }
     }
     Ok(())
+}
+
+/// Percentage of the values in which an original and its perturbed version differ.
+fn differing(pairs: &LatentPairs<'_>) -> f64 {
+    let differ = pairs.originals.iter().zip(pairs.perturbed).filter(|(a, b)| a != b).count();
+    100.0 * differ as f64 / pairs.originals.len().max(1) as f64
 }
 
 /// Splits the rows of `n` pairs as the settings say.

@@ -10,6 +10,7 @@
 //! The inner Lasso problems are `linfa-elasticnet`'s. What surrounds them — a working set of columns, proximal Newton
 //! steps, Newton steps on the support — makes p ≫ n cheap and the last digits exact.
 
+mod caption;
 mod cholesky;
 mod columns;
 mod descent;

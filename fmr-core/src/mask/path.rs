@@ -16,7 +16,7 @@ pub fn shares(points: usize, end: f64) -> Vec<f64> {
     (0..points).map(|i| end.powf(i as f64 / last)).collect()
 }
 
-impl<T: Value> Problem<T> {
+impl<T: Value> Problem<'_, T> {
     /// Fits for falling penalties, each from the weights of the one before.
     ///
     /// # Errors

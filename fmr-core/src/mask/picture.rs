@@ -2,6 +2,7 @@
 
 use image::{Rgb, RgbImage};
 
+use super::caption::{Piece, under};
 use super::layout::channels_and_sites;
 use super::{Mask, Unit};
 use crate::LatentBlock;
@@ -74,8 +75,34 @@ impl Grid {
 impl Mask {
     /// The latent grid as an RGB picture, blocks from top to bottom. On the left the sites, darker the more channels are
     /// kept there; on the right every channel with its kept dimensions: red where the weight speaks for the perturbed
-    /// image, blue where it speaks for the original, dark where no weight is known.
+    /// image, blue where it speaks for the original, dark where no weight is known. Lines of text below say so.
     pub fn picture(&self) -> RgbImage {
+        let (all, kept) = (self.kept().len(), self.count());
+        let summary = format!("{kept} of {all} latent values may move ({:.2} % stay)", self.sparsity(Unit::Dimension));
+        let mut blocks = Vec::new();
+        for block in self.layout() {
+            let (channels, _) = channels_and_sites(block);
+            let last = channels.saturating_sub(1);
+            blocks.push(format!("{}: {:?}, channels 0 to {last} row by row", block.name, block.shape));
+        }
+        let order = if blocks.len() > 1 { "; blocks from top to bottom" } else { "" };
+        let blocks = format!("right: every channel ({}{order})", blocks.join("; "));
+        let present = |colour: Rgb<u8>| (0..all).any(|i| self.kept()[i] && self.colour(i) == colour);
+        let meanings = [
+            (POSITIVE, "a higher value speaks for the perturbed image"),
+            (NEGATIVE, "a higher value speaks for the original"),
+            (KEPT, "kept, no weight of its own"),
+        ];
+        let legend: Vec<Piece<'_>> = meanings.into_iter().filter(|m| present(m.0)).map(|m| (Some(m.0), m.1)).collect();
+        let sites = "left: sites, darker where more channels are kept".to_owned();
+        let texts = [summary, sites, blocks];
+        let mut lines: Vec<Vec<Piece<'_>>> = texts.iter().map(|text| vec![(None, text.as_str())]).collect();
+        lines.push(legend);
+        under(&self.grid(), &lines)
+    }
+
+    /// The picture without words.
+    fn grid(&self) -> RgbImage {
         let grids: Vec<Grid> = self.layout().iter().map(Grid::of).collect();
         let width = grids.iter().map(|g| g.size().0).max().unwrap_or(1);
         let height: usize = grids.iter().map(|g| g.size().1).sum();
@@ -153,7 +180,7 @@ mod tests {
     fn shows_every_kept_value_once() {
         let kept: Vec<usize> = vec![0, 7, 195, 196, 50_175];
         let mask = Mask::of_units(vec![block(&[256, 14, 14], 0)], Unit::Dimension, kept.clone()).unwrap();
-        let image = mask.picture();
+        let image = mask.grid();
         let grid = Grid::of(&mask.layout()[0]);
         let side = grid.site_side();
         // Sites 0 and 195 are kept in two channels, site 7 in one: only those two are as dark as a kept value.
@@ -165,8 +192,11 @@ mod tests {
     fn draws_any_layout() {
         let layout = vec![block(&[3, 2, 5], 0), block(&[512], 30), block(&[4, 6], 542), block(&[2, 3, 2, 2], 566)];
         let d: usize = layout.iter().map(|b| b.shape.iter().product::<usize>()).sum();
-        let all = Mask::new(layout.clone(), vec![true; d]).unwrap().picture();
-        let none = Mask::new(layout, vec![false; d]).unwrap().picture();
+        let all = Mask::new(layout.clone(), vec![true; d]).unwrap().grid();
+        let none = Mask::new(layout, vec![false; d]).unwrap();
+        let (words, none) = (none.picture(), none.grid());
+        assert!(words.height() > none.height() && words.width() >= none.width());
+        assert_eq!(pixels(&words, KEPT), 0, "a colour that does not occur needs no legend");
         assert!(pixels(&all, KEPT) >= d * CELL.0 * CELL.0);
         assert_eq!(pixels(&none, KEPT), 0);
     }

@@ -34,8 +34,14 @@ pub struct Origin {
 pub struct Learning {
     /// Pairs of latents that there were.
     pub pairs: usize,
+    /// Percentage of latent values in which the two latents of a pair differ, on average. Absent in older files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub differing: Option<f64>,
     /// The fit on the train rows.
     pub fit: FitReport,
+    /// The fit at the settings' `strength`, as `penalty` reads it, where the mask's own penalty was chosen otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_strength: Option<FitReport>,
     /// The settings.
     pub settings: MaskSettings,
 }

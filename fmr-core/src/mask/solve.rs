@@ -4,6 +4,8 @@
 //! violate optimality. A growing working set of them is solved exactly, and the next pass checks the result. p ≫ n costs
 //! a handful of passes instead of hundreds.
 
+use std::collections::BTreeMap;
+
 use ndarray::ArrayView1;
 use serde::{Deserialize, Serialize};
 
@@ -78,19 +80,19 @@ pub struct Fit {
     pub converged: bool,
 }
 
-/// An ℓ1-penalised linear classifier on given rows.
-pub struct Problem<T> {
-    columns: Columns<T>,
+/// An ℓ1-penalised linear classifier on given rows, which stay where they are.
+pub struct Problem<'a, T: Value> {
+    columns: Columns<'a, T>,
     y: Vec<f64>,
     form: Form,
 }
 
-impl<T: Value> Problem<T> {
+impl<'a, T: Value> Problem<'a, T> {
     /// The problem of telling the rows labelled `true` (class 1) from the others.
     ///
     /// # Errors
     /// Labels that do not fit the rows or name one class only, rows of different lengths, a value that is not finite.
-    pub fn new(rows: &[ArrayView1<'_, T>], labels: &[bool], form: Form) -> Result<Self, MaskError> {
+    pub fn new(rows: &[ArrayView1<'a, T>], labels: &[bool], form: Form) -> Result<Self, MaskError> {
         if labels.len() != rows.len() {
             return Err(MaskError::Data(format!("{} labels for {} rows", labels.len(), rows.len())));
         }
@@ -146,12 +148,11 @@ impl<T: Value> Problem<T> {
         let mut weights: Vec<(usize, f64)> = start.map_or_else(Vec::new, |fit| fit.weights.clone());
         weights.retain(|&(j, w)| j < self.columns() && w.is_finite());
         weights.sort_unstable_by_key(|w| w.0);
-        let mut set = WorkingSet { model, y: &self.y, intercept, penalty, x: Vec::new() };
+        let mut set = WorkingSet { model, y: &self.y, intercept, penalty, members: Vec::new(), x: Vec::new() };
         let (mut b, mut passes) = (0.0, 0);
         let (mut least, mut stalled) = (f64::INFINITY, 0);
         loop {
-            let members: Vec<usize> = weights.iter().map(|w| w.0).collect();
-            self.fill(&mut set, &members);
+            self.fill(&mut set, weights.iter().map(|w| w.0).collect());
             let point = set.point(weights.iter().map(|w| w.1).collect(), b);
             b = point.b;
             let r = model.residuals(&self.y, &point.z, b);
@@ -173,22 +174,32 @@ impl<T: Value> Problem<T> {
                 });
             }
             let violators = self.violators(&g, &weights, penalty);
-            let members: Vec<usize> = members.into_iter().chain(violators).collect();
-            self.fill(&mut set, &members);
             let mut v: Vec<f64> = weights.iter().map(|w| w.1).collect();
-            v.resize(members.len(), 0.0);
+            v.resize(v.len() + violators.len(), 0.0);
+            self.fill(&mut set, weights.iter().map(|w| w.0).chain(violators).collect());
             // Coarse while the working set is still wrong, sharp at the end.
             let tolerance = (0.1 * gap).min(1e-3).max(0.1 * limits.gap);
             let point = set.minimise(set.point(v, b), tolerance)?;
             b = point.b;
-            weights = members.into_iter().zip(point.v).filter(|(_, v)| *v != 0.0).collect();
+            weights = set.members.iter().copied().zip(point.v).filter(|(_, v)| *v != 0.0).collect();
             weights.sort_unstable_by_key(|w| w.0);
         }
     }
 
-    fn fill(&self, set: &mut WorkingSet<'_>, members: &[usize]) {
-        set.x.clear();
-        members.iter().for_each(|&j| self.columns.append(j, &mut set.x));
+    /// Makes `members` the columns of the working set; only those that it does not hold yet are gathered from the rows.
+    fn fill(&self, set: &mut WorkingSet<'_>, members: Vec<usize>) {
+        let held: BTreeMap<usize, usize> = set.members.iter().enumerate().map(|(k, &j)| (j, k)).collect();
+        let n = self.rows();
+        let mut x = vec![0.0; members.len() * n];
+        let mut missing = Vec::new();
+        for (place, &j) in members.iter().enumerate() {
+            match held.get(&j) {
+                Some(&k) => x[place * n..(place + 1) * n].copy_from_slice(set.column(k)),
+                None => missing.push((place, j)),
+            }
+        }
+        self.columns.gather(&missing, &mut x);
+        (set.members, set.x) = (members, x);
     }
 
     /// The columns outside `weights` that violate optimality most, one of each group of equal ones.

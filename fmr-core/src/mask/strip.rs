@@ -3,6 +3,7 @@
 use image::{Rgb, RgbImage};
 use ndarray::{Array2, ArrayView3, ArrayView4, Axis};
 
+use super::caption::{LINE, heading, under};
 use super::{Mask, Unit};
 use crate::store::to_u8;
 use crate::{ComponentError, Generator};
@@ -11,13 +12,15 @@ use crate::{ComponentError, Generator};
 pub const STRIP_STEPS: [f32; 5] = [-4.0, -2.0, 0.0, 2.0, 4.0];
 
 const GAP: usize = 4;
+/// Height of the headings.
+const HEAD: usize = LINE as usize;
 /// Small images are enlarged by a whole number to about this side.
 const SIDE: usize = 96;
 
 impl Mask {
     /// One row for each of the first `shown` images: the original, then its decode with the kept values moved by
     /// [`STRIP_STEPS`] times their deviation over all images, each towards the perturbed images where a weight tells the
-    /// direction; all other values stay where the encoder put them.
+    /// direction; all other values stay where the encoder put them. Headings say how far.
     ///
     /// # Errors
     /// The generator fails, or its latents are not those of the mask.
@@ -39,11 +42,11 @@ impl Mask {
         let [_, h, w] = generator.spec().image;
         let scale = (SIDE / h.max(w)).max(1);
         let (cell_h, cell_w) = (h * scale + GAP, w * scale + GAP);
-        let (width, height) = ((1 + STRIP_STEPS.len()) * cell_w + GAP, shown * cell_h + GAP);
+        let (width, height) = ((1 + STRIP_STEPS.len()) * cell_w + GAP, HEAD + shown * cell_h + GAP);
         let mut out = RgbImage::from_pixel(width as u32, height as u32, Rgb([255; 3]));
         for i in 0..shown {
             let place = |out: &mut RgbImage, column: usize, image: ArrayView3<'_, f32>| {
-                draw(out, [GAP + column * cell_w, GAP + i * cell_h], scale, image);
+                draw(out, [GAP + column * cell_w, HEAD + GAP + i * cell_h], scale, image);
             };
             place(&mut out, 0, images.index_axis(Axis(0), i));
             for (column, step) in STRIP_STEPS.iter().enumerate() {
@@ -52,7 +55,13 @@ impl Mask {
                 place(&mut out, column + 1, decoded.index_axis(Axis(0), 0));
             }
         }
-        Ok(out)
+        let place = |column: usize| (GAP + column * cell_w) as u32;
+        out = heading(out, place(0), 2, "original", cell_w as u32);
+        for (column, step) in STRIP_STEPS.iter().enumerate() {
+            out = heading(out, place(column + 1), 2, &format!("{step:+}"), cell_w as u32);
+        }
+        let words = "kept values moved by so many deviations over the images; the rest stays";
+        Ok(under(&out, &[vec![(None, words)]]))
     }
 
     /// One deviation over the rows for each kept value, with the sign of its weight; 0 for the others.
@@ -124,8 +133,9 @@ mod tests {
         let strip = mask.strip(&generator, images.view(), &[0, 0], 2).unwrap();
         let scale = SIDE / 2;
         let cell = 2 * scale + GAP;
-        let pixel =
-            |row: usize, column: usize| strip.get_pixel((GAP + column * cell) as u32, (GAP + row * cell) as u32).0;
+        let pixel = |row: usize, column: usize| {
+            strip.get_pixel((GAP + column * cell) as u32, (HEAD + GAP + row * cell) as u32).0
+        };
         assert_eq!(pixel(0, 0), [102, 102, 102]);
         assert_eq!((pixel(0, 1), pixel(0, 3), pixel(0, 5)), ([102, 0, 102], [102, 102, 102], [102, 204, 102]));
         assert_eq!(pixel(1, 2), [153, 102, 153]);

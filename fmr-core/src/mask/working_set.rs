@@ -37,7 +37,9 @@ pub(super) struct WorkingSet<'a> {
     pub y: &'a [f64],
     pub intercept: bool,
     pub penalty: f64,
-    /// k columns of y.len() values, one after the other.
+    /// Numbers of its columns.
+    pub members: Vec<usize>,
+    /// Those columns, y.len() values each, one after the other.
     pub x: Vec<f64>,
 }
 

@@ -12,10 +12,29 @@ pub(super) type Values = Vec<(&'static str, String)>;
 pub(super) struct Line<'t> {
     /// The row that it belongs to.
     pub row: &'t TableRow,
-    /// Whether it holds the paper's figures.
-    pub paper: bool,
+    /// What a line under that of the row holds.
+    pub under: Option<Under>,
     /// The same headings in every line of a block.
     pub values: Values,
+}
+
+/// A line under that of a row.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Under {
+    /// The paper's figures.
+    Paper,
+    /// Figures of the mask that the settings' strength would give.
+    AtStrength,
+}
+
+impl Under {
+    /// What stands in place of the row's name.
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Paper => "paper",
+            Self::AtStrength => "at its strength",
+        }
+    }
 }
 
 /// One small table.
@@ -31,7 +50,7 @@ impl Table {
     /// The small tables that have something to say.
     pub(super) fn blocks(&self) -> Vec<Block<'_>> {
         let measured = |of: fn(&Summary) -> Values| {
-            let line = |row| Some(Line { row, paper: false, values: of(TableRow::measured(row)?) });
+            let line = |row| Some(Line { row, under: None, values: of(TableRow::measured(row)?) });
             self.rows.iter().filter_map(line).collect::<Vec<_>>()
         };
         let blocks = [
@@ -46,8 +65,8 @@ impl Table {
     }
 
     /// How masks were learned: Table 11.
-    fn masks(&self) -> Vec<Line<'_>> {
-        self.lines(
+    fn masks<'t>(&'t self) -> Vec<Line<'t>> {
+        let lines = self.lines(
             |row| {
                 let paper = row.mask.paper;
                 (row.mask.figures.is_some() || paper.sparsity.is_some())
@@ -58,7 +77,14 @@ impl Table {
                 let figures = [("sparsity", paper.sparsity), ("test", paper.test_score)];
                 figures.iter().any(|f| f.1.is_some()).then(|| figures.map(|(k, v)| (k, decimals(v, 2))).to_vec())
             },
-        )
+        );
+        let with_strength = |line: Line<'t>| {
+            let figures = line.row.mask.figures.as_ref().filter(|_| line.under.is_none());
+            let values = figures.and_then(MaskFigures::at_strength).map(|figures| self.mask_values(Some(&figures)));
+            let under = values.map(|values| Line { row: line.row, under: Some(Under::AtStrength), values });
+            [Some(line), under]
+        };
+        lines.into_iter().flat_map(with_strength).flatten().collect()
     }
 
     fn mask_values(&self, figures: Option<&MaskFigures>) -> Values {
@@ -142,8 +168,8 @@ impl Table {
                 let of = |name: &str| paper.iter().find(|(n, _)| *n == name).map(|(_, v)| v.clone());
                 values.iter().map(|(name, _)| (*name, of(name).unwrap_or_default())).collect()
             });
-            lines.push(Line { row, paper: false, values });
-            lines.extend(under.map(|values| Line { row, paper: true, values }));
+            lines.push(Line { row, under: None, values });
+            lines.extend(under.map(|values| Line { row, under: Some(Under::Paper), values }));
         }
         lines
     }
@@ -198,7 +224,8 @@ const MASKS_LEGEND: &str = "kept, of: latent values that may move, of all. spars
      that are exactly zero. test, train: percent of held-out and of fitted latents that the classifier puts on their \
      side; interval: of test. pairs: latents of images and of their perturbed versions, of the images that were \
      perturbed for it. gap: relative duality gap of the fit; with \"!\" larger than asked for, and then more may be kept \
-     than at the optimum.";
+     than at the optimum. at its strength: what the same latents give at the mask's `strength`, as its `penalty` reads it, \
+     where the penalty was chosen otherwise.";
 
 const WORK_TITLE: &str = "What the searches cost";
 

@@ -100,11 +100,13 @@ fn block(out: &mut String, block: &Block<'_>) {
     headings.iter().for_each(|heading| out.push_str(&format!(" {heading} |")));
     let _ = writeln!(out, "\n| --- | --- |{}", " --: |".repeat(headings.len()));
     for part in &block.lines {
-        let mut cells = match part.paper {
-            true => vec![String::new(), "*paper*".to_owned()],
-            false => vec![escape(&part.row.data), escape(&part.row.model)],
+        let mut cells = match part.under {
+            Some(under) => vec![String::new(), format!("*{}*", under.label())],
+            None => vec![escape(&part.row.data), escape(&part.row.model)],
         };
-        let shown = |value: &String| if part.paper && !value.is_empty() { format!("*{value}*") } else { value.clone() };
+        let shown = |value: &String| {
+            if part.under.is_some() && !value.is_empty() { format!("*{value}*") } else { value.clone() }
+        };
         cells.extend(part.values.iter().map(|(_, value)| shown(value)));
         line(out, &cells);
     }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::mask::{Learning, Mask};
 use crate::metrics::{Effort, Interval, PairedFmr};
+use crate::validity::MaskFacts;
 
 /// A row's mask.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,11 +40,26 @@ impl MaskFigures {
         }
     }
 
+    /// What flags need to know of the mask.
+    pub fn facts(&self) -> MaskFacts {
+        let test = self.learning.as_ref().map(|l| (l.fit.test_right, l.fit.test_rows));
+        MaskFacts { kept: self.kept, values: self.values, test }
+    }
+
     /// Percentage of the classifier's weights that are zero, or of the latent values that stay, where the mask was made
     /// by hand.
     pub fn sparsity(&self) -> f64 {
         let by_hand = || 100.0 * (self.values - self.kept) as f64 / self.values.max(1) as f64;
         self.learning.as_ref().map_or_else(by_hand, |l| l.fit.sparsity())
+    }
+
+    /// What the mask would be at its settings' strength, in columns of the classifier; nothing where that is what it is.
+    pub(super) fn at_strength(&self) -> Option<Self> {
+        let learning = self.learning.as_ref()?;
+        let fit = learning.at_strength.clone()?;
+        let (kept, values) = (fit.kept, fit.columns);
+        let learning = Learning { fit, at_strength: None, ..learning.clone() };
+        Some(Self { kept, values, learning: Some(learning), ..self.clone() })
     }
 
     /// Interval of the test score, a fraction.

@@ -7,7 +7,7 @@ mod blocks;
 mod html;
 mod markdown;
 mod mask;
-mod sheet;
+pub(crate) mod sheet;
 mod table;
 mod text;
 

@@ -1,9 +1,11 @@
 //! The table as text and as Markdown.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 use insta::assert_snapshot;
 
 use super::table::percent;
-use super::toy::{run, table};
+use super::toy::{masked, run, table};
 use super::{RowState, Table, World};
 
 #[test]
@@ -221,4 +223,57 @@ fn what_is_undefined_is_a_dash() {
     assert_eq!(percent(Some(f64::NAN), 2), "–");
     assert_eq!(percent(Some(1.0), 2), "100.00");
     assert_eq!(percent(Some(0.12345), 1), "12.3");
+}
+
+/// What a table says of masks: one chosen by sparsity, with what its strength would give; one that keeps nothing.
+#[test]
+fn the_tables_of_masks() {
+    let (_home, store) = run();
+    let table = masked(&store);
+    let text = table.to_string();
+    assert!(text.lines().all(|line| line.chars().count() <= 110), "{text}");
+    let from = text.find("Masks: which").unwrap();
+    let (flags, to) = (text.find("Validity").unwrap(), text.find("To run the missing rows").unwrap());
+    assert_snapshot!(&text[from..flags], @r#"
+    Masks: which latent values may move
+      model                        kept        of  sparsity      test   interval     train     pairs       gap
+      MNIST
+        LeNet, sparse mask           63      3136     97.99     67.50  56.6–76.8     81.76   199/200     2e-14
+        at its strength              37      3136     98.82     72.50  61.9–81.1     81.76   199/200     1e-3!
+        paper                                         97.99     78.50
+      CIFAR-10
+        ResNet18, sparse mask         0      3136    100.00     50.00  39.3–60.7     81.76   199/200       0e0
+      kept, of: latent values that may move, of all. sparsity: percent of the classifier's weights that are
+      exactly zero. test, train: percent of held-out and of fitted latents that the classifier puts on their
+      side; interval: of test. pairs: latents of images and of their perturbed versions, of the images that
+      were perturbed for it. gap: relative duality gap of the fit; with "!" larger than asked for, and then
+      more may be kept than at the optimum. at its strength: what the same latents give at the mask's
+      `strength`, as its `penalty` reads it, where the penalty was chosen otherwise.
+
+    What the searches cost
+      model                     updates   refused  unchanged   seconds   ms each  learning s
+      MNIST
+        LeNet                       400        12        100      40.0    100.00           –
+        LeNet, sparse mask          400         3        300       5.0     12.50        31.4
+      CIFAR-10
+        ResNet18                    400        12        100      40.0    100.00           –
+        ResNet18, sparse mask       400         0        400       2.0      5.00        31.4
+      updates: all that were tried; refused: by the oracle; unchanged: accepted, and the score is to the
+      last digit what it was. seconds: wall time of the row on this machine, everything included but the
+      learning of its mask, which stands apart.
+
+    With the mask against without it, on the same images
+      model                    difference   interval     ratio     interval         p   saved %  faster %
+      MNIST
+        LeNet, sparse mask           +3.1  +1.1…+5.1     1.051  1.011–1.093     0.012      87.5     700.0
+      difference: FMR with the mask less FMR without, in points; ratio: of the two. Intervals by the delta
+      method on each image's influences, paired by image; p: two-sided, of the logarithm of the ratio.
+      saved: (old − new) / old of the seconds; faster: old / new − 1.
+    "#);
+    let of_masks = |line: &&str| line.contains("sparse mask") || line.contains("mask keeps") || line.contains("mask's");
+    assert_eq!(text[flags..to].lines().filter(of_masks).count(), 3, "{}", &text[flags..to]);
+    let markdown = table.to_markdown();
+    let line =
+        |start: &str| markdown.lines().find(|line| line.starts_with(start)).map(str::to_owned).unwrap_or_default();
+    assert_snapshot!(line("|  | *at its strength*"), @"|  | *at its strength* | *37* | *3136* | *98.82* | *72.50* | *61.9–81.1* | *81.76* | *199/200* | *1e-3!* |");
 }

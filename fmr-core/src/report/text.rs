@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Write as _};
 
-use super::blocks::Block;
+use super::blocks::{Block, Under};
 use super::{Column, RowState, Table, TableRow};
 
 /// Width that prose is wrapped to.
@@ -46,8 +46,11 @@ impl Names {
         };
         let (data, model) = (longest(&|row| &row.data, "data"), longest(&|row| &row.model, "model"));
         let stacked = data + model > NAMES;
+        let chosen = table.rows.iter().any(|row| row.mask.figures.as_ref().is_some_and(|f| f.at_strength().is_some()));
+        let under = if chosen { Under::AtStrength } else { Under::Paper };
         // In a stack models are indented.
-        Self { data, model: if stacked { model + 2 } else { model }.max(width("  paper")), stacked }
+        let model = if stacked { model + 2 } else { model }.max(2 + width(under.label()));
+        Self { data, model, stacked }
     }
 
     fn cells(&self, data: &str, model: &str) -> String {
@@ -187,12 +190,13 @@ fn write_block(out: &mut String, block: &Block<'_>, names: &Names) -> fmt::Resul
     writeln!(out)?;
     let mut above = None;
     for line in &block.lines {
-        if line.paper {
-            write!(out, "{}", names.cells("", "  paper"))?;
-        } else {
-            let names_of_row = names.begin(out, line.row, above)?;
-            write!(out, "{names_of_row}")?;
-            above = Some(line.row);
+        match line.under {
+            Some(under) => write!(out, "{}", names.cells("", &format!("  {}", under.label())))?,
+            None => {
+                let names_of_row = names.begin(out, line.row, above)?;
+                write!(out, "{names_of_row}")?;
+                above = Some(line.row);
+            }
         }
         for ((_, value), width) in line.values.iter().zip(&widths) {
             write!(out, "  {}", right(value, *width))?;

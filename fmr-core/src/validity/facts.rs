@@ -13,6 +13,8 @@ pub struct Facts {
     pub repeated: Option<RepeatFacts>,
     /// What was finished before a plugin's file was replaced.
     pub replaced: Option<ReplacedFacts>,
+    /// The mask that the search ran with.
+    pub mask: Option<MaskFacts>,
     /// η of the search, against which a latent's movement is held.
     pub step_size: Option<f64>,
 }
@@ -38,6 +40,18 @@ impl LogitsFacts {
         let within = row.iter().all(|v| (0.0..=1.0).contains(v));
         self.like_probabilities += usize::from(within && (sum - 1.0).abs() < 1e-3);
     }
+}
+
+/// How good a mask is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct MaskFacts {
+    /// Latent values that may move.
+    pub kept: usize,
+    /// Latent values that there are.
+    pub values: usize,
+    /// Held-out latents that its classifier puts on their side, and how many there were; absent for one made by hand.
+    pub test: Option<(usize, usize)>,
 }
 
 /// What came of perturbing some samples a second time.

@@ -6,15 +6,19 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
-pub use facts::{Facts, LogitsFacts, RepeatFacts, ReplacedFacts};
+pub use facts::{Facts, LogitsFacts, MaskFacts, RepeatFacts, ReplacedFacts};
 
-use crate::metrics::Summary;
+use crate::metrics::{Effort, Interval, Summary};
 use crate::{Outcome, SampleRecord};
 
 /// Shares up to this are in the nature of things: a few images are flipped by any reconstruction.
 const TOLERATED_SHARE: f64 = 0.05;
 /// Below this validation rate FMR speaks of a selection of easy images (the paper's Table 13: "primate").
 const LEAST_VALIDATION_RATE: f64 = 0.9;
+/// Beyond this share of updates that change nothing a masked search is close to none.
+const MOST_UNCHANGED: f64 = 0.5;
+/// Confidence with which a classifier must be better than guessing.
+const BETTER_THAN_GUESSING: f64 = 0.95;
 /// A latent that moved less than this share of one step size hardly moved.
 const LEAST_MOVE: f64 = 0.1;
 
@@ -47,6 +51,12 @@ pub enum FlagKind {
     LatentsHardlyMoved,
     /// A low validation rate, which inflates FMR.
     LowValidationRate,
+    /// A mask under which no latent moves.
+    EmptyMask,
+    /// A mask whose classifier tells latents before from latents after no better than guessing.
+    MaskOfChance,
+    /// A mask under which most updates change nothing.
+    MaskStandsStill,
 }
 
 /// One flag.
@@ -77,9 +87,12 @@ pub fn flags(records: &[SampleRecord], summary: &Summary, facts: &Facts) -> Vec<
         target_flips(records),
         oracle_flips(records),
         oracle_wrong(summary),
-        score_does_not_rise(records),
+        score_does_not_rise(records, facts),
         hardly_moved(records, facts),
         low_validation_rate(summary),
+        empty_mask(facts, summary),
+        mask_of_chance(facts),
+        mask_stands_still(records, facts),
     ];
     flags.into_iter().flatten().collect()
 }
@@ -193,14 +206,15 @@ fn perturbed(records: &[SampleRecord]) -> impl Iterator<Item = &SampleRecord> {
     records.iter().filter(|r| r.accepted_updates > 0 && r.outcome != Outcome::Failed)
 }
 
-fn score_does_not_rise(records: &[SampleRecord]) -> Option<Flag> {
+fn score_does_not_rise(records: &[SampleRecord], facts: &Facts) -> Option<Flag> {
     let count = perturbed(records).filter(|r| r.final_score <= r.score0).count();
     let of = perturbed(records).count();
     flag(FlagKind::ScoreDoesNotRise, count, of, share(count, of) > TOLERATED_SHARE, || {
         format!(
-            "The score did not rise on {count} of {of} perturbed images ({}): the step size is too large, or the \
+            "The score did not rise on {count} of {of} perturbed images ({}): {}the step size is too large, or the \
              gradient is wrong.",
-            percent(count, of)
+            percent(count, of),
+            if facts.mask.is_some() { "the mask lets too little move, " } else { "" }
         )
     })
 }
@@ -232,6 +246,44 @@ fn low_validation_rate(summary: &Summary) -> Option<Flag> {
              through, which are easier, and so too high.",
             counts.produced,
             percent(counts.produced, of)
+        )
+    })
+}
+
+fn empty_mask(facts: &Facts, summary: &Summary) -> Option<Flag> {
+    let (mask, of) = (facts.mask?, summary.overall.n);
+    flag(FlagKind::EmptyMask, of, of, mask.kept == 0, || {
+        format!(
+            "The mask keeps none of {} values: no latent moved, and PA and FMR are those of bare reconstructions, not of a \
+             search. Latents before and after differ too little for its penalty: choose it by sparsity or \
+             cross-validation, learn from more images, or take larger steps or more of them.",
+            mask.values
+        )
+    })
+}
+
+fn mask_of_chance(facts: &Facts) -> Option<Flag> {
+    let mask = facts.mask.filter(|mask| mask.kept > 0)?;
+    let (right, of) = mask.test?;
+    let interval = Interval::wilson(right, of, BETTER_THAN_GUESSING)?;
+    flag(FlagKind::MaskOfChance, of - right, of, interval.lo <= 0.5, || {
+        format!(
+            "The mask's classifier puts {right} of {of} held-out latents on their side ({}), which guessing may do as \
+             well: nothing says that the {} values it keeps are those that the search uses.",
+            percent(right, of),
+            mask.kept
+        )
+    })
+}
+
+fn mask_stands_still(records: &[SampleRecord], facts: &Facts) -> Option<Flag> {
+    facts.mask.filter(|mask| mask.kept > 0)?;
+    let Effort { updates, unchanged, .. } = Effort::of(records);
+    flag(FlagKind::MaskStandsStill, unchanged, updates, share(unchanged, updates) > MOST_UNCHANGED, || {
+        format!(
+            "Under the mask {unchanged} of {updates} updates ({}) left the score as it was to the last digit: the images \
+             are close to reconstructions, and FMR is that of a much milder test.",
+            percent(unchanged, updates)
         )
     })
 }

@@ -62,6 +62,7 @@ fn a_sound_run_raises_nothing() {
         logits: Some(LogitsFacts { rows: 10, like_probabilities: 3 }),
         repeated: Some(RepeatFacts { samples: 5, differing: 0, largest_difference: 0.0 }),
         replaced: Some(ReplacedFacts { before: 0, times: 1 }),
+        mask: Some(MaskFacts { kept: 3, values: 8, test: Some((60, 80)) }),
         step_size: Some(0.1),
     };
     assert_eq!(raised(0, facts, |_| {}), []);
@@ -155,4 +156,27 @@ fn flags_are_data() {
     let text = serde_json::to_string(&flags).unwrap();
     assert!(text.starts_with(r#"[{"kind":"zero-gradients","count":2,"of":10,"sentence":"#), "{text}");
     assert_eq!(serde_json::from_str::<Vec<Flag>>(&text).unwrap(), flags);
+}
+
+#[test]
+fn masks() {
+    let facts = |kept: usize, test: (usize, usize)| Facts {
+        mask: Some(MaskFacts { kept, values: 8, test: Some(test) }),
+        ..Facts::default()
+    };
+    let (kind, text) = one(0, facts(0, (31, 62)), |_| {});
+    assert_eq!(kind, FlagKind::EmptyMask);
+    insta::assert_snapshot!(text, @"10/10 The mask keeps none of 8 values: no latent moved, and PA and FMR are those of bare reconstructions, not of a search. Latents before and after differ too little for its penalty: choose it by sparsity or cross-validation, learn from more images, or take larger steps or more of them.");
+    let (kind, text) = one(0, facts(3, (33, 62)), |_| {});
+    assert_eq!(kind, FlagKind::MaskOfChance);
+    insta::assert_snapshot!(text, @"29/62 The mask's classifier puts 33 of 62 held-out latents on their side (53.2 %), which guessing may do as well: nothing says that the 3 values it keeps are those that the search uses.");
+    // Five of ten updates are no more than half.
+    let still = |r: &mut SampleRecord| (r.steps[0].score, r.score0) = (r.final_score, 0.0);
+    assert_eq!(raised(5, facts(3, (60, 80)), still), []);
+    let (kind, text) = one(6, facts(3, (60, 80)), still);
+    assert_eq!(kind, FlagKind::MaskStandsStill);
+    insta::assert_snapshot!(text, @"6/10 Under the mask 6 of 10 updates (60.0 %) left the score as it was to the last digit: the images are close to reconstructions, and FMR is that of a much milder test.");
+    assert_eq!(raised(6, Facts::default(), still), [], "without a mask updates may come to nothing");
+    let (_, text) = one(3, facts(3, (60, 80)), |r| r.final_score = r.score0 - 0.01);
+    insta::assert_snapshot!(text, @"3/10 The score did not rise on 3 of 10 perturbed images (30.0 %): the mask lets too little move, the step size is too large, or the gradient is wrong.");
 }

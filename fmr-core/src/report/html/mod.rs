@@ -153,14 +153,17 @@ fn block(block: &Block<'_>) -> String {
         let _ = write!(out, "<th class=\"num\">{heading}");
     }
     for line in &block.lines {
-        match line.paper {
-            true => out.push_str("<tr><td><td><span class=\"paper\">paper</span>"),
-            false => {
+        match line.under {
+            Some(under) => {
+                let _ = write!(out, "<tr><td><td><span class=\"paper\">{}</span>", under.label());
+            }
+            None => {
                 let _ = write!(out, "<tr><td>{}<td>{}", escape(&line.row.data), escape(&line.row.model));
             }
         }
         for (_, value) in &line.values {
-            let shown = if line.paper { format!("<span class=\"paper\">{value}</span>") } else { value.clone() };
+            let shown =
+                if line.under.is_some() { format!("<span class=\"paper\">{value}</span>") } else { value.clone() };
             let _ = write!(out, "<td class=\"num\">{shown}");
         }
     }

@@ -7,32 +7,32 @@ use noto_sans_mono_bitmap::{FontWeight, RasterHeight, get_raster, get_raster_wid
 use crate::store::to_u8;
 
 /// A colour, as in CSS.
-pub(super) type Colour = [u8; 3];
+pub(crate) type Colour = [u8; 3];
 
 /// Size and weight of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Face {
+pub(crate) struct Face {
     pub weight: FontWeight,
     pub height: RasterHeight,
 }
 
 impl Face {
-    pub(super) const PLAIN: Self = Self { weight: FontWeight::Regular, height: RasterHeight::Size16 };
-    pub(super) const BOLD: Self = Self { weight: FontWeight::Bold, height: RasterHeight::Size16 };
-    pub(super) const TITLE: Self = Self { weight: FontWeight::Bold, height: RasterHeight::Size24 };
+    pub(crate) const PLAIN: Self = Self { weight: FontWeight::Regular, height: RasterHeight::Size16 };
+    pub(crate) const BOLD: Self = Self { weight: FontWeight::Bold, height: RasterHeight::Size16 };
+    pub(crate) const TITLE: Self = Self { weight: FontWeight::Bold, height: RasterHeight::Size24 };
 
     /// Width of a character: all are equally wide.
-    pub(super) fn advance(self) -> u32 {
+    pub(crate) fn advance(self) -> u32 {
         get_raster_width(self.weight, self.height) as u32
     }
 
     /// Width of a text.
-    pub(super) fn width(self, text: &str) -> u32 {
+    pub(crate) fn width(self, text: &str) -> u32 {
         self.advance() * text.chars().count() as u32
     }
 
     /// The text, or as much of it as fits `width` with an ellipsis.
-    pub(super) fn fit(self, text: &str, width: u32) -> String {
+    pub(crate) fn fit(self, text: &str, width: u32) -> String {
         let room = (width / self.advance()) as usize;
         if text.chars().count() <= room {
             return text.to_owned();
@@ -44,12 +44,12 @@ impl Face {
 }
 
 #[derive(Debug)]
-pub(super) struct Canvas {
+pub(crate) struct Canvas {
     pub image: RgbImage,
 }
 
 impl Canvas {
-    pub(super) fn new(width: u32, height: u32, background: Colour) -> Self {
+    pub(crate) fn new(width: u32, height: u32, background: Colour) -> Self {
         Self { image: RgbImage::from_pixel(width, height, Rgb(background)) }
     }
 
@@ -60,7 +60,7 @@ impl Canvas {
     }
 
     /// A filled rectangle.
-    pub(super) fn fill(&mut self, [x, y, w, h]: [u32; 4], colour: Colour) {
+    pub(crate) fn fill(&mut self, [x, y, w, h]: [u32; 4], colour: Colour) {
         for y in y..y + h {
             for x in x..x + w {
                 self.put(x, y, colour);
@@ -69,7 +69,7 @@ impl Canvas {
     }
 
     /// A frame of `thick` pixels around (outside) a rectangle.
-    pub(super) fn frame(&mut self, [x, y, w, h]: [u32; 4], thick: u32, colour: Colour) {
+    pub(crate) fn frame(&mut self, [x, y, w, h]: [u32; 4], thick: u32, colour: Colour) {
         let (left, top) = (x.saturating_sub(thick), y.saturating_sub(thick));
         self.fill([left, top, w + 2 * thick, thick], colour);
         self.fill([left, y + h, w + 2 * thick, thick], colour);
@@ -78,7 +78,7 @@ impl Canvas {
     }
 
     /// Text with its upper left corner at (x, y); characters that the font lacks become `?`. Gives the x behind it.
-    pub(super) fn text(&mut self, x: u32, y: u32, text: &str, face: Face, ink: Colour) -> u32 {
+    pub(crate) fn text(&mut self, x: u32, y: u32, text: &str, face: Face, ink: Colour) -> u32 {
         let mut at = x;
         for c in text.chars() {
             let glyph = get_raster(c, face.weight, face.height).or_else(|| get_raster('?', face.weight, face.height));
@@ -102,14 +102,14 @@ impl Canvas {
     }
 
     /// A picture with its upper left corner at (x, y).
-    pub(super) fn picture(&mut self, x: u32, y: u32, picture: &RgbImage) {
+    pub(crate) fn picture(&mut self, x: u32, y: u32, picture: &RgbImage) {
         image::imageops::replace(&mut self.image, picture, i64::from(x), i64::from(y));
     }
 }
 
 /// An image `[c, h, w]` in [0, 1], grey or RGB, as a picture whose longer side is near `wanted`: small ones are enlarged
 /// by a whole factor without smoothing, so that every pixel shows; large ones are shrunk.
-pub(super) fn picture(image: ArrayView3<'_, f32>, wanted: u32) -> Option<RgbImage> {
+pub(crate) fn picture(image: ArrayView3<'_, f32>, wanted: u32) -> Option<RgbImage> {
     let (channels, height, width) = image.dim();
     if !matches!(channels, 1 | 3) || height == 0 || width == 0 {
         return None;

@@ -1,6 +1,6 @@
 //! The contact sheet: original, reconstruction and final image of some samples, with what was seen in them.
 
-mod canvas;
+pub(crate) mod canvas;
 mod select;
 
 use image::RgbImage;
