@@ -148,7 +148,9 @@ fn faulty_targets_fail_in_one_sentence() {
         target(&file, &format!(r#"{{"fault":"{fault}"}}"#), &limits)
     };
     let mut all = String::new();
-    for fault in ["no handle", "no info", "no classes", "short info", "no name", "name utf8", "name control", "hang in create"] {
+    for fault in
+        ["no handle", "no info", "no classes", "short info", "no name", "name utf8", "name control", "hang in create"]
+    {
         all += &format!("{}\n", plain(faulty(fault).err().unwrap(), folder.path()));
     }
     for fault in ["unwritten", "overrun", "utf8", "status", "silent", "hang"] {
@@ -160,7 +162,8 @@ fn faulty_targets_fail_in_one_sentence() {
     }
     let saving = faulty("fails after saving").unwrap();
     all += &format!("{}\n", plain(saving.logits_with_pullback(images(2).view()).err().unwrap(), folder.path()));
-    let (_, pull) = faulty("saves nothing").map(Box::leak).unwrap().logits_with_pullback(images(2).view()).unwrap();
+    let saving = faulty("saves nothing").unwrap();
+    let (_, pull) = saving.logits_with_pullback(images(2).view()).unwrap();
     all += &format!("{}\n", plain(pull(Array2::zeros((2, 3)).view()).unwrap_err(), folder.path()));
     insta::assert_snapshot!(all, @r#"
     target "faulty" of DIR/libzoo.so: make it of its settings: it says that it was made, but gave no handle
