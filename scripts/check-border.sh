@@ -38,10 +38,11 @@ miri)
   ;;
 asan)
   target=$(rustc +nightly -vV | sed -n 's/^host: //p')
-  # The guard leaks, on purpose, the payload of a panic that panics when it is dropped; threads are left behind by tests
-  # of time limits.
-  ASAN_OPTIONS=detect_leaks=0 RUSTFLAGS=-Zsanitizer=address CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/asan \
-    cargo +nightly test -p fmr-plugins --target "$target" --test sdk --test c_plugins --test check
+  export RUSTFLAGS=-Zsanitizer=address CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/asan
+  # The guard leaks, on purpose, the payload of a panic that panics when it is dropped. All else comes back.
+  for each in detect_leaks=0:sdk detect_leaks=1:c_plugins detect_leaks=1:check; do
+    ASAN_OPTIONS=${each%:*} cargo +nightly test -p fmr-plugins --target "$target" --test "${each#*:}"
+  done
   ;;
 valgrind)
   cargo test --release --workspace --no-run --test sdk --test c_plugins --test memory

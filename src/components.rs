@@ -5,6 +5,8 @@ use fmr_core::registry::Registry;
 use fmr_core::scorer::ScorerKind;
 use fmr_plugins::host::{Library, Plugins, Role, SearchPath, register_found};
 
+use crate::interrupt::Interrupt;
+
 /// A registry of all built-in generators, oracles and targets.
 pub fn registry() -> Registry {
     let mut registry = Registry::default();
@@ -19,9 +21,11 @@ pub fn registry() -> Registry {
 /// The built-in components, and those of plugins that the experiment names by file or that are in its search path.
 ///
 /// Libraries of the search path are loaded, which runs code of theirs, only where a kind is named that is not built in.
-pub fn registry_of(experiment: &Experiment) -> Registry {
+/// Calls of plugins that are under way are told of the interrupt.
+pub fn registry_of(experiment: &Experiment, interrupt: &Interrupt) -> Registry {
     let mut registry = registry();
-    let plugins = plugins_of(experiment);
+    let mut plugins = plugins_of(experiment);
+    plugins.limits.cancel = Some(interrupt.flag());
     fmr_plugins::register(&mut registry, &plugins);
     if names_others(experiment, &registry) {
         for refused in register_found(&mut registry, &plugins) {

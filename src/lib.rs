@@ -31,7 +31,9 @@ pub use fmr_core as core;
 /// The first thing that is wrong with the file, before any work starts, or what ended the run.
 pub fn run_file(file: impl AsRef<std::path::Path>, changes: &core::config::Changes) -> Result<Finished, Error> {
     let experiment = core::config::Experiment::read(file.as_ref(), changes)?;
-    let runner = Runner { interrupt: Interrupt::on_signals(), quiet: false };
-    let registry = registry_of(&experiment);
-    runner.run(&prepare(experiment, &registry)?, None)
+    let runner = Runner::default();
+    let registry = registry_of(&experiment, &runner.interrupt);
+    let prepared = prepare(experiment, &registry)?;
+    runner.interrupt.listen();
+    runner.run(&prepared, None)
 }

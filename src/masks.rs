@@ -83,16 +83,18 @@ pub fn learn_mask(
     let mut pairs = Vec::new();
     let mut finished = 0;
     let positions: Vec<usize> = (0..samples.len()).collect();
-    lanes.run::<Error>(&perturber(cell, None), &positions, &|at| Ok(samples.batch(at)?), |batch| {
+    let run = lanes.run::<Error>(&perturber(cell, None), &positions, &|at| Ok(samples.batch(at)?), |batch| {
         for sample in &batch {
             pairs.extend(pair(&*cell.generator, settings.latents, sample).map_err(PerturbError::from)?);
         }
         finished += batch.len();
         done(&batch);
         Ok(())
-    })?;
-    if finished < samples.len() {
-        return Ok(None);
+    });
+    match run {
+        Err(Error::Perturb(PerturbError::Cancelled)) if !(lanes.go_on)() => return Ok(None),
+        Ok(()) if finished < samples.len() => return Ok(None),
+        other => other?,
     }
     // Lanes hand batches over in no particular order.
     pairs.sort_by_key(|pair| pair.index);

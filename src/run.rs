@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use fmr_core::config::{MissingFiles, RunSettings};
 use fmr_core::mask::MaskError;
-use fmr_core::perturb::{Lanes, Perturbed, Perturber, Search};
+use fmr_core::perturb::{Lanes, PerturbError, Perturbed, Perturber, Search};
 use fmr_core::report::Table;
 use fmr_core::store::{KeepImages, RunPlan, RunStore, StoreError};
 use fmr_core::validity::{LogitsFacts, RepeatFacts};
@@ -167,13 +167,21 @@ impl Runner {
             progress.add(&batch);
             Ok(())
         })?;
-        if self.interrupt.asked() {
+        let interrupted = |store: &RunStore| {
             progress.finish();
-            return Err(Error::Interrupted { dir: store.dir().to_owned() });
+            Error::Interrupted { dir: store.dir().to_owned() }
+        };
+        if self.interrupt.asked() {
+            return Err(interrupted(store));
         }
         // Samples that were taken up again may be among those that are done twice.
         if !left.is_empty() || noted::<RepeatFacts>(store, id, REPEATED)?.is_none() {
-            let repeated = repeat(cell, &perturber, &store.records(id)?, repeats)?;
+            let repeated = match repeat(cell, &perturber, &store.records(id)?, repeats) {
+                Err(Error::Perturb(PerturbError::Cancelled)) if self.interrupt.asked() => {
+                    return Err(interrupted(store));
+                }
+                repeated => repeated?,
+            };
             note(store, id, REPEATED, &repeated)?;
         }
         Ok(())

@@ -12,12 +12,14 @@ pub struct ComponentError {
     pub asked: String,
     /// What went wrong, and what would be right.
     pub problem: String,
+    /// Whether it gave up because it was told that nobody wants the result any more. That says nothing of the samples.
+    pub cancelled: bool,
 }
 
 impl ComponentError {
     /// An error of `component` that was asked for `asked` and met `problem`.
     pub fn new(component: impl Into<String>, asked: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self { component: component.into(), asked: asked.into(), problem: problem.into() }
+        Self { component: component.into(), asked: asked.into(), problem: problem.into(), cancelled: false }
     }
 }
 

@@ -7,6 +7,7 @@ pub mod device;
 mod files;
 pub mod functional;
 pub mod kernels;
+pub mod lane;
 pub mod layers;
 pub mod ops;
 pub mod probe;

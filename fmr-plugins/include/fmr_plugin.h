@@ -118,7 +118,7 @@ typedef struct fmr_view {
  * used from any thread. */
 typedef struct fmr_call {
   uint32_t size;
-  uint32_t threads; /* that the plugin may keep busy; 0 leaves it to the plugin */
+  uint32_t threads; /* that the plugin may keep busy; 0 leaves it to the plugin. A thread that calls has one budget, ever */
   uint64_t seed;    /* source of all randomness */
   fmr_error *error; /* never null */
   void *context;    /* first argument of the callbacks */
@@ -162,7 +162,8 @@ typedef struct fmr_component {
   uint32_t size;
   uint32_t role;
   fmr_str name; /* what experiment files call it */
-  /* Makes an instance from its settings, a JSON object. Refuses unknown keys with FMR_BAD_SETTING. */
+  /* Makes an instance from its settings, a JSON object. Refuses unknown keys with FMR_BAD_SETTING. The host looks at *out
+   * after FMR_OK only, so what was made before a failure is yours to free. */
   fmr_status (*create)(fmr_str settings, const fmr_site *site, const fmr_call *call, fmr_instance **out);
   void (*destroy)(fmr_instance *instance);
   /* Valid and unchanged until destroy. */

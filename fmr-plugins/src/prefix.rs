@@ -1,4 +1,5 @@
-//! Reading a structure that may be older and shorter, or newer and longer, than the one declared here.
+//! Reading what the other side lends: lists, and structures that may be older and shorter, or newer and longer, than
+//! those declared here.
 
 use std::mem::{MaybeUninit, offset_of};
 
@@ -81,6 +82,19 @@ pub(crate) unsafe fn read<T: Prefix>(ptr: *const T) -> Result<T, Unreadable> {
     Ok(unsafe { copy.assume_init() })
 }
 
+/// A list that the other side lends; `None` where its pointer is null or misaligned, or it is longer than memory.
+///
+/// # Safety
+/// A pointer that is neither null nor misaligned leads to `len` values that nobody changes during `'a`.
+pub(crate) unsafe fn list<'a, T>(ptr: *const T, len: usize) -> Option<&'a [T]> {
+    if len == 0 {
+        return Some(&[]);
+    }
+    let fits = len.checked_mul(size_of::<T>()).is_some_and(|bytes| bytes <= isize::MAX as usize);
+    // SAFETY: neither null nor misaligned, so valid by the caller's promise, and not longer than a slice may be.
+    (!ptr.is_null() && ptr.is_aligned() && fits).then(|| unsafe { std::slice::from_raw_parts(ptr, len) })
+}
+
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
@@ -136,6 +150,20 @@ mod tests {
         let seen = unsafe { read((&raw const new).cast::<abi::Component>()) }.unwrap();
         assert_eq!(seen.role, abi::TARGET);
         assert_eq!(seen.schema.len, 2);
+    }
+
+    #[test]
+    fn lists_that_cannot_be_are_refused() {
+        let values = [1_i64, 2, 3];
+        // SAFETY: the list has three values; the others are refused before they are read.
+        unsafe {
+            assert_eq!(list(values.as_ptr(), 3), Some(&values[..]));
+            assert_eq!(list(std::ptr::null::<i64>(), 0), Some(&[][..]));
+            assert_eq!(list(std::ptr::null::<i64>(), 1), None);
+            assert_eq!(list(values.as_ptr().byte_add(1), 1), None);
+            assert_eq!(list(values.as_ptr(), usize::MAX), None);
+            assert_eq!(list(values.as_ptr(), isize::MAX as usize / 8 + 1), None);
+        }
     }
 
     #[test]

@@ -148,7 +148,9 @@ fn faulty_targets_fail_in_one_sentence() {
         target(&file, &format!(r#"{{"fault":"{fault}"}}"#), &limits)
     };
     let mut all = String::new();
-    for fault in ["no handle", "no info", "no classes", "short info", "no name", "name utf8", "hang in create"] {
+    for fault in
+        ["no handle", "no info", "no classes", "short info", "no name", "name utf8", "name control", "hang in create"]
+    {
         all += &format!("{}\n", plain(faulty(fault).err().unwrap(), folder.path()));
     }
     for fault in ["unwritten", "overrun", "utf8", "status", "silent", "hang"] {
@@ -160,7 +162,8 @@ fn faulty_targets_fail_in_one_sentence() {
     }
     let saving = faulty("fails after saving").unwrap();
     all += &format!("{}\n", plain(saving.logits_with_pullback(images(2).view()).err().unwrap(), folder.path()));
-    let (_, pull) = faulty("saves nothing").map(Box::leak).unwrap().logits_with_pullback(images(2).view()).unwrap();
+    let saving = faulty("saves nothing").unwrap();
+    let (_, pull) = saving.logits_with_pullback(images(2).view()).unwrap();
     all += &format!("{}\n", plain(pull(Array2::zeros((2, 3)).view()).unwrap_err(), folder.path()));
     insta::assert_snapshot!(all, @r#"
     target "faulty" of DIR/libzoo.so: make it of its settings: it says that it was made, but gave no handle
@@ -169,6 +172,7 @@ fn faulty_targets_fail_in_one_sentence() {
     target "faulty" of DIR/libzoo.so: make it of its settings: it describes itself wrongly: its info: it states 8 bytes, at least 56 are needed; tell its author
     target "faulty" of DIR/libzoo.so: make it of its settings: it describes itself wrongly: it has no name; tell its author
     target "faulty" of DIR/libzoo.so: make it of its settings: it describes itself wrongly: its name is not valid UTF-8; tell its author
+    target "faulty" of DIR/libzoo.so: make it of its settings: it describes itself wrongly: its name holds control characters: "\u{1b}[31mred"; tell its author
     target "faulty" of DIR/libzoo.so: make it of its settings: it did not return within 0.3 s; raise `time-limit` if it is slow, else tell its author that it hangs
     target "faulty" of DIR/libzoo.so: logits of 2 images: it left 1 of the 6 values of an output of shape [2, 3] unwritten; tell its author
     target "faulty" of DIR/libzoo.so: logits of 2 images: it wrote beyond the end of an output of shape [2, 3], which may have damaged this process; tell its author

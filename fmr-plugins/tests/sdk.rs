@@ -5,6 +5,7 @@
 
 mod common;
 
+use std::cell::Cell;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -75,6 +76,8 @@ impl Target for Square {
             "budget" => {
                 let two = NonZeroUsize::new(2);
                 assert_eq!((fmr_plugins::call::threads(), fmr_core::threads::budget()), (Some(2), two));
+                // What the call began with saw it too, on this thread.
+                assert_eq!(BEGUN_WITH.take(), two);
             }
             _ => {}
         }
@@ -204,7 +207,16 @@ impl Scorer for Lower {
     }
 }
 
+thread_local! {
+    static BEGUN_WITH: Cell<Option<NonZeroUsize>> = const { Cell::new(None) };
+}
+
+fn begin() {
+    BEGUN_WITH.set(fmr_core::threads::budget());
+}
+
 fmr_plugins::export! {
+    before: begin,
     target "square": SquareSettings => Square::new,
     generator "pixels": Nothing => Pixels::new,
     oracle "longest": Nothing => Longest::new,
@@ -357,18 +369,33 @@ fn calls_stop_at_their_limit_and_when_told() {
     let limits = Limits { time: Some(Duration::from_millis(30)), ..Limits::default() };
     let slow = make(r#"{"scale": 1, "fault": "slow"}"#, &limits).unwrap();
     insta::assert_snapshot!(slow.logits(images(1).view()).unwrap_err(), @r#"target "square" of sdk: do sums: it took longer than 0.03 s and was stopped; raise `time-limit`"#);
-    // A call that obeys leaves the component in order.
-    assert!(!slow.logits(images(1).view()).unwrap_err().to_string().contains("never returned"));
+    // A call that obeys leaves the component in order. That its time was over is a failure.
+    let again = slow.logits(images(1).view()).unwrap_err();
+    assert!(!again.to_string().contains("never returned") && !again.cancelled, "{again}");
 
     let cancel = Arc::new(AtomicBool::new(false));
     let limits = Limits { cancel: Some(Arc::clone(&cancel)), ..Limits::default() };
     let slow = make(r#"{"scale": 1, "fault": "slow"}"#, &limits).unwrap();
     std::thread::scope(|scope| {
-        let call = scope.spawn(|| slow.logits(images(1).view()).unwrap_err().problem);
+        let call = scope.spawn(|| slow.logits(images(1).view()).unwrap_err());
         std::thread::sleep(Duration::from_millis(20));
         cancel.store(true, Ordering::Relaxed);
-        assert_eq!(call.join().unwrap(), "stopped");
+        let error = call.join().unwrap();
+        assert!(error.problem == "stopped" && error.cancelled, "{error}");
     });
+    // What does not look is not stopped, and gives what it gives.
+    let sound = make(r#"{"scale": 1}"#, &limits).unwrap();
+    assert!(sound.logits(images(1).view()).is_ok());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_cannot_be_told_is_refused() {
+    use std::os::unix::ffi::OsStrExt;
+    let base = std::path::PathBuf::from(std::ffi::OsStr::from_bytes(b"/caf\xe9"));
+    let site = Site { base, ..site() };
+    let refused = library().target(None, &settings(r#"{"scale": 1}"#), &site, &Limits::default()).err().unwrap();
+    assert!(refused.to_string().contains("which is not UTF-8"), "{refused}");
 }
 
 #[test]

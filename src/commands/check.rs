@@ -2,7 +2,7 @@
 
 use clap::Args;
 use fmr::core::config::MissingFiles;
-use fmr::{CellMask, PreparedRow};
+use fmr::{CellMask, Interrupt, PreparedRow};
 
 use super::shared::{ExperimentArguments, Failure};
 
@@ -13,7 +13,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let prepared = arguments.experiment.prepare()?;
+    let prepared = arguments.experiment.prepare(&Interrupt::default())?;
     for row in &prepared.rows {
         match row {
             PreparedRow::Ready(cell) => {

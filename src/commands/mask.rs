@@ -63,7 +63,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn learn(arguments: &Learn) -> Result<(), Failure> {
-    let prepared = arguments.experiment.prepare()?;
+    let runner = Runner::default();
+    let prepared = arguments.experiment.prepare(&runner.interrupt)?;
     let file = prepared.experiment.file().to_owned();
     let learns = |cell: &&Cell| cell.mask.as_ref().is_some_and(|mask| mask.learns().is_some());
     let wanted = |cell: &&Cell| arguments.row.as_ref().is_none_or(|row| *row == cell.row.id);
@@ -72,7 +73,7 @@ fn learn(arguments: &Learn) -> Result<(), Failure> {
         let row = arguments.row.as_ref().map_or_else(String::new, |row| format!(" {row:?}"));
         return Err(Failure::Text(format!("no row{row} of {} that can run here learns a mask", file.display())));
     }
-    let runner = Runner { interrupt: Interrupt::on_signals(), quiet: false };
+    runner.interrupt.listen();
     for cell in cells {
         let Some(found) = runner.learn(&prepared, cell)? else { return Err(Failure::Stopped) };
         let mut mask = found.learned.mask.clone();
@@ -108,7 +109,7 @@ fn show(arguments: &Show) -> Result<(), Failure> {
     let mask = Mask::load(&arguments.mask).map_err(text)?;
     // Whatever is wrong is found before anything is printed.
     let prepared = match experiment_of(arguments, &mask) {
-        Some(file) => Some(prepare(Experiment::read(&file, &Changes::default())?)?),
+        Some(file) => Some(prepare(Experiment::read(&file, &Changes::default())?, &Interrupt::default())?),
         None => None,
     };
     let cell = prepared.as_ref().map(|prepared| cell_for(arguments, &mask, prepared)).transpose()?;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use fmr::core::metrics::Interval;
 use fmr::core::perturb::{Perturber, Search};
-use fmr::{Cell, CellMask, Error};
+use fmr::{Cell, CellMask, Error, Interrupt};
 use indicatif::HumanDuration;
 
 use super::shared::{ExperimentArguments, Failure};
@@ -20,7 +20,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let prepared = arguments.experiment.prepare()?;
+    let prepared = arguments.experiment.prepare(&Interrupt::default())?;
     let confidence = prepared.experiment.metrics.confidence;
     let lanes = match prepared.experiment.run.lanes {
         0 => std::thread::available_parallelism().map_or(1, usize::from),

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use fmr::Runner;
 use fmr::core::store::RunStore;
-use fmr::{Interrupt, Runner};
 
 use super::shared::{Failure, experiment_of, prepare};
 
@@ -20,8 +20,9 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let experiment = experiment_of(&RunStore::read(&arguments.run)?)?;
-    let prepared = prepare(experiment)?;
-    let runner = Runner { interrupt: Interrupt::on_signals(), quiet: false };
+    let runner = Runner::default();
+    let prepared = prepare(experiment, &runner.interrupt)?;
+    runner.interrupt.listen();
     let resume = if arguments.mended { Runner::resume_mended } else { Runner::resume };
     println!("{}", resume(&runner, &prepared, &arguments.run)?);
     Ok(())

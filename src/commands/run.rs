@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use fmr::{Interrupt, Runner};
+use fmr::Runner;
 
 use super::shared::{ExperimentArguments, Failure};
 
@@ -17,8 +17,9 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let prepared = arguments.experiment.prepare()?;
-    let runner = Runner { interrupt: Interrupt::on_signals(), quiet: false };
+    let runner = Runner::default();
+    let prepared = arguments.experiment.prepare(&runner.interrupt)?;
+    runner.interrupt.listen();
     println!("{}", runner.run(&prepared, arguments.out.as_deref())?);
     Ok(())
 }

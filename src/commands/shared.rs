@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use fmr::core::config::{Changes, ConfigError, Experiment};
 use fmr::core::store::{RunStore, StoreError};
-use fmr::{Error, Prepared};
+use fmr::{Error, Interrupt, Prepared};
 use miette::miette;
 use serde_json::Value;
 
@@ -42,14 +42,14 @@ impl ExperimentArguments {
     }
 
     /// Reads the file and makes its components.
-    pub(crate) fn prepare(&self) -> Result<Prepared, ConfigError> {
-        prepare(self.read()?)
+    pub(crate) fn prepare(&self, interrupt: &Interrupt) -> Result<Prepared, ConfigError> {
+        prepare(self.read()?, interrupt)
     }
 }
 
-/// Makes the components of an experiment.
-pub(crate) fn prepare(experiment: Experiment) -> Result<Prepared, ConfigError> {
-    let registry = fmr::registry_of(&experiment);
+/// Makes the components of an experiment, whose calls the interrupt reaches.
+pub(crate) fn prepare(experiment: Experiment, interrupt: &Interrupt) -> Result<Prepared, ConfigError> {
+    let registry = fmr::registry_of(&experiment, interrupt);
     fmr::prepare(experiment, &registry)
 }
 

@@ -7,7 +7,7 @@ use fmr::core::config::{Changes, Experiment};
 use fmr::core::perturb::Perturber;
 use fmr::core::registry::{Registry, Settings, Site};
 use fmr::core::store::RunStore;
-use fmr::{Cell, prepare, registry, registry_of};
+use fmr::{Cell, Interrupt, prepare, registry, registry_of};
 use fmr_plugins::host::{Plugins, SearchPath, register};
 use ndarray::Array4;
 
@@ -84,7 +84,7 @@ fn latents_are_the_same_with_dynamic_components() {
     let folder = tempfile::tempdir().unwrap();
     let [linked, loaded] = [false, true].map(|dynamic| {
         let experiment = experiment(folder.path(), dynamic);
-        let registry = registry_of(&experiment);
+        let registry = registry_of(&experiment, &Interrupt::default());
         prepare(experiment, &registry).unwrap()
     });
     for (linked, loaded) in linked.cells().zip(loaded.cells()) {

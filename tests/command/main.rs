@@ -9,6 +9,7 @@ mod finishing;
 mod listings;
 mod mask;
 mod plugins;
+mod python;
 mod resume;
 mod store;
 mod support;

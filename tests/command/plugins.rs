@@ -1,8 +1,14 @@
 //! Plugins in whole experiments: how they are named and pinned, what the run keeps of them, and how a run goes on after one
 //! was mended.
 
+#[cfg(unix)]
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+#[cfg(unix)]
+use std::process::Stdio;
+#[cfg(unix)]
+use std::time::Instant;
 
 use fmr::core::SampleRecord;
 use fmr::core::store::RunStore;
@@ -118,6 +124,57 @@ fn a_plugin_that_ends_the_process_costs_no_finished_sample() {
     lab.succeed(&["resume", "--mended", "run"]);
     assert_eq!(records(&lab.path("run")), whole);
     assert!(finished.iter().all(|record| whole[0].1.contains(record)));
+    assert_eq!(figures(&lab, "run"), figures(&lab, "whole"));
+    expect_same_images(&lab, "run", "whole");
+}
+
+/// Starts a run whose plugin waits in a call after some, and presses Ctrl-C there.
+#[cfg(unix)]
+fn interrupted(lab: &Lab, arguments: &[&str], waits_after: u32) -> (Option<i32>, std::time::Duration, String) {
+    let mut command = lab.command(arguments);
+    command.env("LINEAR_WAITS_AFTER", waits_after.to_string()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut all = String::new();
+    while !all.ends_with("waiting\n") {
+        assert_ne!(said.read_line(&mut all).unwrap(), 0, "it ended before it waited: {all}");
+    }
+    let pressed = Instant::now();
+    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    said.read_to_string(&mut all).unwrap();
+    let code = child.wait().unwrap().code();
+    (code, pressed.elapsed(), all)
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_reaches_a_plugin_in_the_midst_of_a_call() {
+    let (lab, file) = (Lab::new(), library("target"));
+    if build(&lab, &file, Some("WAITS")).is_none() {
+        return;
+    }
+    lab.write("lab.toml", &with_target(&format!("plugin = \"./{file}\"\n")));
+    lab.succeed(&["run", "lab.toml", "--out", "whole"]);
+    let whole = records(&lab.path("whole"));
+
+    let (code, took, said) = interrupted(&lab, &["run", "lab.toml", "--out", "run"], 40);
+    assert_eq!(code, Some(130), "{said}");
+    assert!(flat(&said).contains("`fmr resume run` goes on where it stopped"), "{said}");
+    // It would have waited for a minute.
+    assert!(took.as_secs() < 30, "{took:?}");
+    // The batch that was given up is neither finished nor failed.
+    let finished = records(&lab.path("run"))[0].1.clone();
+    assert!(!finished.is_empty() && finished.len() < 20, "{} finished", finished.len());
+    assert!(finished.iter().all(|record| whole[0].1.contains(record)));
+
+    // Interrupted at once, nothing is lost or gained.
+    let (code, ..) = interrupted(&lab, &["resume", "run"], 0);
+    assert_eq!(code, Some(130));
+    assert_eq!(records(&lab.path("run"))[0].1, finished);
+
+    lab.succeed(&["resume", "run"]);
+    assert_eq!(records(&lab.path("run")), whole);
     assert_eq!(figures(&lab, "run"), figures(&lab, "whole"));
     expect_same_images(&lab, "run", "whole");
 }

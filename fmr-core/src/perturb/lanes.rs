@@ -15,7 +15,8 @@ pub struct Lanes<'a> {
     pub batch: usize,
     /// Called once on each thread before its first batch, e.g. to keep its kernels from starting threads of their own.
     pub enter: &'a (dyn Fn() + Sync),
-    /// Asked before each batch; `false` begins no more, and those under way are finished and handed over.
+    /// Asked before each batch; `false` begins no more, and those under way are finished and handed over, but for those
+    /// that a component gave up because it was told to.
     pub go_on: &'a (dyn Fn() -> bool + Sync),
 }
 
@@ -43,8 +44,12 @@ impl Lanes<'_> {
                     (self.enter)();
                     while !stop.load(Ordering::Relaxed) && (self.go_on)() {
                         let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
+                        let outcome = match samples(batch).map(|batch| perturber.run(&batch)) {
+                            Ok(Err(PerturbError::Cancelled)) if !(self.go_on)() => break,
+                            Ok(outcome) => outcome.map_err(E::from),
+                            Err(error) => Err(error),
+                        };
                         // The receiver is gone when the run has ended with an error.
-                        let outcome = samples(batch).and_then(|batch| Ok(perturber.run(&batch)?));
                         if sender.send(outcome).is_err() {
                             break;
                         }

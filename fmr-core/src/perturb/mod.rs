@@ -137,7 +137,7 @@ impl Observer for () {}
 pub enum PerturbError {
     /// A component failed on every sample, or before samples could be told apart.
     #[error(transparent)]
-    Component(#[from] ComponentError),
+    Component(ComponentError),
     /// The settings say that a number that is not finite ends the run.
     #[error("sample {key}: {what} is not finite at update {t}, and search.on-nonfinite is \"abort-run\"")]
     NonFinite {
@@ -148,10 +148,16 @@ pub enum PerturbError {
         /// Number of the update.
         t: usize,
     },
-    /// The observer ended the run.
+    /// The observer ended the run, or a component gave up because it was told to.
     #[error("cancelled")]
     Cancelled,
     /// Images, labels, names and seeds are not equally many, or shapes do not fit the generator.
     #[error("a batch of samples is inconsistent: {0}")]
     Batch(String),
+}
+
+impl From<ComponentError> for PerturbError {
+    fn from(error: ComponentError) -> Self {
+        if error.cancelled { Self::Cancelled } else { Self::Component(error) }
+    }
 }

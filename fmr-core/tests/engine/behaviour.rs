@@ -1,10 +1,10 @@
 //! What the golden traces do not touch: failures of components, halving, restarts, the estimator, the identity.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use fmr_core::metrics::{Average, MetricsSettings, Produced, Summary};
-use fmr_core::perturb::{Observer, PerturbError, Perturbed, StepView};
+use fmr_core::perturb::{Lanes, Observer, PerturbError, Perturbed, StepView};
 use fmr_core::{Outcome, SampleRecord};
 use ndarray::Array1;
 use proptest::prelude::*;
@@ -131,6 +131,35 @@ impl Observer for Impatient {
 fn the_observer_ends_the_run() {
     let toy = Toy { observer: Box::new(Impatient(AtomicUsize::new(0))), ..Toy::new("budget = 9\nstep-size = 0.001") };
     assert!(matches!(toy.perturber().run(&toy.samples(&[0, 1])), Err(PerturbError::Cancelled)));
+}
+
+#[test]
+fn what_a_component_was_told_to_give_up_is_no_failure() {
+    let search = "budget = 10\nstep-size = 0.1";
+    let sound = records(&Toy::new(search), &all());
+    let told = Arc::new(AtomicBool::new(false));
+    let toy = Toy { generator: Box::new(Curved::cancelled_above(1.2, &told)), ..Toy::new(search) };
+    // Alone and in a batch, from the start and in the midst of a search.
+    assert!(matches!(toy.perturber().run(&toy.samples(&all())), Err(PerturbError::Cancelled)));
+    let whole = |i: &usize| toy.perturber().run(&toy.samples(&[*i])).is_ok();
+    let unharmed = all().iter().take_while(|i| whole(i)).count();
+    assert!(unharmed > 0 && unharmed < all().len(), "{unharmed}");
+
+    // A run that is to end hands over what is finished; one that is to go on must not lose a batch unnoticed.
+    told.store(false, Ordering::Relaxed);
+    let run = |go_on: &(dyn Fn() -> bool + Sync)| {
+        let mut found = Vec::new();
+        let lanes = Lanes { lanes: 1, batch: 1, enter: &|| {}, go_on };
+        let result = lanes.run::<PerturbError>(&toy.perturber(), &all(), &|p| Ok(toy.samples(p)), |some| {
+            found.extend(some.into_iter().map(|p| p.record));
+            Ok(())
+        });
+        (result, found)
+    };
+    let (result, found) = run(&|| !told.load(Ordering::Relaxed));
+    assert!(result.is_ok());
+    assert_eq!(found, sound[..unharmed]);
+    assert!(matches!(run(&|| true).0, Err(PerturbError::Cancelled)));
 }
 
 #[test]

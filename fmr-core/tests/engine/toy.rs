@@ -1,6 +1,7 @@
 //! A small world with curved maps, so that gradients turn as the latent moves.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use fmr_core::perturb::{Observer, Perturber, SampleBatch, Search};
 use fmr_core::scorer::CrossEntropy;
@@ -51,6 +52,8 @@ pub(crate) struct Curved {
     encode: Array2<f32>,
     /// A latent value above which decoding fails.
     fails_above: f32,
+    /// Where there is one, decoding does not fail there but gives up, as if it had been told to, and says so here.
+    told: Option<Arc<AtomicBool>>,
 }
 
 impl Curved {
@@ -61,6 +64,7 @@ impl Curved {
             decode: matrix(PIXELS, LATENT, 1),
             encode: matrix(LATENT, PIXELS, 2),
             fails_above: f32::INFINITY,
+            told: None,
         }
     }
 
@@ -69,9 +73,16 @@ impl Curved {
         Self { fails_above: limit, ..Self::new() }
     }
 
+    /// The same, but decoding is cancelled there.
+    pub(crate) fn cancelled_above(limit: f32, told: &Arc<AtomicBool>) -> Self {
+        Self { told: Some(Arc::clone(told)), ..Self::failing_above(limit) }
+    }
+
     fn preimage(&self, latents: ArrayView2<'_, f32>) -> Result<Array2<f32>, ComponentError> {
         if latents.iter().any(|v| *v > self.fails_above) {
-            return Err(ComponentError::new("generator \"curved\"", "decode latents", "a latent is too large"));
+            let error = ComponentError::new("generator \"curved\"", "decode latents", "a latent is too large");
+            let cancelled = self.told.as_ref().inspect(|told| told.store(true, Ordering::Relaxed)).is_some();
+            return Err(ComponentError { cancelled, ..error });
         }
         Ok(times(&latents.to_owned(), &self.decode).mapv(f32::tanh))
     }

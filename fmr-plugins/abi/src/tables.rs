@@ -50,7 +50,8 @@ pub struct Library {
     pub live_handles: Option<LiveHandles>,
 }
 
-/// Makes a component from its settings, a JSON object, and refuses unknown keys with [`crate::BAD_SETTING`].
+/// Makes a component from its settings, a JSON object, and refuses unknown keys with [`crate::BAD_SETTING`]. The host
+/// looks at `out` after [`crate::OK`] only.
 pub type Create =
     unsafe extern "C" fn(settings: Str, site: *const Site, call: *const Call, out: *mut *mut Instance) -> Status;
 

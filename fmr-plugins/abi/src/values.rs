@@ -90,7 +90,7 @@ pub struct View {
 pub struct Call {
     /// Size of this structure in bytes.
     pub size: u32,
-    /// Threads that the callee may keep busy; 0 leaves it to the callee.
+    /// Threads that the callee may keep busy; 0 leaves it to the callee. Always the same on a thread that calls.
     pub threads: u32,
     /// Source of all randomness.
     pub seed: u64,

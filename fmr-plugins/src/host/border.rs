@@ -12,6 +12,7 @@ use super::describe::{self, Info};
 use super::tables::Component;
 use super::texts::Texts;
 use crate::abi::{self, Function, Status, Str};
+use crate::prefix;
 
 /// How a call ended that did not end well.
 #[derive(Debug, Clone)]
@@ -61,12 +62,9 @@ unsafe extern "C" fn progress(context: *mut c_void, done: u64, total: u64) {
 unsafe extern "C" fn log(context: *mut c_void, level: u32, text: Str) {
     // SAFETY: the caller's promise.
     let wishes = unsafe { &*context.cast::<Wishes>() };
-    let text = if text.ptr.is_null() || text.len > 1 << 20 {
-        "(a message that is null or too long)".into()
-    } else {
-        // SAFETY: the caller's promise.
-        String::from_utf8_lossy(unsafe { std::slice::from_raw_parts(text.ptr, text.len) })
-    };
+    // SAFETY: the caller's promise.
+    let bytes = unsafe { prefix::list(text.ptr, text.len) }.filter(|bytes| bytes.len() <= 1 << 20);
+    let text = bytes.map_or("(a message that is null or too long)".into(), String::from_utf8_lossy);
     let component = &*wishes.speaker;
     match level {
         abi::LEVEL_ERROR => tracing::error!(target: "fmr::plugin", component, "{text}"),

@@ -62,10 +62,17 @@ pub(super) struct Output {
 }
 
 impl Output {
-    pub(super) fn new(shape: &[usize]) -> Self {
-        let len: usize = shape.iter().product();
+    /// An output of that shape, which follows from what the plugin says of itself: there may be no room for it.
+    pub(super) fn new(shape: &[usize]) -> Result<Self, String> {
+        let mut values = Vec::new();
+        let len = shape.iter().try_fold(1_usize, |len, l| len.checked_mul(*l)).and_then(|len| len.checked_add(FENCE));
+        let room = len.filter(|len| values.try_reserve_exact(*len).is_ok());
+        let len = room.ok_or_else(|| {
+            format!("there is no memory for an output of shape {shape:?}, as follows from what it says of itself; use smaller batches, or tell its author")
+        })?;
+        values.resize(len, f32::from_bits(UNWRITTEN));
         let shape: Vec<i64> = shape.iter().map(|l| *l as i64).collect();
-        Self { values: vec![f32::from_bits(UNWRITTEN); len + FENCE], strides: strides(&shape), shape }
+        Ok(Self { values, strides: strides(&shape), shape })
     }
 
     pub(super) fn view(&mut self) -> View {
@@ -100,5 +107,20 @@ impl Output {
     pub(super) fn into_values(mut self) -> Vec<f32> {
         self.values.truncate(self.values.len() - FENCE);
         self.values
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_output_that_no_memory_holds_is_an_error() {
+        assert_eq!(Output::new(&[2, 3]).unwrap().into_values().len(), 6);
+        for shape in [&[usize::MAX, 2][..], &[usize::MAX], &[1 << 20, 1 << 42]] {
+            let error = Output::new(shape).unwrap_err();
+            assert!(error.starts_with("there is no memory for an output of shape ["), "{error}");
+        }
     }
 }

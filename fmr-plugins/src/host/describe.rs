@@ -2,7 +2,7 @@
 
 use fmr_core::LatentBlock;
 
-use super::tables::{Role, text};
+use super::tables::{Role, line};
 use crate::abi;
 use crate::prefix;
 
@@ -32,7 +32,7 @@ pub(super) unsafe fn read(info: *const abi::Info, role: Role) -> Result<Info, St
     // SAFETY: the caller's promise.
     let raw = unsafe { prefix::read(info) }.map_err(|e| format!("its info: {e}"))?;
     // SAFETY: as above.
-    let name = unsafe { text(raw.name, "its name")? };
+    let name = unsafe { line(raw.name, "its name")? };
     if name.is_empty() {
         return Err("it has no name".into());
     }
@@ -70,23 +70,21 @@ fn believe(what: &str, shape: &[usize]) -> Result<usize, String> {
 /// # Safety
 /// As for [`read`].
 unsafe fn blocks(info: &abi::Info) -> Result<Vec<LatentBlock>, String> {
-    if info.blocks_len == 0 || info.blocks_len > 1 << 16 || info.blocks.is_null() {
-        return Err(format!("a latent of {} blocks", info.blocks_len));
-    }
+    // SAFETY: as for the info.
+    let blocks = unsafe { prefix::list(info.blocks, info.blocks_len as usize) };
+    let blocks = blocks.filter(|b| (1..=1 << 16).contains(&b.len()));
+    let blocks = blocks.ok_or_else(|| format!("a latent of {} blocks, at {:?}", info.blocks_len, info.blocks))?;
     let mut offset = 0_usize;
-    (0..info.blocks_len as usize)
-        .map(|i| {
-            // SAFETY: the list has that many blocks.
-            let block = unsafe { info.blocks.add(i).read() };
+    blocks
+        .iter()
+        .map(|block| {
             // SAFETY: as for the info.
-            let name = unsafe { text(block.name, "a block's name")? };
-            if block.ndim > 8 || (block.shape.is_null() && block.ndim > 0) {
-                return Err(format!("block {name:?} of {} dimensions", block.ndim));
-            }
-            let shape = (0..block.ndim as usize)
-                // SAFETY: the shape has `ndim` lengths.
-                .map(|d| usize::try_from(unsafe { block.shape.add(d).read() }).unwrap_or(0))
-                .collect::<Vec<_>>();
+            let (name, lengths) =
+                unsafe { (line(block.name, "a block's name")?, prefix::list(block.shape, block.ndim as usize)) };
+            let lengths = lengths.filter(|l| l.len() <= 8);
+            let lengths = lengths.ok_or_else(|| format!("block {name:?} of {} dimensions", block.ndim))?;
+            let whole = |l: &i64| usize::try_from(*l).map_err(|_| format!("block {name:?} of shape {lengths:?}"));
+            let shape = lengths.iter().map(whole).collect::<Result<Vec<_>, _>>()?;
             let len = believe(&format!("block {name:?}"), &shape)?;
             let at = offset;
             offset = offset.checked_add(len).filter(|n| *n <= MOST).ok_or("a latent of too many values")?;

@@ -14,7 +14,7 @@ use super::buffers::{Output, Tensor};
 use super::describe::Info;
 use super::library::Library;
 use super::tables::{Component, Role};
-use super::watch::{self, Gate};
+use super::watch::{self, Gate, Unfinished};
 use crate::abi::{self, Function};
 
 /// What calls into plugins are held to.
@@ -25,7 +25,8 @@ pub struct Limits {
     /// Threads that a call may keep busy; 0 takes the budget of the thread that calls
     /// ([`fmr_core::threads::budget`]), and leaves it to the plugin where there is none.
     pub threads: u32,
-    /// Set to stop calls that are under way.
+    /// Set to tell calls under way that their results are not wanted any more. Those that obey end with an error that
+    /// is [`cancelled`](ComponentError::cancelled).
     pub cancel: Option<Arc<AtomicBool>>,
 }
 
@@ -51,7 +52,13 @@ struct Recipe {
 }
 
 impl Recipe {
-    fn make(&self, wishes: &Wishes) -> Result<Instance, Refusal> {
+    /// An instance, made within the limits.
+    fn make(&self, limits: &Limits, wishes: Wishes) -> Result<Instance, Refusal> {
+        let recipe = self.clone();
+        within(limits, wishes, move |wishes| recipe.make_here(wishes)).map_err(|u| unfinished(u, limits))?
+    }
+
+    fn make_here(&self, wishes: &Wishes) -> Result<Instance, Refusal> {
         let instance = Instance::make(self.component.clone(), &self.settings, &self.place, wishes)?;
         if let Some((names, templates)) = &self.classes {
             instance.set_classes(names, templates, wishes)?;
@@ -95,14 +102,27 @@ fn wishes(limits: &Limits, seed: u64, speaker: &Arc<str>) -> Wishes {
 }
 
 /// Runs a call until its limit and the second that it has to obey.
-fn within<R: Send + 'static>(limits: &Limits, job: impl FnOnce() -> R + Send + 'static) -> Result<R, Refusal> {
+fn within<R: Send + 'static>(
+    limits: &Limits,
+    wishes: Wishes,
+    job: impl FnOnce(&Wishes) -> R + Send + 'static,
+) -> Result<R, Unfinished> {
     let limit = limits.time.map(|t| t + Duration::from_secs(1).min(t));
-    watch::within(limit, job).map_err(|_| {
-        Refusal::new(format!(
+    watch::within(limit, wishes.threads, move || job(&wishes))
+}
+
+/// What a call that did not finish is refused for.
+fn unfinished(unfinished: Unfinished, limits: &Limits) -> Refusal {
+    match unfinished {
+        Unfinished::Overdue => Refusal::new(format!(
             "it did not return within {} s; raise `time-limit` if it is slow, else tell its author that it hangs",
             limits.time.unwrap_or_default().as_secs_f64()
-        ))
-    })
+        )),
+        Unfinished::NoThread => Refusal::new(
+            "the system gives no thread to run it on; end other programs, use fewer `lanes`, or set `time-limit = 0`, \
+             which needs none",
+        ),
+    }
 }
 
 /// A call that obeyed when its time was over did not fail by itself.
@@ -131,19 +151,21 @@ impl Handle {
         let component = library.component(role, name)?.clone();
         let label: Arc<str> = label(role, &component.name, library.path()).into();
         let length = |l: usize| u32::try_from(l).unwrap_or(u32::MAX);
-        let place = Place {
-            base: site.base.to_string_lossy().into_owned(),
-            device: site.device.clone(),
-            image: site.image.map(length),
-        };
+        let base = site.base.to_str().ok_or_else(|| {
+            let problem = format!(
+                "the experiment lies in {}, which is not UTF-8, so that the plugin cannot be told where its files are; \
+                 rename that folder",
+                site.base.display()
+            );
+            ComponentError::new(&*label, "make it of its settings", problem)
+        })?;
+        let place = Place { base: base.to_owned(), device: site.device.clone(), image: site.image.map(length) };
         let settings = serde_json::Value::Object(settings.0.clone()).to_string();
         let recipe = Recipe { component, settings, place, classes: None };
-        let wishes = wishes(limits, site.seed, &label);
-        let of = recipe.clone();
-        let instance = match within(limits, move || of.make(&wishes)).and_then(|made| made) {
+        let instance = match recipe.make(limits, wishes(limits, site.seed, &label)) {
             Ok(instance) => instance,
             Err(r) if r.status == abi::BAD_SETTING => return Err(SettingError::new(r.subject, r.message).into()),
-            Err(r) => return Err(explained(&label, "make it of its settings", r).into()),
+            Err(r) => return Err(explained(&label, "make it of its settings", r, limits).into()),
         };
         let info = instance.info.clone();
         if !info.deterministic {
@@ -169,13 +191,17 @@ impl Handle {
         ComponentError::new(&*self.label, asked, problem)
     }
 
+    fn explained(&self, asked: &str, refusal: Refusal) -> ComponentError {
+        explained(&self.label, asked, refusal, &self.limits)
+    }
+
     /// The instance, made anew where a panic may have left it inconsistent: one bad sample must not end the run.
     fn instance(&self) -> Result<Arc<Instance>, Refusal> {
         let mut instance = lock(&self.instance);
         if instance.panicked.load(Ordering::Acquire) {
             tracing::warn!("{}: made anew after a panic", self.label);
-            let (recipe, wishes) = (lock(&self.recipe).clone(), wishes(&self.limits, self.seed, &self.label));
-            let made = within(&self.limits, move || recipe.make(&wishes)).and_then(|made| made)?;
+            let recipe = lock(&self.recipe).clone();
+            let made = recipe.make(&self.limits, wishes(&self.limits, self.seed, &self.label))?;
             if made.info != self.info {
                 return Err(Refusal::new("made anew after a panic, it describes itself otherwise; tell its author"));
             }
@@ -193,14 +219,16 @@ impl Handle {
         let pass = self.gate.enter().map_err(stuck)?;
         let (instance, wishes) = (self.instance()?, wishes(&self.limits, self.seed, &self.label));
         let (limits, shared) = (self.limits.clone(), Arc::clone(&instance));
-        let result = within(&self.limits, move || {
-            let result = job(&shared, &wishes).map_err(|r| overdue(r, &limits, &wishes));
+        let result = within(&self.limits, wishes, move |wishes| {
+            let result = job(&shared, wishes).map_err(|r| overdue(r, &limits, wishes));
             drop(pass);
             result
         });
-        let result = result.unwrap_or_else(|overdue| {
-            self.gate.give_up();
-            Err(overdue)
+        let result = result.unwrap_or_else(|why| {
+            if why == Unfinished::Overdue {
+                self.gate.give_up();
+            }
+            Err(unfinished(why, &self.limits))
         });
         if let Err(Refusal { status: abi::PANICKED | abi::POISONED, .. }) = result {
             instance.panicked.store(true, Ordering::Release);
@@ -212,7 +240,7 @@ impl Handle {
         let classes = (names.to_owned(), templates.to_owned());
         let set = classes.clone();
         self.attempt(move |instance, wishes| instance.set_classes(&set.0, &set.1, wishes))
-            .map_err(|r| explained(&self.label, "set classes", r))?;
+            .map_err(|r| self.explained("set classes", r))?;
         lock(&self.recipe).classes = Some(classes);
         Ok(())
     }
@@ -227,7 +255,7 @@ impl Handle {
             Err(r) if r.status == abi::POISONED => self.attempt(job),
             result => result,
         };
-        result.map_err(|r| explained(&self.label, asked, r))
+        result.map_err(|r| self.explained(asked, r))
     }
 
     /// Values of the outputs of these shapes.
@@ -240,9 +268,13 @@ impl Handle {
     ) -> Result<[Vec<f32>; N], ComponentError> {
         let (inputs, shapes) = (Arc::new(inputs), shapes.map(<[usize]>::to_vec));
         self.compute(asked, move |instance, wishes| {
-            let mut outputs = shapes.each_ref().map(|s| Output::new(s));
+            let mut outputs = Vec::with_capacity(N);
+            for shape in &shapes {
+                outputs.push(Output::new(shape).map_err(Refusal::new)?);
+            }
             instance.forward(function, &inputs, &mut outputs, false, wishes)?;
-            Ok(outputs.map(Output::into_values))
+            let mut values = outputs.into_iter().map(Output::into_values);
+            Ok(std::array::from_fn(|_| values.next().unwrap_or_default()))
         })
     }
 
@@ -256,7 +288,7 @@ impl Handle {
     ) -> Result<(Vec<f32>, Saved), ComponentError> {
         let (inputs, shape) = (Arc::new(inputs), shape.to_vec());
         self.compute(asked, move |instance, wishes| {
-            let mut output = Output::new(&shape);
+            let mut output = Output::new(&shape).map_err(Refusal::new)?;
             let saved = instance.forward(function, &inputs, std::slice::from_mut(&mut output), true, wishes)?;
             let saved = saved.ok_or_else(|| Refusal::new("it saved nothing for its pull-back"))?;
             Ok((output.into_values(), saved))
@@ -271,12 +303,13 @@ impl Handle {
         cotangent: Tensor,
         shape: &[usize],
     ) -> Result<Vec<f32>, ComponentError> {
-        let mut gradient = Output::new(shape);
+        let shape = shape.to_vec();
         self.attempt(move |_, wishes| {
+            let mut gradient = Output::new(&shape).map_err(Refusal::new)?;
             saved.pull_back(&cotangent, &mut gradient, wishes)?;
             Ok(gradient.into_values())
         })
-        .map_err(|r| explained(&self.label, asked, r))
+        .map_err(|r| self.explained(asked, r))
     }
 }
 
@@ -284,7 +317,9 @@ fn label(role: Role, name: &str, path: &Path) -> String {
     format!("{role} {name:?} of {}", path.display())
 }
 
-fn explained(label: &str, asked: &str, refusal: Refusal) -> ComponentError {
+fn explained(label: &str, asked: &str, refusal: Refusal, limits: &Limits) -> ComponentError {
+    let told = || limits.cancel.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed));
+    let cancelled = refusal.status == abi::CANCELLED && told();
     let asked = if refusal.subject.is_empty() { asked.to_owned() } else { refusal.subject };
-    ComponentError::new(label, asked, refusal.message)
+    ComponentError { cancelled, ..ComponentError::new(label, asked, refusal.message) }
 }

@@ -99,18 +99,22 @@ pub(super) unsafe fn read(library: *const abi::Library) -> Result<Tables, Proble
         return Err(Problem::Version { found: table.major });
     }
     // SAFETY: texts of a valid table.
-    let (name, version) = unsafe { (text(table.name, "the library's name"), text(table.version, "its version")) };
+    let (name, version) = unsafe { (line(table.name, "the library's name"), line(table.version, "its version")) };
     let (name, version) = (name.map_err(Problem::Table)?, version.map_err(Problem::Table)?);
-    if table.components_len > 1024 || (table.components.is_null() && table.components_len > 0) {
-        return Err(broken("the list of components", &format!("{} components", table.components_len)));
-    }
-    if table.components_len == 0 {
+    // SAFETY: the list of a valid table.
+    let list = unsafe { prefix::list(table.components, table.components_len as usize) };
+    let list = list.filter(|l| l.len() <= 1024).ok_or_else(|| {
+        broken("the list of components", &format!("{} of them, at {:?}", table.components_len, table.components))
+    })?;
+    if list.is_empty() {
         return Err(Problem::Table("it holds no component".into()));
     }
-    let components = (0..table.components_len as usize)
-        .map(|i| {
-            // SAFETY: the list has that many entries.
-            unsafe { component(table.components.add(i).read()) }.map_err(|e| broken(&format!("component {i}"), &e))
+    let components = list
+        .iter()
+        .enumerate()
+        .map(|(i, table)| {
+            // SAFETY: an entry of a valid list.
+            unsafe { component(*table) }.map_err(|e| broken(&format!("component {i}"), &e))
         })
         .collect::<Result<Vec<Component>, _>>()?;
     for (i, c) in components.iter().enumerate() {
@@ -129,9 +133,9 @@ unsafe fn component(ptr: *const abi::Component) -> Result<Component, String> {
     // SAFETY: the caller's promise.
     let table = unsafe { prefix::read(ptr) }.map_err(|e| format!("its table: {e}"))?;
     // SAFETY: texts of a valid table.
-    let (name, schema) = unsafe { (text(table.name, "its name")?, text(table.schema, "its schema")?) };
+    let (name, schema) = unsafe { (line(table.name, "its name")?, text(table.schema, "its schema")?) };
     let role = Role::of(table.role).ok_or_else(|| format!("{name:?} has the unknown role {}", table.role))?;
-    if name.is_empty() || name.len() > 200 || name.chars().any(char::is_control) {
+    if name.is_empty() || name.len() > 200 {
         return Err(format!("{name:?} is no name"));
     }
     let null = |function: &str| format!("{role} {name:?} lacks the function {function}");
@@ -162,14 +166,22 @@ unsafe fn component(ptr: *const abi::Component) -> Result<Component, String> {
 /// # Safety
 /// A text that is not null has as many readable bytes as it states.
 pub(super) unsafe fn text(text: Str, what: &str) -> Result<String, String> {
-    if text.len == 0 {
-        return Ok(String::new());
-    }
-    if text.ptr.is_null() || text.len > 1 << 20 {
-        return Err(format!("{what} is null or longer than a mebibyte"));
-    }
     // SAFETY: the caller's promise.
-    let bytes = unsafe { std::slice::from_raw_parts(text.ptr, text.len) };
-    let text = std::str::from_utf8(bytes);
-    text.map(str::to_owned).map_err(|_| format!("{what} is not valid UTF-8"))
+    let bytes = unsafe { prefix::list(text.ptr, text.len) }.filter(|b| b.len() <= 1 << 20);
+    let bytes = bytes.ok_or_else(|| format!("{what} is null or longer than a mebibyte"))?;
+    std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| format!("{what} is not valid UTF-8"))
+}
+
+/// Copies a text that people read in lists and reports.
+///
+/// # Safety
+/// As for [`text`].
+pub(super) unsafe fn line(line: Str, what: &str) -> Result<String, String> {
+    // SAFETY: the caller's promise.
+    let line = unsafe { text(line, what)? };
+    if line.chars().any(char::is_control) {
+        Err(format!("{what} holds control characters: {line:?}"))
+    } else {
+        Ok(line)
+    }
 }

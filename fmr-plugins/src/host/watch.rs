@@ -2,57 +2,66 @@
 //!
 //! Native code cannot be stopped from outside. A call with a limit therefore runs on a thread of its own with data of
 //! its own; when the limit is over, the caller goes on and the thread is left behind with all that it uses.
-//! Threads are kept for later calls, as frameworks tie pools and device contexts to them.
+//! Threads are kept for later calls, as frameworks tie pools and device contexts to them, and each serves one budget of
+//! threads, so that a plugin may size such pools once.
 
+use std::collections::BTreeMap;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// Threads that wait for work.
-static IDLE: Mutex<Vec<Sender<Job>>> = Mutex::new(Vec::new());
+/// Threads that wait for work, by the budget of the calls that they serve.
+static IDLE: Mutex<BTreeMap<u32, Vec<Sender<Job>>>> = Mutex::new(BTreeMap::new());
 
-/// The call did not return in time.
+/// Why there is no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Overdue;
+pub(super) enum Unfinished {
+    /// The job is still running, on a thread that is left behind.
+    Overdue,
+    /// The job never ran: the system gives no thread.
+    NoThread,
+}
 
-/// Runs a job, for at most `limit`.
+/// Runs a job of that budget of threads, for at most `limit`.
 ///
 /// # Errors
-/// The job is still running, on a thread that is left behind.
+/// It has not finished.
 pub(super) fn within<R: Send + 'static>(
     limit: Option<Duration>,
+    budget: u32,
     job: impl FnOnce() -> R + Send + 'static,
-) -> Result<R, Overdue> {
+) -> Result<R, Unfinished> {
     let Some(limit) = limit else { return Ok(job()) };
     let (done, result) = mpsc::sync_channel(1);
     // Without a receiver, what a late job gives is dropped on its own thread.
-    submit(Box::new(move || drop(done.send(job()))));
+    submit(budget, Box::new(move || drop(done.send(job())))).map_err(|_| Unfinished::NoThread)?;
     match result.recv_timeout(limit) {
         Ok(result) => Ok(result),
-        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Err(Overdue),
+        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Err(Unfinished::Overdue),
     }
 }
 
-fn submit(mut job: Job) {
+fn submit(budget: u32, mut job: Job) -> std::io::Result<()> {
+    let idle = || IDLE.lock().unwrap_or_else(PoisonError::into_inner);
     loop {
-        let idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let Some(thread) = idle else { break };
+        let Some(thread) = idle().get_mut(&budget).and_then(Vec::pop) else { break };
         match thread.send(job) {
-            Ok(()) => return,
+            Ok(()) => return Ok(()),
             Err(mpsc::SendError(back)) => job = back,
         }
     }
     let (send, jobs) = mpsc::channel::<Job>();
-    std::thread::spawn(move || {
+    let work = move || {
         let mut next = Some(job);
         while let Some(job) = next {
             job();
-            IDLE.lock().unwrap_or_else(PoisonError::into_inner).push(send.clone());
+            idle().entry(budget).or_default().push(send.clone());
             next = jobs.recv().ok();
         }
-    });
+    };
+    std::thread::Builder::new().name("plugin call".into()).spawn(work).map(drop)
 }
 
 #[derive(Debug, Default)]
@@ -111,6 +120,7 @@ impl Drop for Pass {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use std::collections::HashSet;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::thread::{self, ThreadId};
 
@@ -118,22 +128,22 @@ mod tests {
 
     #[test]
     fn results_come_back_and_overdue_jobs_do_not_hold_the_caller() {
-        assert_eq!(within(None, || 1), Ok(1));
-        assert_eq!(within(Some(Duration::from_secs(60)), || 2), Ok(2));
+        assert_eq!(within(None, 0, || 1), Ok(1));
+        assert_eq!(within(Some(Duration::from_secs(60)), 0, || 2), Ok(2));
         let (release, wait) = mpsc::channel::<()>();
-        let late = within(Some(Duration::from_millis(20)), move || wait.recv().is_ok());
-        assert_eq!(late, Err(Overdue));
+        let late = within(Some(Duration::from_millis(20)), 0, move || wait.recv().is_ok());
+        assert_eq!(late, Err(Unfinished::Overdue));
         drop(release);
     }
 
     #[test]
-    fn threads_are_used_again() {
-        let ids: Vec<ThreadId> =
-            (0..20).map(|_| within(Some(Duration::from_secs(60)), || thread::current().id()).unwrap()).collect();
-        let mut distinct = ids.clone();
-        distinct.sort_by_key(|id| format!("{id:?}"));
-        distinct.dedup();
-        assert!(distinct.len() < ids.len());
+    fn threads_are_used_again_for_calls_of_their_budget() {
+        let on = |budget| within(Some(Duration::from_secs(60)), budget, || thread::current().id()).unwrap();
+        let distinct = |ids: Vec<ThreadId>| ids.into_iter().collect::<HashSet<_>>();
+        // Budgets that no other test uses.
+        let (one, other) = (distinct((0..20).map(|_| on(901)).collect()), distinct((0..20).map(|_| on(902)).collect()));
+        assert!(one.len() < 20 && other.len() < 20);
+        assert!(one.is_disjoint(&other));
     }
 
     #[test]

@@ -61,7 +61,10 @@ pub fn cancelled() -> bool {
 /// # Errors
 /// The call was cancelled.
 pub fn check(component: &str, asked: &str) -> Result<(), ComponentError> {
-    if cancelled() { Err(ComponentError::new(component, asked, "cancelled")) } else { Ok(()) }
+    if !cancelled() {
+        return Ok(());
+    }
+    Err(ComponentError { cancelled: true, ..ComponentError::new(component, asked, "cancelled") })
 }
 
 /// Tells how far the call is.

@@ -24,7 +24,7 @@ pub fn component(role: abi::Role, name: &'static str, create: Create, schema: St
     }))
 }
 
-/// The work of the entry function; `package` is name, version and whether panics abort.
+/// The work of the entry function; `package` is name, version and whether panics abort, `before` begins each call.
 ///
 /// # Safety
 /// `host` and `error` are null or valid as the header describes, `library` is valid for writing.
@@ -34,10 +34,12 @@ pub unsafe fn enter(
     library: *mut *const Library,
     table: &'static OnceLock<Library>,
     package: (&'static str, &'static str, bool),
+    before: Option<fn()>,
     components: impl FnOnce() -> Vec<&'static Component>,
 ) -> Status {
     let fill = || {
         table.get_or_init(|| {
+            guard::begin_with(before);
             let list = components().into_iter().map(std::ptr::from_ref).collect::<Vec<_>>().leak();
             Library {
                 size: size_of::<Library>() as u32,

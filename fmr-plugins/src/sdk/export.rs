@@ -7,6 +7,10 @@
 /// [`MakeError`](fmr_core::registry::MakeError)). Settings are any `serde::Deserialize` struct, which should say
 /// `deny_unknown_fields`. The crate's `crate-type` has to include `cdylib`.
 ///
+/// A first line `before: path::to::function,` names a `fn()` that each call begins with, on the thread that the call is
+/// on and with its [`call`](crate::call) in place; it is for what is set for a thread, such as the size of the thread
+/// pool that a tensor library uses there.
+///
 /// ```
 /// use fmr_core::{ComponentError, Scorer, SettingError, registry::Site};
 /// use ndarray::{Array1, Array2, ArrayView2, Axis};
@@ -47,7 +51,25 @@
 /// ```
 #[macro_export]
 macro_rules! export {
+    (before: $before:path, $($role:ident $name:literal: $settings:ty => $make:expr),+ $(,)?) => {
+        $crate::__entry!(Some($before), $($role $name: $settings => $make),+);
+    };
     ($($role:ident $name:literal: $settings:ty => $make:expr),+ $(,)?) => {
+        $crate::__entry!(None, $($role $name: $settings => $make),+);
+    };
+    ($($other:tt)*) => {
+        ::core::compile_error!(
+            "export! takes entries such as `target \"my-model\": MySettings => MyModel::new,`: \
+             a role (generator, oracle, target or scorer), a name in quotes, the type of the settings, and a function \
+             of the settings and the site"
+        );
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __entry {
+    ($before:expr, $($role:ident $name:literal: $settings:ty => $make:expr),+) => {
         /// Hands the host the table of this plugin's components.
         ///
         /// # Safety
@@ -67,17 +89,11 @@ macro_rules! export {
                     library,
                     &TABLE,
                     (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), cfg!(panic = "abort")),
+                    $before,
                     || vec![$($crate::__component!($role, $name, $settings, $make)),+],
                 )
             }
         }
-    };
-    ($($other:tt)*) => {
-        ::core::compile_error!(
-            "export! takes entries such as `target \"my-model\": MySettings => MyModel::new,`: \
-             a role (generator, oracle, target or scorer), a name in quotes, the type of the settings, and a function \
-             of the settings and the site"
-        );
     };
 }
 

@@ -56,7 +56,7 @@ impl Failure {
 
 impl From<ComponentError> for Failure {
     fn from(error: ComponentError) -> Self {
-        let status = if super::call::cancelled() { abi::CANCELLED } else { abi::FAILED };
+        let status = if error.cancelled || super::call::cancelled() { abi::CANCELLED } else { abi::FAILED };
         Self { status, subject: error.asked, message: error.problem }
     }
 }

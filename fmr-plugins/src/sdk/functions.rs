@@ -17,14 +17,8 @@ use crate::prefix;
 /// # Safety
 /// The text is valid, as the header describes, for `'a`.
 unsafe fn text<'a>(text: abi::Str) -> Result<&'a str, Failure> {
-    if text.len == 0 {
-        return Ok("");
-    }
-    if text.ptr.is_null() {
-        return Err(Failure::bad_call("a text is null"));
-    }
     // SAFETY: the caller's promise.
-    let bytes = unsafe { std::slice::from_raw_parts(text.ptr, text.len) };
+    let bytes = unsafe { prefix::list(text.ptr, text.len) }.ok_or_else(|| Failure::bad_call("a text is null"))?;
     std::str::from_utf8(bytes).map_err(|_| Failure::bad_call("a text is not UTF-8"))
 }
 
@@ -85,14 +79,10 @@ pub(super) unsafe extern "C" fn set_classes(
 }
 
 unsafe fn texts(ptr: *const abi::Str, len: usize) -> Result<Vec<String>, Failure> {
-    if len == 0 {
-        return Ok(vec![]);
-    }
-    if ptr.is_null() {
-        return Err(Failure::bad_call("a list of texts is null"));
-    }
     // SAFETY: the caller lends `len` texts.
-    unsafe { std::slice::from_raw_parts(ptr, len).iter().map(|t| text(*t).map(str::to_owned)).collect() }
+    let list = unsafe { prefix::list(ptr, len) }.ok_or_else(|| Failure::bad_call("a list of texts is null"))?;
+    // SAFETY: as above.
+    list.iter().map(|t| unsafe { text(*t) }.map(str::to_owned)).collect()
 }
 
 fn unsupported() -> Failure {
@@ -114,12 +104,10 @@ pub(super) unsafe extern "C" fn forward(
     // SAFETY: the caller's promise.
     let Some(live) = (unsafe { Live::of(instance) }) else { return abi::BAD_CALL };
     let work = || {
-        if inputs.is_null() || outputs.is_null() {
-            return Err(Failure::bad_call("no buffers"));
-        }
         // SAFETY: the caller lends that many views.
-        let (inputs, outputs) = unsafe {
-            (std::slice::from_raw_parts(inputs, inputs_len), std::slice::from_raw_parts(outputs, outputs_len))
+        let (inputs, outputs) = unsafe { (prefix::list(inputs, inputs_len), prefix::list(outputs, outputs_len)) };
+        let (Some(inputs), Some(outputs)) = (inputs, outputs) else {
+            return Err(Failure::bad_call("no buffers"));
         };
         // SAFETY: the views are valid during the call, and the instance during the pull-back's life.
         unsafe {

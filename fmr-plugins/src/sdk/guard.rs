@@ -3,8 +3,8 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Once, OnceLock};
 
 use super::call::Scope;
 use super::failure::Failure;
@@ -14,6 +14,16 @@ use crate::prefix;
 thread_local! {
     static GUARDED: Cell<bool> = const { Cell::new(false) };
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// What each call begins with, if anything.
+static BEFORE: OnceLock<fn()> = OnceLock::new();
+
+/// Sets what each call of this library begins with.
+pub(super) fn begin_with(before: Option<fn()>) {
+    if let Some(before) = before {
+        BEFORE.get_or_init(|| before);
+    }
 }
 
 /// Keeps text and place of a panic inside a call for the error, instead of printing it. Elsewhere the hook that was
@@ -58,7 +68,11 @@ pub(super) unsafe fn guard(
             "an earlier call panicked, which may have left it inconsistent; it has to be made anew",
         )
     } else {
-        match caught(work) {
+        let whole = || {
+            BEFORE.get().copied().inspect(|before| before());
+            work()
+        };
+        match caught(whole) {
             Ok(Ok(())) => return abi::OK,
             Ok(Err(failure)) => failure,
             Err(panic) => {

@@ -5,6 +5,7 @@ use ndarray::{ArrayBase, ArrayView, Data, Dimension};
 
 use super::failure::Failure;
 use crate::abi::{DType, View};
+use crate::prefix;
 
 /// Element types of the interface.
 pub(super) trait Element: Copy {
@@ -22,20 +23,27 @@ impl Element for i64 {
 /// Shape of a view after all that can be checked was.
 unsafe fn shape<T: Element, D: Dimension>(view: &View) -> Result<D, Failure> {
     let n = D::NDIM.unwrap_or_default();
-    if view.dtype != T::DTYPE || view.ndim as usize != n || view.shape.is_null() || view.strides.is_null() {
-        return Err(Failure::bad_call("a buffer has the wrong type or number of dimensions"));
-    }
     // SAFETY: a view has `ndim` lengths and strides.
     let (lengths, strides) =
-        unsafe { (std::slice::from_raw_parts(view.shape, n), std::slice::from_raw_parts(view.strides, n)) };
+        unsafe { (prefix::list(view.shape, view.ndim as usize), prefix::list(view.strides, view.ndim as usize)) };
+    let (Some(lengths), Some(strides)) = (lengths, strides) else {
+        return Err(Failure::bad_call("a buffer without shape or strides"));
+    };
+    if view.dtype != T::DTYPE || lengths.len() != n {
+        return Err(Failure::bad_call("a buffer has the wrong type or number of dimensions"));
+    }
     let mut shape = D::zeros(n);
-    let mut expected = 1_i64;
+    // Distance of neighbours, and bytes as an array counts them: without its lengths of zero.
+    let (mut expected, mut bytes) = (1_i64, size_of::<T>() as isize);
     for axis in (0..n).rev() {
         let (length, stride) = (lengths[axis], strides[axis]);
         if length < 0 || (length > 1 && stride != expected) {
             return Err(Failure::bad_call("a buffer is not laid out row by row"));
         }
-        expected = expected.checked_mul(length).ok_or_else(|| Failure::bad_call("a buffer is too long"))?;
+        let room = isize::try_from(length.max(1)).ok().and_then(|length| bytes.checked_mul(length));
+        bytes = room.ok_or_else(|| Failure::bad_call("a buffer is too long"))?;
+        // No more than `bytes`.
+        expected *= length;
         shape[axis] = length as usize;
     }
     let data = view.data.cast::<T>();

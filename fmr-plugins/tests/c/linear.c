@@ -2,14 +2,21 @@
  *
  * It keeps to the least: one call at a time, pull-backs one sample at a time. The host does the rest.
  *
- * With FAIL_AFTER or DIE_AFTER it is broken: forwards after that many fail, or end the process.
+ * With FAIL_AFTER or DIE_AFTER it is broken: forwards after that many fail, or end the process. With WAITS, forwards after
+ * as many as the environment's LINEAR_WAITS_AFTER says take a minute, but for those that are cancelled.
  */
+#if defined(WAITS)
+#define _POSIX_C_SOURCE 200809L
+#endif
 #include "fmr_plugin.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(WAITS)
+#include <time.h>
+#endif
 
 #ifndef CLASSES
 #define CLASSES 4
@@ -81,13 +88,23 @@ static float weight(const fmr_instance *instance, size_t k, size_t p) {
 static fmr_status forward(const fmr_instance *instance, const fmr_call *call, uint32_t function, const fmr_view *inputs,
                           size_t inputs_len, const fmr_view *outputs, size_t outputs_len, fmr_saved **saved) {
   if (function != FMR_LOGITS || inputs_len != 1 || outputs_len != 1) return FMR_UNSUPPORTED;
-#if defined(FAIL_AFTER) || defined(DIE_AFTER)
+#if defined(FAIL_AFTER) || defined(DIE_AFTER) || defined(WAITS)
   static unsigned forwards;
   forwards++;
-#ifdef FAIL_AFTER
+#if defined(FAIL_AFTER)
   if (forwards > FAIL_AFTER) return fail(call, FMR_FAILED, "", "the licence ran out");
-#else
+#elif defined(DIE_AFTER)
   if (forwards > DIE_AFTER) abort();
+#else
+  const char *after = getenv("LINEAR_WAITS_AFTER");
+  if (after && forwards > strtoul(after, NULL, 10)) {
+    const struct timespec millisecond = {0, 1000000};
+    fputs("waiting\n", stderr);
+    for (int i = 0; i < 60000; i++) {
+      if (call->cancelled(call->context)) return FMR_CANCELLED;
+      nanosleep(&millisecond, NULL);
+    }
+  }
 #endif
 #endif
   const float *images = inputs[0].data;

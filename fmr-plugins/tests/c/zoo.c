@@ -21,7 +21,8 @@ static fmr_status say(const fmr_call *call, const char *bytes, size_t len) {
 static fmr_status create(fmr_str settings, const fmr_site *site, const fmr_call *call, fmr_instance **out) {
   static const char *const faults[] = {
       "unwritten", "overrun", "nan", "hang", "utf8", "long", "status", "silent", "saves nothing", "fails after saving",
-      "no handle", "no info", "no classes", "short info", "no name", "name utf8", "hang in create"};
+      "no handle", "no info", "no classes", "short info", "no name", "name utf8", "name control",
+      "hang in create"};
   const char *fault = "";
   (void)site;
   (void)call;
@@ -34,11 +35,13 @@ static fmr_status create(fmr_str settings, const fmr_site *site, const fmr_call 
   fmr_instance *made = calloc(1, sizeof *made);
   if (!made) return FMR_FAILED;
   const fmr_str name = FMR_STR("faulty"), no_name = {NULL, 0}, bad_name = FMR_STR("\xff\xfe");
+  const fmr_str control = FMR_STR("\033[31mred");
   made->fault = fault;
   made->info.size = strcmp(fault, "short info") == 0 ? 8 : sizeof made->info;
   made->info.classes = strcmp(fault, "no classes") == 0 ? 0 : 3;
   made->info.flags = FMR_DIFFERENTIABLE | FMR_DETERMINISTIC | FMR_THREAD_SAFE | FMR_BATCHED_PULL_BACK;
   made->info.name = strcmp(fault, "no name") == 0 ? no_name : strcmp(fault, "name utf8") == 0 ? bad_name : name;
+  if (strcmp(fault, "name control") == 0) made->info.name = control;
   *out = made;
   return FMR_OK;
 }

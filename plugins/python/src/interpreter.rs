@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use fmr_core::registry::Site;
 use fmr_core::{ComponentError, SettingError};
+use fmr_plugins::call;
 use ndarray::{Array, ArrayView, Dimension};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyModule, PyTuple};
@@ -48,15 +49,16 @@ fn share_symbols() {
 #[cfg(not(unix))]
 fn share_symbols() {}
 
-/// Text of a Python error: what was raised, then where in the user's code.
-fn explain(py: Python<'_>, error: &PyErr) -> String {
+/// The setting that a Python error speaks of, and its text: what was raised, then where in the user's code.
+fn explain(py: Python<'_>, error: &PyErr) -> (String, String) {
     let explained =
         bridge().ok().and_then(|b| b.bind(py).call_method1("explain", (error.value(py), error.traceback(py))).ok());
-    explained.and_then(|text| text.extract().ok()).unwrap_or_else(|| error.to_string())
+    explained.and_then(|pair| pair.extract().ok()).unwrap_or_else(|| ("module".to_owned(), error.to_string()))
 }
 
 /// A model of the user's, wrapped by the bridge.
 pub(crate) struct Model {
+    bridge: &'static Py<PyModule>,
     object: Py<PyAny>,
     pub(crate) differentiable: bool,
     component: String,
@@ -69,23 +71,21 @@ impl Model {
         let venv = settings.venv.as_ref().map(|v| site.path(v));
         let venv = venv.or_else(|| std::env::var_os("VIRTUAL_ENV").filter(|v| !v.is_empty()).map(Into::into));
         let module = site.path(&settings.module);
+        let weights = settings.weights.as_ref().map(|w| site.path(w));
+        let device = settings.device.as_ref().unwrap_or(&site.device);
         Python::attach(|py| {
-            let bridge = bridge.bind(py);
-            let fail = |key: &str, e: &PyErr| SettingError::new(key, explain(py, e));
-            if let Some(venv) = venv {
-                bridge.call_method1("activate", (venv,)).map_err(|e| fail("venv", &e))?;
-            }
-            let found = bridge.call_method1("find", (&module, &settings.attribute)).map_err(|e| {
-                let key =
-                    if e.is_instance_of::<pyo3::exceptions::PyAttributeError>(py) { "attribute" } else { "module" };
-                fail(key, &e)
+            let make = || -> PyResult<_> {
+                let object =
+                    bridge.bind(py).call_method1("make", (&module, &settings.attribute, venv, device, weights))?;
+                let differentiable = object.call_method0("differentiable")?.is_truthy()?;
+                Ok((object.unbind(), differentiable))
+            };
+            let (object, differentiable) = make().map_err(|e| {
+                let (setting, text) = explain(py, &e);
+                SettingError::new(setting, text)
             })?;
-            let device = settings.device.as_ref().unwrap_or(&site.device);
-            let object = bridge.call_method1("wrap", (found, device)).map_err(|e| fail("attribute", &e))?;
-            let differentiable = object.getattr("differentiable").and_then(|d| d.is_truthy());
-            let differentiable = differentiable.map_err(|e| fail("attribute", &e))?;
             let component = format!("{role} \"python\" ({})", module.display());
-            Ok(Self { object: object.unbind(), differentiable, component })
+            Ok(Self { bridge, object, differentiable, component })
         })
     }
 
@@ -93,20 +93,24 @@ impl Model {
         ComponentError::new(&self.component, asked, problem)
     }
 
-    /// Runs something in Python; an exception becomes an error with its traceback.
+    /// Runs something in Python within the call's budget of threads; an exception becomes an error with its traceback.
     fn run<T>(
         &self,
         asked: &str,
-        f: impl FnOnce(Python<'_>, &Bound<'_, PyAny>) -> PyResult<T>,
+        f: impl FnOnce(Python<'_>, &Bound<'_, PyModule>, &Bound<'_, PyAny>) -> PyResult<T>,
     ) -> Result<T, ComponentError> {
-        Python::attach(|py| f(py, self.object.bind(py)).map_err(|e| self.error(asked, explain(py, &e))))
+        Python::attach(|py| {
+            let bridge = self.bridge.bind(py);
+            let limited = bridge.call_method1("limit_threads", (call::threads().unwrap_or(0),));
+            let result = limited.and_then(|_| f(py, bridge, self.object.bind(py)));
+            result.map_err(|e| self.error(asked, explain(py, &e).1))
+        })
     }
 
     /// An oracle's classes, for models that want to know them.
     pub(crate) fn set_classes(&self, names: &[String], templates: &[String]) -> Result<(), ComponentError> {
-        let bridge = bridge().map_err(|e| self.error("set classes", e))?;
-        self.run("set classes", |py, object| {
-            bridge.bind(py).call_method1("set_classes", (object, names, templates)).map(drop)
+        self.run("set classes", |_, bridge, object| {
+            bridge.call_method1("set_classes", (object, names, templates)).map(drop)
         })
     }
 
@@ -116,11 +120,8 @@ impl Model {
         asked: &str,
         images: ArrayView<'_, f32, D>,
     ) -> Result<Array<f32, E>, ComponentError> {
-        let raw = self.run(asked, |py, object| {
-            let (bytes, shape) = pack(py, images);
-            object.call_method1("forward", (bytes, shape))?.extract()
-        })?;
-        self.unpack(asked, raw)
+        let raw = self.run(asked, |py, _, object| unpack(&object.call_method1("forward", pack(py, images)?)?))?;
+        self.shaped(asked, raw)
     }
 
     /// The same, and what the pull-back needs.
@@ -129,11 +130,12 @@ impl Model {
         asked: &str,
         images: ArrayView<'_, f32, D>,
     ) -> Result<(Array<f32, E>, Py<PyAny>), ComponentError> {
-        let (raw, saved): (Raw, Py<PyAny>) = self.run(asked, |py, object| {
-            let (bytes, shape) = pack(py, images);
-            object.call_method1("forward_saving", (bytes, shape))?.extract()
+        let (raw, saved) = self.run(asked, |py, _, object| {
+            let (values, saved): (Bound<'_, PyAny>, Py<PyAny>) =
+                object.call_method1("forward_saving", pack(py, images)?)?.extract()?;
+            Ok((unpack(&values)?, saved))
         })?;
-        Ok((self.unpack(asked, raw)?, saved))
+        Ok((self.shaped(asked, raw)?, saved))
     }
 
     /// The vector-Jacobian product.
@@ -143,28 +145,38 @@ impl Model {
         saved: Py<PyAny>,
         cotangent: ArrayView<'_, f32, D>,
     ) -> Result<Array<f32, E>, ComponentError> {
-        let raw = self.run(asked, |py, object| {
-            let (bytes, shape) = pack(py, cotangent);
-            object.call_method1("pull_back", (saved, bytes, shape))?.extract()
+        let raw = self.run(asked, |py, _, object| {
+            let (bytes, shape) = pack(py, cotangent)?;
+            unpack(&object.call_method1("pull_back", (saved, bytes, shape))?)
         })?;
-        self.unpack(asked, raw)
+        self.shaped(asked, raw)
     }
 
-    fn unpack<E: Dimension>(&self, asked: &str, (bytes, shape): Raw) -> Result<Array<f32, E>, ComponentError> {
-        let values = bytes.chunks_exact(4).map(|b| f32::from_ne_bytes([b[0], b[1], b[2], b[3]])).collect();
+    fn shaped<E: Dimension>(&self, asked: &str, (values, shape): Raw) -> Result<Array<f32, E>, ComponentError> {
         let array = Array::from_shape_vec(shape.clone(), values).ok().and_then(|a| a.into_dimensionality::<E>().ok());
         let wanted = E::NDIM.unwrap_or_default();
         array.ok_or_else(|| self.error(asked, format!("it gave shape {shape:?}, not an array of {wanted} dimensions")))
     }
 }
 
-type Raw = (Vec<u8>, Vec<usize>);
+/// Values and shape.
+type Raw = (Vec<f32>, Vec<usize>);
 
+/// An array as the bridge takes it: bytes and shape.
 fn pack<'py, D: Dimension>(
     py: Python<'py>,
     array: ArrayView<'_, f32, D>,
-) -> (Bound<'py, PyBytes>, Bound<'py, PyTuple>) {
-    let bytes: Vec<u8> = array.iter().flat_map(|v| v.to_ne_bytes()).collect();
-    let shape = PyTuple::new(py, array.shape()).unwrap_or_else(|_| PyTuple::empty(py));
-    (PyBytes::new(py, &bytes), shape)
+) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyTuple>)> {
+    let bytes = PyBytes::new_with(py, array.len() * size_of::<f32>(), |bytes| {
+        bytes.chunks_exact_mut(4).zip(&array).for_each(|(to, value)| to.copy_from_slice(&value.to_ne_bytes()));
+        Ok(())
+    })?;
+    Ok((bytes, PyTuple::new(py, array.shape())?))
+}
+
+/// What the bridge gives: bytes and shape.
+fn unpack(given: &Bound<'_, PyAny>) -> PyResult<Raw> {
+    let (bytes, shape): (Bound<'_, PyBytes>, Vec<usize>) = given.extract()?;
+    let values = bytes.as_bytes().chunks_exact(4).map(|b| f32::from_ne_bytes([b[0], b[1], b[2], b[3]])).collect();
+    Ok((values, shape))
 }

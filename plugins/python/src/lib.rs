@@ -28,6 +28,9 @@ struct Settings {
     /// Virtual environment whose packages to use.
     #[serde(default)]
     venv: Option<PathBuf>,
+    /// Weights that the module is to load: a `state_dict` that `torch.load` or safetensors reads.
+    #[serde(default)]
+    weights: Option<PathBuf>,
     /// PyTorch's name of the device; the run's unless it is given.
     #[serde(default)]
     device: Option<String>,

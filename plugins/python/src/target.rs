@@ -1,7 +1,7 @@
 //! A target in Python.
 
 use fmr_core::registry::{MakeError, Site};
-use fmr_core::{ComponentError, ImagePullBack, Target, TargetSpec};
+use fmr_core::{ComponentError, ImagePullBack, SettingError, Target, TargetSpec};
 use ndarray::{Array2, Array4, ArrayView2, ArrayView4};
 
 use crate::{Model, Settings};
@@ -15,6 +15,9 @@ pub(crate) struct PythonTarget {
 impl PythonTarget {
     /// Finds the model, and asks it about one grey image how many classes it has.
     pub(crate) fn new(settings: Settings, site: &Site) -> Result<Self, MakeError> {
+        if settings.softmax {
+            return Err(SettingError::new("softmax", "is for oracles; a target gives logits as they are").into());
+        }
         let model = Model::find("target", &settings, site)?;
         let [c, h, w] = site.image;
         let asked = format!("logits of one image of {:?}", site.image);

@@ -3,15 +3,16 @@
 //! Needs numpy and PyTorch in the environment `VIRTUAL_ENV`; says so and skips what it cannot run.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::Arc;
+mod common;
 
+use std::path::Path;
+
+use common::{has, images, library, settings, site};
 use fmr_core::Target;
-use fmr_core::registry::{MakeError, Settings, Site};
+use fmr_core::registry::MakeError;
 use fmr_plugins::check::{self, Options};
-use fmr_plugins::host::{Library, Limits};
-use ndarray::{Array2, Array4};
+use fmr_plugins::host::Limits;
+use ndarray::Array2;
 
 const MODEL: &str = r#"
 import numpy
@@ -30,6 +31,22 @@ def broken(images):
     if len(images) > 1:
         raise ValueError("only one image, please")
     return images.mean(axis=(2, 3))
+
+def wrapped(images):
+    try:
+        [][len(images)]
+    except IndexError as e:
+        raise RuntimeError("no weights for it") from e
+
+def pair(images):
+    return images.mean(axis=(2, 3)), images
+
+class Logits:
+    def __init__(self, logits):
+        self.logits = logits
+
+def like_a_library(images):
+    return Logits(images.mean(axis=(2, 3)))
 
 def flat(images):
     return images.mean(axis=(1, 2, 3))
@@ -50,39 +67,23 @@ torch.set_num_threads(1)
 model = torch.nn.Sequential(
     torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.BatchNorm2d(8), torch.nn.Tanh(), torch.nn.Dropout(0.5),
     torch.nn.AdaptiveAvgPool2d(4), torch.nn.Flatten(), torch.nn.Linear(128, 5))
+
+class Double(torch.nn.Linear):
+    def __init__(self):
+        super().__init__(3, 5, dtype=torch.float64)
+    def forward(self, images):
+        return super().forward(images.mean(dim=(2, 3)))
+
+class Cut(torch.nn.Module):
+    def forward(self, images):
+        return images.detach().mean(dim=(2, 3))
+
+torch.save({"state_dict": {"weight": torch.full((5, 3), 2.0), "bias": torch.arange(5.0)}}, __file__ + ".pt")
 "#;
-
-/// Whether the environment's Python has a package; a notice where not.
-fn has(package: &str) -> bool {
-    let python = std::env::var_os("VIRTUAL_ENV").map_or("python3".into(), |v| PathBuf::from(v).join("bin/python"));
-    let output = Command::new(python).args(["-c", &format!("import {package}")]).output();
-    let has = output.is_ok_and(|o| o.status.success());
-    if !has {
-        eprintln!("skipped: {package} is not installed; set VIRTUAL_ENV to an environment that has it");
-    }
-    has
-}
-
-fn library() -> Arc<Library> {
-    let name = format!("{}fmr_python{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-    Library::open(&std::env::current_exe().unwrap().parent().unwrap().join(name), None).unwrap()
-}
-
-fn site(base: &Path) -> Site {
-    Site { base: base.to_owned(), device: "cpu".into(), seed: 0, image: [3, 8, 8] }
-}
-
-fn settings(json: &str) -> Settings {
-    Settings(serde_json::from_str(json).unwrap())
-}
 
 fn target(base: &Path, attribute: &str) -> Result<Box<dyn Target>, MakeError> {
     let settings = settings(&format!(r#"{{"module": "model.py", "attribute": "{attribute}"}}"#));
     library().target(None, &settings, &site(base), &Limits::default())
-}
-
-fn images(n: usize) -> Array4<f32> {
-    Array4::from_shape_fn((n, 3, 8, 8), |(i, c, h, w)| ((i * 192 + c * 64 + h * 8 + w) as f32).sin() * 0.4 + 0.5)
 }
 
 #[test]
@@ -105,10 +106,21 @@ fn callables_on_numpy_arrays() {
 
     let error = target(folder.path(), "broken").unwrap().logits(x.view()).unwrap_err().to_string();
     assert!(error.contains("ValueError: only one image, please") && error.contains("model.py\", line "), "{error}");
+    let error = target(folder.path(), "wrapped").err().unwrap().to_string();
+    let (said, cause) = error.split_once("which came from ").unwrap();
+    assert!(said.contains("RuntimeError: no weights for it") && said.contains("in wrapped"), "{error}");
+    assert!(cause.contains("IndexError: ") && !error.contains("fmr_bridge.py"), "{error}");
+    let error = target(folder.path(), "pair").err().unwrap().to_string();
+    assert!(error.contains("the model gives a tuple; it must give one array [n, classes]"), "{error}");
+    let wrapping = target(folder.path(), "like_a_library").unwrap();
+    assert_eq!(wrapping.logits(x.view()).unwrap(), plain.logits(x.view()).unwrap());
     let error = target(folder.path(), "flat").err().unwrap().to_string();
     assert!(error.contains("it gave shape [1], not an array of 2 dimensions"), "{error}");
     let error = target(folder.path(), "squares").err().unwrap().to_string();
     assert!(error.starts_with("attribute: AttributeError: ") && error.contains("Squares, no_gradient"), "{error}");
+    std::fs::write(folder.path().join("model.py"), "import numpy\nnumpy.nothing").unwrap();
+    let error = target(folder.path(), "model").err().unwrap().to_string();
+    assert!(error.starts_with("module: AttributeError: ") && error.contains("model.py\", line 2"), "{error}");
     std::fs::write(folder.path().join("model.py"), "model = (").unwrap();
     let error = target(folder.path(), "model").err().unwrap().to_string();
     assert!(error.starts_with("module: ") && error.contains("SyntaxError"), "{error}");
@@ -129,6 +141,56 @@ fn oracles_get_their_classes() {
     oracle.set_classes(&["a", "b"].map(str::to_owned), &["an image of {class}".to_owned()]).unwrap();
     let scores = oracle.judge(images(2).view()).unwrap();
     assert!((scores.sum() - 2.0).abs() < 1e-6 && scores[[0, 1]] > scores[[0, 0]]);
+}
+
+#[test]
+fn settings_that_do_not_fit_are_named() {
+    if !has("numpy") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("model.py"), MODEL).unwrap();
+    std::fs::write(folder.path().join("notes.txt"), "").unwrap();
+    let refused = |json: &str| {
+        let made = library().target(None, &settings(json), &site(folder.path()), &Limits::default());
+        made.err().unwrap().to_string()
+    };
+    for (json, expected) in [
+        (r#"{"module": "model.py", "attribute": "flat", "softmax": true}"#, "softmax: is for oracles"),
+        (r#"{"module": "model.py", "attribute": "flat", "weights": "w.pt"}"#, "weights: TypeError: only a torch"),
+        (r#"{"module": "model.py", "attribute": "numpy.pi"}"#, "attribute: TypeError: a float is neither a torch"),
+        (r#"{"module": "notes.txt"}"#, "module: ImportError: "),
+        (r#"{"module": "model.py", "venv": "none"}"#, "venv: "),
+        (r#"{"modul": "model.py"}"#, "modul: unknown field"),
+    ] {
+        let error = refused(json);
+        assert!(error.starts_with(expected), "{json}: {error}");
+    }
+}
+
+#[test]
+fn pytorch_modules_of_several_kinds() {
+    if !has("torch") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("net.py"), TORCH).unwrap();
+    let make = |json: &str| library().target(None, &settings(json), &site(folder.path()), &Limits::default());
+    // Weights are read from where the settings say, and computed with in the model's own precision.
+    let double = make(r#"{"module": "net.py", "attribute": "Double", "weights": "net.py.pt"}"#).unwrap();
+    let x = images(2);
+    let (logits, pull) = double.logits_with_pullback(x.view()).unwrap();
+    let sum = |i: usize| -> f32 { x.index_axis(ndarray::Axis(0), i).sum() / 64.0 };
+    assert!((logits[[1, 3]] - (2.0 * sum(1) + 3.0)).abs() < 1e-5, "{logits}");
+    let gradient = pull(Array2::ones((2, 5)).view()).unwrap();
+    assert!(gradient.iter().all(|g| (g - 10.0 / 64.0).abs() < 1e-6));
+    let error = make(r#"{"module": "net.py", "weights": "net.py.pt"}"#).err().unwrap().to_string();
+    assert!(error.starts_with("weights: RuntimeError: Error(s) in loading state_dict"), "{error}");
+    let error = make(r#"{"module": "net.py", "device": "abacus"}"#).err().unwrap().to_string();
+    assert!(error.starts_with("device: RuntimeError: "), "{error}");
+    let cut = make(r#"{"module": "net.py", "attribute": "Cut"}"#).unwrap();
+    let error = cut.logits_with_pullback(x.view()).err().unwrap().to_string();
+    assert!(error.contains("carry no gradient"), "{error}");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fmr_plugins::export! {
+    before: fmr_nn::lane::stay_within_budget,
     oracle "classifier": fmr_classifier_oracle::ClassifierOracleSettings => |settings, site| {
         fmr_classifier_oracle::ClassifierOracle::from_settings(&settings, site)
     },

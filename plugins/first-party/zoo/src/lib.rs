@@ -5,5 +5,6 @@
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fmr_plugins::export! {
+    before: fmr_nn::lane::stay_within_budget,
     target "zoo": fmr_zoo::ClassifierSettings => |settings, site| fmr_zoo::Classifier::from_settings(&settings, site),
 }
