@@ -153,7 +153,7 @@ impl Grid {
 /// A row with `left` zeros before it and zeros after it, split by column parity.
 #[inline(always)]
 fn spread(line: &[f32], left: usize, even: &mut [f32], odd: &mut [f32]) {
-    let (first, second) = if left % 2 == 0 { (even, odd) } else { (odd, even) };
+    let (first, second) = if left.is_multiple_of(2) { (even, odd) } else { (odd, even) };
     let (pairs, last) = line.as_chunks::<2>();
     let (first_before, first) = first.split_at_mut(left / 2);
     let (second_before, second) = second.split_at_mut(left.div_ceil(2));
@@ -364,13 +364,15 @@ impl InputJob<'_> {
                         let p = plane.add((y % 2 * 2 + x % 2) * quarter + y / 2 * pitch + x / 2);
                         if self.chunk.straight { V::load(p.add(half)) } else { V::pick(p, at) }
                     };
+                    // Closures around additions would keep these from being inlined: they lack the instruction set.
                     let mut rows = [[V::splat(0.0); 4]; 4];
-                    for x in 0..4 {
+                    let [r0, r1, r2, r3] = &mut rows;
+                    for (x, (((r0, r1), r2), r3)) in r0.iter_mut().zip(r1).zip(r2).zip(r3).enumerate() {
                         let [d0, d1, d2, d3] = [patch(0, x), patch(1, x), patch(2, x), patch(3, x)];
-                        rows[0][x] = d0.sub(d2);
-                        rows[1][x] = d1.add(d2);
-                        rows[2][x] = d2.sub(d1);
-                        rows[3][x] = d1.sub(d3);
+                        *r0 = d0.sub(d2);
+                        *r1 = d1.add(d2);
+                        *r2 = d2.sub(d1);
+                        *r3 = d1.sub(d3);
                     }
                     let to = self.inputs.add(channel * TILE + half);
                     for (y, [c0, c1, c2, c3]) in rows.into_iter().enumerate() {
@@ -417,10 +419,11 @@ unsafe fn outputs<V: Lanes>(
         unsafe {
             let m = |y: usize, x: usize| V::load(products.add((4 * y + x) * sums + half));
             let mut halves = [[V::splat(0.0); 4]; 2];
-            for x in 0..4 {
+            let [upper, lower] = &mut halves;
+            for (x, (upper, lower)) in upper.iter_mut().zip(lower).enumerate() {
                 let [m0, m1, m2, m3] = [m(0, x), m(1, x), m(2, x), m(3, x)];
-                halves[0][x] = m0.add(m1.add(m2));
-                halves[1][x] = m1.sub(m2).sub(m3);
+                *upper = m0.add(m1.add(m2));
+                *lower = m1.sub(m2).sub(m3);
             }
             for ([c0, c1, c2, c3], columns) in halves.into_iter().zip(&mut columns) {
                 c0.add(c1.add(c2)).store(columns[0].as_mut_ptr().add(half));
