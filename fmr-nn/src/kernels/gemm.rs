@@ -44,24 +44,53 @@ pub enum Start {
 /// If a slice is too short for the shape.
 #[expect(clippy::too_many_arguments, reason = "the operands of a matrix product")]
 pub fn gemm(m: usize, n: usize, k: usize, a: View<'_>, b: &[f32], ldb: usize, c: &mut [f32], ldc: usize, start: Start) {
-    if m == 0 || n == 0 {
+    if m > 0
+        && k > 0
+        && let Some(a) = bfloat16::pack(m, k, a, n)
+    {
+        assert!(n <= ldc && c.len() >= (m - 1) * ldc + n, "C too short");
+        assert!(n <= ldb && b.len() >= (k - 1) * ldb + n, "B too short");
+        return bfloat16::product(&a, n, b, ldb, c, ldc, start);
+    }
+    gemm_each(1, [0; 2], m, n, k, a, b, ldb, c, ldc, start);
+}
+
+/// `count` products with the same B, each A and C `steps` further on than the one before; operands are never rounded.
+///
+/// # Panics
+/// If a slice is too short for the shape.
+#[expect(clippy::too_many_arguments, reason = "the operands of several matrix products")]
+pub fn gemm_each(
+    count: usize,
+    steps: [usize; 2],
+    m: usize,
+    n: usize,
+    k: usize,
+    a: View<'_>,
+    b: &[f32],
+    ldb: usize,
+    c: &mut [f32],
+    ldc: usize,
+    start: Start,
+) {
+    if count == 0 || m == 0 || n == 0 {
         return;
     }
-    assert!(n <= ldc && c.len() >= (m - 1) * ldc + n, "C too short");
+    let last = steps.map(|step| (count - 1) * step);
+    assert!(n <= ldc && c.len() >= last[1] + (m - 1) * ldc + n, "C too short");
     if k == 0 {
         if start == Start::Zero {
-            for i in 0..m {
-                c[i * ldc..i * ldc + n].fill(0.0);
+            for i in (0..count).flat_map(|at| (0..m).map(move |i| at * steps[1] + i * ldc)) {
+                c[i..i + n].fill(0.0);
             }
         }
         return;
     }
-    assert!(a.data.len() > (m - 1) * a.row + (k - 1) * a.col, "A too short");
+    assert!(a.data.len() > last[0] + (m - 1) * a.row + (k - 1) * a.col, "A too short");
     assert!(n <= ldb && b.len() >= (k - 1) * ldb + n, "B too short");
-    if let Some(a) = bfloat16::pack(m, k, a, n) {
-        return bfloat16::product(&a, n, b, ldb, c, ldc, start);
-    }
     let job = Job {
+        count,
+        steps,
         m,
         n,
         k,
@@ -74,14 +103,14 @@ pub fn gemm(m: usize, n: usize, k: usize, a: View<'_>, b: &[f32], ldb: usize, c:
         ldc,
         accumulate: start == Start::Accumulate,
     };
-    // SAFETY: the assertions above bound every access of `Job::run`, and the instruction set is the detected one.
+    // SAFETY: the assertions above bound every access of `Job::each`, and the instruction set is the detected one.
     unsafe {
         match isa() {
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => avx512(&job),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => avx2(&job),
-            _ => job.run::<Portable, 4>(),
+            _ => job.each::<Portable, 4>(),
         }
     }
 }
@@ -90,17 +119,20 @@ pub fn gemm(m: usize, n: usize, k: usize, a: View<'_>, b: &[f32], ldb: usize, c:
 #[target_feature(enable = "avx512f")]
 fn avx512(job: &Job) {
     // SAFETY: the caller of this function checked the operands; the feature is enabled here.
-    unsafe { job.run::<std::arch::x86_64::__m512, 8>() }
+    unsafe { job.each::<std::arch::x86_64::__m512, 8>() }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 fn avx2(job: &Job) {
     // SAFETY: as in `avx512`.
-    unsafe { job.run::<std::arch::x86_64::__m256, 4>() }
+    unsafe { job.each::<std::arch::x86_64::__m256, 4>() }
 }
 
 struct Job {
+    count: usize,
+    /// Distances of A and of C between products.
+    steps: [usize; 2],
     m: usize,
     n: usize,
     k: usize,
@@ -115,10 +147,25 @@ struct Job {
 }
 
 impl Job {
+    /// The products one after another.
+    ///
+    /// # Safety
+    /// Operands must be as `gemm_each` asserts, and the instruction set of `V` available.
+    #[inline(always)]
+    unsafe fn each<V: Lanes, const MR: usize>(&self) {
+        for at in 0..self.count {
+            // SAFETY: inside the operands by the contract.
+            unsafe {
+                let (a, c) = (self.a.add(at * self.steps[0]), self.c.add(at * self.steps[1]));
+                Self { a, c, ..*self }.run::<V, MR>();
+            }
+        }
+    }
+
     /// Tiles of `MR` rows by three vectors: 24 accumulators with AVX-512, 12 with AVX2.
     ///
     /// # Safety
-    /// Operands must be as `gemm` asserts, and the instruction set of `V` available.
+    /// The operands of this product must be as `gemm_each` asserts, and the instruction set of `V` available.
     #[inline(always)]
     unsafe fn run<V: Lanes, const MR: usize>(&self) {
         let mut j = 0;
@@ -269,6 +316,21 @@ mod tests {
                     prop_assert!((sum - f64::from(c[i * n + j])).abs() < 1e-4);
                 }
             }
+        }
+
+        #[test]
+        fn several_products_equal_one_after_another(
+            count in 1usize..5, m in 1usize..10, n in 1usize..60, k in 1usize..20, seed: u64,
+        ) {
+            let a = values(count * m * k, seed);
+            let b = values(k * n, seed ^ 1);
+            let mut together = vec![0.0; count * m * n];
+            gemm_each(count, [m * k, m * n], m, n, k, View::rows(&a, k), &b, n, &mut together, n, Start::Zero);
+            let mut apart = vec![0.0; count * m * n];
+            for (a, c) in a.chunks_exact(m * k).zip(apart.chunks_exact_mut(m * n)) {
+                gemm_each(1, [0; 2], m, n, k, View::rows(a, k), &b, n, c, n, Start::Zero);
+            }
+            prop_assert_eq!(together, apart);
         }
 
         #[test]

@@ -9,7 +9,7 @@
 use std::ops::Range;
 
 use super::conv::{ConvShape, Rectify, TILE, finish, group};
-use super::gemm::{Start, View, gemm};
+use super::gemm::{Start, View, gemm_each};
 use super::parallel::{Shared, for_each, threads, with_scratch};
 use super::simd::{Isa, Lanes, MAX_LANES, Portable, isa, vectorized};
 
@@ -265,12 +265,11 @@ impl Layer<'_> {
         let (weights, sums) = (self.transformed.len() / PARTS, products.len() / PARTS);
         for component in 0..PARTS {
             let inputs = &inputs[component * cin * TILE..][..cin * TILE];
-            for (k, group) in (channels.start / ROWS..channels.end.div_ceil(ROWS)).enumerate() {
-                let weight = &self.transformed[component * weights + group * cin * ROWS..][..cin * ROWS];
-                let weight = View { data: weight, row: 1, col: ROWS };
-                let to = &mut products[component * sums + k * ROWS * TILE..][..ROWS * TILE];
-                gemm(ROWS, width, cin, weight, inputs, TILE, to, TILE, Start::Zero);
-            }
+            let groups = channels.start / ROWS..channels.end.div_ceil(ROWS);
+            let weight = &self.transformed[component * weights + groups.start * cin * ROWS..];
+            let weight = View { data: weight, row: 1, col: ROWS };
+            let (to, steps) = (&mut products[component * sums..][..sums], [cin * ROWS, ROWS * TILE]);
+            gemm_each(groups.len(), steps, ROWS, width, cin, weight, inputs, TILE, to, TILE, Start::Zero);
         }
     }
 
