@@ -285,32 +285,37 @@ impl Layer<'_> {
         let [oh, ow] = self.shape.output();
         let sums = products.len() / PARTS;
         assert!(channels.len() * TILE <= sums && chunks.len() <= CHUNKS);
-        for (k, chunk) in chunks.iter().enumerate() {
-            for (r, channel) in channels.clone().enumerate() {
-                let bias = self.bias.map_or(0.0, |b| b[channel]);
-                let products = products[r * TILE + k * CHUNK..].as_ptr();
-                let mut rows = [[0.0; 2 * CHUNK]; 2];
-                // SAFETY: the assertion bounds every access, and the instruction set is the detected one.
-                unsafe {
-                    match isa() {
-                        #[cfg(target_arch = "x86_64")]
-                        Isa::Avx512 => outputs_avx512(products, sums, bias, self.rectify, &mut rows),
-                        #[cfg(target_arch = "x86_64")]
-                        Isa::Avx2 => outputs_avx2(products, sums, bias, self.rectify, &mut rows),
-                        _ => outputs::<Portable>(products, sums, bias, self.rectify, &mut rows),
+        vectorized(
+            #[inline(always)]
+            || {
+                for (k, chunk) in chunks.iter().enumerate() {
+                    for (r, channel) in channels.clone().enumerate() {
+                        let bias = self.bias.map_or(0.0, |b| b[channel]);
+                        let products = products[r * TILE + k * CHUNK..].as_ptr();
+                        let mut rows = [[0.0; 2 * CHUNK]; 2];
+                        // SAFETY: the assertion bounds every access, and the instruction set is the detected one.
+                        unsafe {
+                            match isa() {
+                                #[cfg(target_arch = "x86_64")]
+                                Isa::Avx512 => outputs_avx512(products, sums, bias, self.rectify, &mut rows),
+                                #[cfg(target_arch = "x86_64")]
+                                Isa::Avx2 => outputs_avx2(products, sums, bias, self.rectify, &mut rows),
+                                _ => outputs::<Portable>(products, sums, bias, self.rectify, &mut rows),
+                            }
+                        }
+                        let plane = ((first + chunk.image) * self.shape.cout + channel) * oh * ow;
+                        for [lane, len, i, j] in chunk.runs.iter().copied() {
+                            let len = (2 * len).min(ow - 2 * j);
+                            for (y, row) in rows.iter().enumerate().take(oh - 2 * i) {
+                                // SAFETY: every output position belongs to one tile of one block.
+                                let to = unsafe { out.slice(plane + (2 * i + y) * ow + 2 * j, len) };
+                                copy(&row[2 * lane..2 * lane + len], to);
+                            }
+                        }
                     }
                 }
-                let plane = ((first + chunk.image) * self.shape.cout + channel) * oh * ow;
-                for [lane, len, i, j] in chunk.runs.iter().copied() {
-                    let len = (2 * len).min(ow - 2 * j);
-                    for (y, row) in rows.iter().enumerate().take(oh - 2 * i) {
-                        // SAFETY: every output position belongs to one tile of one block.
-                        let to = unsafe { out.slice(plane + (2 * i + y) * ow + 2 * j, len) };
-                        copy(&row[2 * lane..2 * lane + len], to);
-                    }
-                }
-            }
-        }
+            },
+        );
     }
 }
 
