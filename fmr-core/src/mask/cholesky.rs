@@ -16,7 +16,11 @@ pub(super) struct Cholesky {
 impl Cholesky {
     /// Factors x xᵀ, for rows `x`; `None` where it is not finite.
     pub(super) fn of_gram(x: &Array2<f64>) -> Option<Self> {
-        let mut a = x.dot(&x.t());
+        Self::of(x.dot(&x.t()))
+    }
+
+    /// Factors a Gram matrix; `None` where it is not finite.
+    pub(super) fn of(mut a: Array2<f64>) -> Option<Self> {
         let n = a.nrows();
         let scale: Array1<f64> = a.diag().mapv(|d| if d > 0.0 { d.sqrt().recip() } else { 1.0 });
         for i in 0..n {

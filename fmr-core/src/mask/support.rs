@@ -1,5 +1,7 @@
 //! Newton's method on the support: where the signs are known the problem is smooth.
 
+use ndarray::Array2;
+
 use super::cholesky::Cholesky;
 use super::working_set::{Point, WorkingSet};
 
@@ -19,15 +21,16 @@ pub(super) struct Support {
 
 impl Support {
     /// Newton steps from `point` with the signs held: a weight that would change its sign becomes zero. Stops where the
-    /// conditions on the support hold, or no step makes them hold better.
-    pub(super) fn polish(set: &WorkingSet<'_>, mut point: Point) -> Point {
+    /// conditions on the support hold, or no step makes them hold better. `gram` is that of the set's columns where the
+    /// curvature is the same everywhere.
+    pub(super) fn polish(set: &WorkingSet<'_>, gram: Option<&Array2<f64>>, mut point: Point) -> Point {
         let mut best = f64::INFINITY;
         for _ in 0..MOST_STEPS {
             let support = Self::of(&point);
             let r = set.model.residuals(set.y, &point.z, point.b);
             let slope = support.slope(set, &r);
             let off = slope.iter().fold(0.0_f64, |m, s| m.max(s.abs())) / set.penalty;
-            let Some(direction) = (off > STATIONARY).then(|| support.direction(set, &r, &slope)).flatten() else {
+            let Some(direction) = (off > STATIONARY).then(|| support.direction(set, gram, &r, &slope)).flatten() else {
                 break;
             };
             let Some(next) = support.advance(set, &point, &direction) else { break };
@@ -57,7 +60,18 @@ impl Support {
     }
 
     /// The Newton direction; `None` where rounding leaves none.
-    fn direction(&self, set: &WorkingSet<'_>, r: &[f64], slope: &[f64]) -> Option<Vec<f64>> {
+    fn direction(
+        &self,
+        set: &WorkingSet<'_>,
+        gram: Option<&Array2<f64>>,
+        r: &[f64],
+        slope: &[f64],
+    ) -> Option<Vec<f64>> {
+        if let Some(gram) = gram {
+            let n = self.columns.len();
+            let part = Array2::from_shape_fn((n, n), |(i, j)| gram[[self.columns[i], self.columns[j]]]);
+            return Cholesky::of(part)?.solve(slope);
+        }
         let columns: Vec<&[f64]> = self.columns.iter().map(|&k| set.column(k)).collect();
         Cholesky::of_gram(&set.design(&columns, &set.model.curvatures(r)))?.solve(slope)
     }

@@ -1,8 +1,11 @@
 //! The problem on a few columns: proximal Newton steps find the support, Newton steps on it the last digits.
 
+use std::borrow::Cow;
+
 use ndarray::Array2;
 
 use super::MaskError;
+use super::cholesky::Cholesky;
 use super::descent::descend;
 use super::lasso::lasso;
 use super::loss::Model;
@@ -28,6 +31,16 @@ pub(super) struct Point {
     pub b: f64,
     /// Objective: loss and penalty.
     pub value: f64,
+}
+
+/// What all steps of a Lasso share, whose curvature is the same everywhere: with k columns of n > k values, a problem
+/// of k rows.
+struct Fixed {
+    /// Gram matrix of the columns, centred where there is an intercept.
+    gram: Array2<f64>,
+    factor: Cholesky,
+    /// Its square root's columns, a row each.
+    root: Array2<f64>,
 }
 
 /// The restricted problem.
@@ -67,6 +80,10 @@ impl WorkingSet<'_> {
         new.value <= old.value + ROUNDING * old.value.abs()
     }
 
+    fn all(&self) -> Vec<&[f64]> {
+        self.x.chunks_exact(self.y.len()).collect()
+    }
+
     /// x_kᵀ r for every column.
     pub(super) fn correlations(&self, r: &[f64]) -> Vec<f64> {
         self.x.chunks_exact(self.y.len()).map(|x| x.iter().zip(r).map(|(x, r)| x * r).sum()).collect()
@@ -79,16 +96,30 @@ impl WorkingSet<'_> {
         (point.value - self.model.dual(self.y, &r, largest, self.penalty, self.intercept)) / point.value
     }
 
+    /// What the steps share, where that is worth it.
+    fn fixed(&self) -> Option<Fixed> {
+        let (k, n) = (self.members.len(), self.y.len());
+        if self.model != Model::Lasso || k >= n {
+            return None;
+        }
+        let design = self.design(&self.all(), &vec![1.0; n]);
+        let gram = design.dot(&design.t());
+        let factor = Cholesky::of(gram.clone())?;
+        let root = Array2::from_shape_vec((k, k), factor.root()).ok()?;
+        Some(Fixed { gram, factor, root })
+    }
+
     /// Walks from `point` to a relative gap of `tolerance`, or as near as rounding lets it.
     ///
     /// # Errors
     /// The Lasso solver refuses a step.
     pub(super) fn minimise(&self, mut point: Point, tolerance: f64) -> Result<Point, MaskError> {
+        let fixed = self.fixed();
         let mut inner = 1e-3_f64;
         let mut gap = f64::INFINITY;
         for round in 0..MOST_ROUNDS {
-            point = self.proximal_newton(point, inner, round + 1)?;
-            point = Support::polish(self, point);
+            point = self.proximal_newton(point, fixed.as_ref(), inner, round + 1)?;
+            point = Support::polish(self, fixed.as_ref().map(|f| &f.gram), point);
             let new = self.gap(&point);
             if new <= tolerance || (inner <= 1e-12 && new >= gap) {
                 break;
@@ -102,15 +133,24 @@ impl WorkingSet<'_> {
 
     /// One step to the minimum of the penalised quadratic model at `point`, halved until the objective does not rise.
     /// `effort` bounds how long it is looked for.
-    fn proximal_newton(&self, point: Point, tolerance: f64, effort: usize) -> Result<Point, MaskError> {
+    fn proximal_newton(
+        &self,
+        point: Point,
+        fixed: Option<&Fixed>,
+        tolerance: f64,
+        effort: usize,
+    ) -> Result<Point, MaskError> {
         let r = self.model.residuals(self.y, &point.z, point.b);
         let h = self.model.curvatures(&r);
-        let design = self.design(&self.x.chunks_exact(self.y.len()).collect::<Vec<_>>(), &h);
         // What the working response z + r/h leaves unexplained, less the intercept: the rows are h-centred.
         let rest: Vec<f64> = r.iter().zip(&h).map(|(r, h)| r / h).collect();
         let rest = self.design(&[&rest], &h).into_raw_vec_and_offset().0;
+        let (design, rest) = match fixed {
+            Some(fixed) => (Cow::Borrowed(&fixed.root), fixed.factor.forward(&self.correlations(&rest))),
+            None => (Cow::Owned(self.design(&self.all(), &h)), rest),
+        };
         let goal = if point.v.iter().all(|v| *v == 0.0) {
-            lasso(design, rest, self.penalty, tolerance, 2000 * effort as u32)?
+            lasso(design.into_owned(), rest, self.penalty, tolerance, 2000 * effort as u32)?
         } else {
             let mut goal = point.v.clone();
             descend(&design, rest, self.penalty, &mut goal, SWEEPS * effort);
