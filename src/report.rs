@@ -68,13 +68,13 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 
 fn table_row(experiment: &Experiment, store: &RunStore, row: &Row) -> Result<TableRow, Error> {
     let cell = store.plan().cells.iter().find(|cell| cell.id == row.id);
+    let mask = mask_part(experiment, store, row)?;
     let (state, flags) = match cell {
         Some(cell) => {
             let records = store.records(&cell.id)?;
             let summary = Summary::of(&records, &cell.classes, &experiment.metrics);
-            let mask: Option<MaskFigures> = noted(store, &cell.id, MASK)?;
             let facts = Facts {
-                mask: mask.map(|figures| figures.facts()),
+                mask: mask.figures.as_ref().map(MaskFigures::facts),
                 logits: noted(store, &cell.id, LOGITS)?,
                 repeated: noted(store, &cell.id, REPEATED)?,
                 replaced: replaced(store, &cell.id)?,
@@ -92,7 +92,7 @@ fn table_row(experiment: &Experiment, store: &RunStore, row: &Row) -> Result<Tab
         state,
         paper: row.paper.as_ref().map(columns).unwrap_or_default(),
         flags,
-        mask: mask_part(experiment, store, row)?,
+        mask,
     })
 }
 

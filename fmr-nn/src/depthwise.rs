@@ -11,22 +11,25 @@ use crate::ops::{Host, HostOp, Saved, apply};
 
 #[derive(Debug)]
 struct Depthwise {
+    /// Shape of the input, so that a backward that needs no weight gradient need not keep its values.
+    input: [usize; 4],
     window: Window,
     rectify: Rectify,
     bias: bool,
 }
 
 impl Depthwise {
-    fn shape(&self, x: &[usize], w: &[usize]) -> ConvShape {
-        assert!(x.len() == 4 && w.len() == 4 && x[1] == w[0] && w[1] == 1, "depthwise convolution of {x:?} with {w:?}");
+    fn shape(&self, w: &[usize]) -> ConvShape {
+        let [_, channels, height, width] = self.input;
+        assert!(w.len() == 4 && channels == w[0] && w[1] == 1, "depthwise convolution of {:?} with {w:?}", self.input);
         let Window { stride, pad } = self.window;
-        ConvShape { cin: 1, cout: 1, input: [x[2], x[3]], kernel: [w[2], w[3]], stride, pad }
+        ConvShape { cin: 1, cout: 1, input: [height, width], kernel: [w[2], w[3]], stride, pad }
     }
 }
 
 impl HostOp for Depthwise {
     fn forward(&self, [x, w, b]: [Host<'_>; 3]) -> (Vec<f32>, Vec<usize>) {
-        let s = self.shape(x.shape, w.shape);
+        let s = self.shape(w.shape);
         let [h, wd] = s.output();
         let mut y = vec![0.0; x.shape[0] * x.shape[1] * h * wd];
         forward(&s, x.shape[1], x.data, w.data, self.bias.then_some(b.data), self.rectify, &mut y);
@@ -34,16 +37,15 @@ impl HostOp for Depthwise {
     }
 
     fn saves(&self, needs: [bool; 3]) -> Saved {
-        // The input's shape is needed even where its values are not; a clone of a tensor is a reference.
-        Saved { inputs: [true, true, false], output: self.rectify != Rectify::None && needs.contains(&true) }
+        Saved { inputs: [needs[1], true, false], output: self.rectify != Rectify::None && needs.contains(&true) }
     }
 
     fn backward(&self, [x, w, _]: [Host<'_>; 3], y: Host<'_>, dy: Host<'_>, needs: [bool; 3]) -> [Option<Vec<f32>>; 3] {
-        let s = self.shape(x.shape, w.shape);
-        let channels = x.shape[1];
+        let s = self.shape(w.shape);
+        let [_, channels, ..] = self.input;
         let dy = &*self.rectify.pull_back(y.data, dy.data);
         let dx = needs[0].then(|| {
-            let mut dx = vec![0.0; x.shape.iter().product()];
+            let mut dx = vec![0.0; self.input.iter().product()];
             input_gradient(&s, channels, dy, w.data, &mut dx);
             dx
         });
@@ -70,6 +72,6 @@ pub fn depthwise_conv2d(
     window: Window,
     rectify: Rectify,
 ) -> Tensor<4> {
-    let op = Depthwise { window, rectify, bias: bias.is_some() };
+    let op = Depthwise { input: x.dims(), window, rectify, bias: bias.is_some() };
     apply(x, Some(weight), bias, Arc::new(op))
 }

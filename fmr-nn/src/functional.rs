@@ -597,6 +597,8 @@ pub fn upsample2(x: Tensor<4>) -> Tensor<4> {
 
 #[derive(Debug)]
 struct AveragePool {
+    /// Shape of the input, so that the backward need not keep its values.
+    input: [usize; 4],
     size: usize,
 }
 
@@ -616,20 +618,20 @@ impl HostOp for AveragePool {
     }
 
     fn saves(&self, _: [bool; 3]) -> Saved {
-        // For its shape only.
-        Saved { inputs: [true, false, false], output: false }
+        Saved { inputs: [false; 3], output: false }
     }
 
-    fn backward(&self, [x, ..]: [Host<'_>; 3], _: Host<'_>, dy: Host<'_>, _: [bool; 3]) -> [Option<Vec<f32>>; 3] {
+    fn backward(&self, _: [Host<'_>; 3], _: Host<'_>, dy: Host<'_>, _: [bool; 3]) -> [Option<Vec<f32>>; 3] {
         let k = self.size;
         let (h, w) = (dy.shape[2], dy.shape[3]);
         let scale = 1.0 / (k * k) as f32;
-        let mut dx = vec![0.0; x.shape.iter().product()];
-        for (target, plane) in dx.chunks_exact_mut(x.shape[2] * x.shape[3]).zip(dy.data.chunks_exact((h * w).max(1))) {
+        let [n, c, height, width] = self.input;
+        let mut dx = vec![0.0; n * c * height * width];
+        for (target, plane) in dx.chunks_exact_mut(height * width).zip(dy.data.chunks_exact((h * w).max(1))) {
             for (i, v) in plane.iter().enumerate() {
-                let at = i / w * k * x.shape[3] + i % w * k;
+                let at = i / w * k * width + i % w * k;
                 for r in 0..k {
-                    target[at + r * x.shape[3]..][..k].fill(v * scale);
+                    target[at + r * width..][..k].fill(v * scale);
                 }
             }
         }
@@ -642,7 +644,8 @@ pub fn average_pool(x: Tensor<4>, size: usize) -> Tensor<4> {
     if size == 1 {
         return x;
     }
-    apply::<4, 1, 1, 4>(x, None, None, Arc::new(AveragePool { size }))
+    let op = AveragePool { input: x.dims(), size };
+    apply::<4, 1, 1, 4>(x, None, None, Arc::new(op))
 }
 
 #[derive(Debug)]

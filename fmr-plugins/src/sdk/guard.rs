@@ -69,7 +69,9 @@ pub(super) unsafe fn guard(
         )
     } else {
         let whole = || {
-            BEFORE.get().copied().inspect(|before| before());
+            if let Some(before) = BEFORE.get() {
+                before();
+            }
             work()
         };
         match caught(whole) {
