@@ -5,6 +5,7 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 
 use crate::functional::{Rectify, Window};
+use crate::kernels::buffers;
 use crate::kernels::conv::{ConvShape, bias_gradient};
 use crate::kernels::depthwise::{forward, input_gradient, weight_gradient};
 use crate::ops::{Host, HostOp, Saved, apply};
@@ -31,7 +32,7 @@ impl HostOp for Depthwise {
     fn forward(&self, [x, w, b]: [Host<'_>; 3]) -> (Vec<f32>, Vec<usize>) {
         let s = self.shape(w.shape);
         let [h, wd] = s.output();
-        let mut y = vec![0.0; x.shape[0] * x.shape[1] * h * wd];
+        let mut y = buffers::take(x.shape[0] * x.shape[1] * h * wd);
         forward(&s, x.shape[1], x.data, w.data, self.bias.then_some(b.data), self.rectify, &mut y);
         (y, vec![x.shape[0], x.shape[1], h, wd])
     }
@@ -43,23 +44,24 @@ impl HostOp for Depthwise {
     fn backward(&self, [x, w, _]: [Host<'_>; 3], y: Host<'_>, dy: Host<'_>, needs: [bool; 3]) -> [Option<Vec<f32>>; 3] {
         let s = self.shape(w.shape);
         let [_, channels, ..] = self.input;
-        let dy = &*self.rectify.pull_back(y.data, dy.data);
-        let dx = needs[0].then(|| {
-            let mut dx = vec![0.0; self.input.iter().product()];
-            input_gradient(&s, channels, dy, w.data, &mut dx);
-            dx
-        });
-        let dw = needs[1].then(|| {
-            let mut dw = vec![0.0; w.data.len()];
-            weight_gradient(&s, channels, x.data, dy, &mut dw);
-            dw
-        });
-        let db = (self.bias && needs[2]).then(|| {
-            let mut db = vec![0.0; channels];
-            bias_gradient(channels, s.output().iter().product(), dy, &mut db);
-            db
-        });
-        [dx, dw, db]
+        self.rectify.pull_back(y.data, dy.data, |dy| {
+            let dx = needs[0].then(|| {
+                let mut dx = buffers::take(self.input.iter().product());
+                input_gradient(&s, channels, dy, w.data, &mut dx);
+                dx
+            });
+            let dw = needs[1].then(|| {
+                let mut dw = vec![0.0; w.data.len()];
+                weight_gradient(&s, channels, x.data, dy, &mut dw);
+                dw
+            });
+            let db = (self.bias && needs[2]).then(|| {
+                let mut db = vec![0.0; channels];
+                bias_gradient(channels, s.output().iter().product(), dy, &mut db);
+                db
+            });
+            [dx, dw, db]
+        })
     }
 }
 

@@ -4,17 +4,17 @@ use std::sync::{Arc, OnceLock};
 
 use burn::tensor::Tensor;
 
+pub use crate::attention::{attention, self_attention, spatial_self_attention};
 pub use crate::depthwise::depthwise_conv2d;
-use crate::kernels::attention::{AttentionShape, attention as attend, attention_gradients};
 pub use crate::kernels::conv::Rectify;
 use crate::kernels::conv::{self, ConvShape};
 use crate::kernels::gemm::{Start, View, gemm};
 pub use crate::kernels::norm::Activation;
 use crate::kernels::norm::{self, GroupShape, Moments};
 use crate::kernels::parallel::{Shared, for_each, for_parts, threads};
-use crate::kernels::simd::{exp_double, sigmoid, specialised, vectorized};
-use crate::kernels::{bfloat16, winograd};
-use crate::ops::{Host, HostOp, OpRef, Saved, apply};
+use crate::kernels::{bfloat16, buffers, winograd};
+use crate::ops::{Host, HostOp, Saved, apply};
+pub use crate::pointwise::{Pointwise, pointwise};
 
 /// Stride and zero padding of a convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub struct Reordered {
 impl Reordered {
     fn forward(&self, s: &ConvShape, images: usize, x: &[f32], w: &[f32], b: Option<&[f32]>, cut: Rectify) -> Vec<f32> {
         let [h, wd] = s.output();
-        let mut y = vec![0.0; images * s.cout * h * wd];
+        let mut y = buffers::take(images * s.cout * h * wd);
         if by_minimal_filtering(s) {
             let weight = self.ahead.get_or_init(|| winograd::transform(s, w));
             winograd::forward(s, images, x, weight, b, cut, &mut y);
@@ -58,7 +58,7 @@ impl Reordered {
     }
 
     fn input_gradient(&self, s: &ConvShape, images: usize, dy: &[f32], w: &[f32]) -> Vec<f32> {
-        let mut dx = vec![0.0; images * s.cin * s.input[0] * s.input[1]];
+        let mut dx = buffers::take(images * s.cin * s.input[0] * s.input[1]);
         if !conv::uses_flipped_weight(s) {
             conv::input_gradient(s, images, dy, w, &mut dx);
         } else if by_minimal_filtering(&s.transposed()) {
@@ -126,20 +126,21 @@ impl HostOp for Conv2d {
     fn backward(&self, [x, w, _]: [Host<'_>; 3], y: Host<'_>, dy: Host<'_>, needs: [bool; 3]) -> [Option<Vec<f32>>; 3] {
         let s = self.shape(w.shape);
         let [n, ..] = self.input;
-        let dy = &*self.rectify.pull_back(y.data, dy.data);
-        let dx = needs[0].then(|| self.with_reordered(|r| r.input_gradient(&s, n, dy, w.data)));
-        let dw = needs[1].then(|| {
-            let mut dw = vec![0.0; w.data.len()];
-            conv::weight_gradient(&s, n, x.data, dy, &mut dw);
-            dw
-        });
-        let db = (self.bias && needs[2]).then(|| {
-            let [h, wd] = s.output();
-            let mut db = vec![0.0; s.cout];
-            conv::bias_gradient(s.cout, h * wd, dy, &mut db);
-            db
-        });
-        [dx, dw, db]
+        self.rectify.pull_back(y.data, dy.data, |dy| {
+            let dx = needs[0].then(|| self.with_reordered(|r| r.input_gradient(&s, n, dy, w.data)));
+            let dw = needs[1].then(|| {
+                let mut dw = vec![0.0; w.data.len()];
+                conv::weight_gradient(&s, n, x.data, dy, &mut dw);
+                dw
+            });
+            let db = (self.bias && needs[2]).then(|| {
+                let [h, wd] = s.output();
+                let mut db = vec![0.0; s.cout];
+                conv::bias_gradient(s.cout, h * wd, dy, &mut db);
+                db
+            });
+            [dx, dw, db]
+        })
     }
 }
 
@@ -167,7 +168,7 @@ impl HostOp for Linear {
     fn forward(&self, [x, w, b]: [Host<'_>; 3]) -> (Vec<f32>, Vec<usize>) {
         let (k, o) = (w.shape[0], w.shape[1]);
         let rows = x.data.len() / k;
-        let mut y = vec![0.0; rows * o];
+        let mut y = buffers::take(rows * o);
         if self.bias {
             y.chunks_exact_mut(o).for_each(|row| row.copy_from_slice(b.data));
         }
@@ -196,7 +197,7 @@ impl HostOp for Linear {
                     transposed[j * k + i] = *v;
                 }
             }
-            let mut dx = vec![0.0; rows * k];
+            let mut dx = buffers::take(rows * k);
             by_rows(rows, k, &mut dx, |first, count, dx| {
                 gemm(count, k, o, View::rows(&dy.data[first * o..], o), &transposed, k, dx, k, Start::Zero);
             });
@@ -254,7 +255,7 @@ impl GroupNorm {
 
 impl HostOp for GroupNorm {
     fn forward(&self, [x, g, b]: [Host<'_>; 3]) -> (Vec<f32>, Vec<usize>) {
-        let mut y = vec![0.0; x.data.len()];
+        let mut y = buffers::take(x.data.len());
         norm::group_norm(&self.shape(x.shape), x.data, g.data, b.data, self.activation, &mut y);
         (y, x.shape.to_vec())
     }
@@ -291,7 +292,7 @@ struct LayerNorm {
 
 impl HostOp for LayerNorm {
     fn forward(&self, [x, g, b]: [Host<'_>; 3]) -> (Vec<f32>, Vec<usize>) {
-        let mut y = vec![0.0; x.data.len()];
+        let mut y = buffers::take(x.data.len());
         for_parts(&mut y, g.data.len(), |at, y| {
             norm::layer_norm(self.eps, &x.data[at..at + y.len()], g.data, b.data, y);
         });
@@ -322,7 +323,7 @@ struct BatchNorm {
 
 impl HostOp for BatchNorm {
     fn forward(&self, [x, g, b]: [Host<'_>; 3]) -> (Vec<f32>, Vec<usize>) {
-        let mut y = vec![0.0; x.data.len()];
+        let mut y = buffers::take(x.data.len());
         let positions = x.shape[2..].iter().product();
         norm::batch_norm(&self.moments, positions, self.eps, x.data, g.data, b.data, self.activation, &mut y);
         (y, x.shape.to_vec())
@@ -388,176 +389,12 @@ pub fn batch_norm(
 }
 
 #[derive(Debug)]
-struct Attention {
-    heads: usize,
-    causal: bool,
-}
-
-impl Attention {
-    fn shape(&self, q: &[usize], k: &[usize]) -> AttentionShape {
-        AttentionShape { n: q[0], queries: q[1], keys: k[1], width: q[2], heads: self.heads, causal: self.causal }
-    }
-}
-
-impl HostOp for Attention {
-    fn forward(&self, [q, k, v]: [Host<'_>; 3]) -> (Vec<f32>, Vec<usize>) {
-        let mut y = vec![0.0; q.data.len()];
-        attend(&self.shape(q.shape, k.shape), q.data, k.data, v.data, &mut y);
-        (y, q.shape.to_vec())
-    }
-
-    fn saves(&self, _: [bool; 3]) -> Saved {
-        Saved { inputs: [true; 3], output: false }
-    }
-
-    fn backward(&self, [q, k, v]: [Host<'_>; 3], _: Host<'_>, dy: Host<'_>, _: [bool; 3]) -> [Option<Vec<f32>>; 3] {
-        let (dq, dk, dv) = attention_gradients(&self.shape(q.shape, k.shape), q.data, k.data, v.data, dy.data);
-        [Some(dq), Some(dk), Some(dv)]
-    }
-}
-
-/// Multi-head attention of `q [n, l, w]` over `k`, `v` `[n, s, w]`; heads are contiguous slices of w, scale 1/√(w/heads).
-pub fn attention(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, heads: usize, causal: bool) -> Tensor<3> {
-    apply(q, Some(k), Some(v), Arc::new(Attention { heads, causal }))
-}
-
-/// Activations that stand alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Pointwise {
-    /// max(0, x).
-    Relu,
-    /// min(max(0, x), 6).
-    Relu6,
-    /// x · sigmoid(1.702 x), OpenAI CLIP's.
-    QuickGelu,
-    /// x · Φ(x), exact.
-    Gelu,
-    /// x · sigmoid(x).
-    Silu,
-    /// x where x > 0, else 0.2 x; for discriminators.
-    LeakyRelu,
-}
-
-impl Pointwise {
-    #[inline(always)]
-    fn value(self, x: f32) -> f32 {
-        match self {
-            Self::Relu => x.max(0.0),
-            Self::Relu6 => x.clamp(0.0, 6.0),
-            Self::QuickGelu => x * sigmoid(1.702 * x),
-            Self::Gelu => x * normal_cdf(x),
-            Self::Silu => x * sigmoid(x),
-            Self::LeakyRelu => {
-                if x > 0.0 {
-                    x
-                } else {
-                    0.2 * x
-                }
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn slope(self, x: f32) -> f32 {
-        match self {
-            Self::Relu => f32::from(u8::from(x > 0.0)),
-            Self::Relu6 => f32::from(u8::from(x > 0.0 && x < 6.0)),
-            Self::QuickGelu => {
-                let s = sigmoid(1.702 * x);
-                s * (1.0 + 1.702 * x * (1.0 - s))
-            }
-            Self::Gelu => normal_cdf(x) + x * crate::kernels::simd::exp(-0.5 * x * x) * 0.398_942_3,
-            Self::Silu => {
-                let s = sigmoid(x);
-                s * (1.0 + x * (1.0 - s))
-            }
-            Self::LeakyRelu => {
-                if x > 0.0 {
-                    1.0
-                } else {
-                    0.2
-                }
-            }
-        }
-    }
-}
-
-/// Standard normal distribution function through erfc, in double precision: its fit alone costs 1.2e-7.
-#[inline(always)]
-fn normal_cdf(x: f32) -> f32 {
-    let z = f64::from(x) * std::f64::consts::FRAC_1_SQRT_2;
-    let t = 1.0 / (1.0 + 0.5 * z.abs());
-    // Chebyshev fit of erfc, fractional error below 1.2e-7 everywhere (Numerical Recipes, section 6.2).
-    let poly = -z * z - 1.265_512_23
-        + t * (1.000_023_68
-            + t * (0.374_091_96
-                + t * (0.096_784_18
-                    + t * (-0.186_288_06
-                        + t * (0.278_868_07
-                            + t * (-1.135_203_98 + t * (1.488_515_87 + t * (-0.822_152_23 + t * 0.170_872_77))))))));
-    let erfc = t * exp_double(poly);
-    let cdf = if z >= 0.0 { 1.0 - 0.5 * erfc } else { 0.5 * erfc };
-    cdf as f32
-}
-
-impl HostOp for Pointwise {
-    fn forward(&self, [x, ..]: [Host<'_>; 3]) -> (Vec<f32>, Vec<usize>) {
-        let kind = *self;
-        let mut y = vec![0.0; x.data.len()];
-        for_parts(&mut y, 1, |at, y| {
-            let x = &x.data[at..at + y.len()];
-            vectorized(
-                #[inline(always)]
-                || {
-                    specialised!(kind, KIND in Pointwise::[Relu, Relu6, QuickGelu, Gelu, Silu, LeakyRelu], {
-                        for (y, x) in y.iter_mut().zip(x) {
-                            *y = KIND.value(*x);
-                        }
-                    });
-                },
-            );
-        });
-        (y, x.shape.to_vec())
-    }
-
-    fn saves(&self, _: [bool; 3]) -> Saved {
-        Saved { inputs: [true, false, false], output: false }
-    }
-
-    fn backward(&self, [x, ..]: [Host<'_>; 3], _: Host<'_>, dy: Host<'_>, _: [bool; 3]) -> [Option<Vec<f32>>; 3] {
-        let kind = *self;
-        let mut dx = vec![0.0; x.data.len()];
-        for_parts(&mut dx, 1, |at, dx| {
-            let (x, dy) = (&x.data[at..at + dx.len()], &dy.data[at..at + dx.len()]);
-            vectorized(
-                #[inline(always)]
-                || {
-                    specialised!(kind, KIND in Pointwise::[Relu, Relu6, QuickGelu, Gelu, Silu, LeakyRelu], {
-                        for ((g, x), d) in dx.iter_mut().zip(x).zip(dy) {
-                            *g = d * KIND.slope(*x);
-                        }
-                    });
-                },
-            );
-        });
-        [Some(dx), None, None]
-    }
-}
-
-/// An elementwise activation.
-pub fn pointwise<const D: usize>(x: Tensor<D>, kind: Pointwise) -> Tensor<D> {
-    let op: OpRef = Arc::new(kind);
-    apply::<D, 1, 1, D>(x, None, None, op)
-}
-
-#[derive(Debug)]
 struct Upsample2;
 
 impl HostOp for Upsample2 {
     fn forward(&self, [x, ..]: [Host<'_>; 3]) -> (Vec<f32>, Vec<usize>) {
         let (h, w) = (x.shape[2], x.shape[3]);
-        let mut y = vec![0.0; x.data.len() * 4];
+        let mut y = buffers::take(x.data.len() * 4);
         for_parts(&mut y, 4 * h * w, |at, y| {
             for (i, row) in x.data[at / 4..(at + y.len()) / 4].chunks_exact(w).enumerate() {
                 let (first, second) = y[i * 4 * w..(i + 1) * 4 * w].split_at_mut(2 * w);
@@ -576,7 +413,7 @@ impl HostOp for Upsample2 {
 
     fn backward(&self, _: [Host<'_>; 3], _: Host<'_>, dy: Host<'_>, _: [bool; 3]) -> [Option<Vec<f32>>; 3] {
         let w = dy.shape[3] / 2;
-        let mut dx = vec![0.0; dy.data.len() / 4];
+        let mut dx = buffers::take(dy.data.len() / 4);
         for_parts(&mut dx, w, |at, dx| {
             for (i, row) in dx.chunks_exact_mut(w).enumerate() {
                 let rows = &dy.data[4 * at + i * 4 * w..][..4 * w];
@@ -607,7 +444,7 @@ impl HostOp for AveragePool {
         let k = self.size;
         let (h, w) = (x.shape[2] / k, x.shape[3] / k);
         let scale = 1.0 / (k * k) as f32;
-        let mut y = vec![0.0; x.shape[0] * x.shape[1] * h * w];
+        let mut y = buffers::take(x.shape[0] * x.shape[1] * h * w);
         for (plane, source) in y.chunks_exact_mut((h * w).max(1)).zip(x.data.chunks_exact(x.shape[2] * x.shape[3])) {
             for (i, v) in plane.iter_mut().enumerate() {
                 let at = i / w * k * x.shape[3] + i % w * k;

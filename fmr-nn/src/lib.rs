@@ -1,5 +1,6 @@
 //! What the burn-based components of fmr share: devices, kernels, layers, weights and pull-backs.
 
+mod attention;
 pub mod bridge;
 pub mod component;
 mod depthwise;
@@ -10,5 +11,6 @@ pub mod kernels;
 pub mod lane;
 pub mod layers;
 pub mod ops;
+mod pointwise;
 pub mod probe;
 pub mod weights;

@@ -15,6 +15,8 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
 use burn::tensor::{DType, Shape, Tensor, TensorData};
 
+use crate::kernels::buffers;
+
 /// Values and shape of a contiguous tensor on the host.
 #[derive(Clone, Copy)]
 pub struct Host<'a> {
@@ -87,6 +89,15 @@ fn with_host<R>(t: &FlexTensor, f: impl FnOnce(Host<'_>) -> R) -> R {
     f(Host { data, shape: &shape })
 }
 
+/// The memory of tensors that nothing refers to any more goes to outputs to come.
+fn recycle(tensors: impl IntoIterator<Item = FlexTensor>) {
+    for t in tensors.into_iter().filter(FlexTensor::is_unique) {
+        if let Ok(values) = t.into_data().try_into_vec::<f32>() {
+            buffers::give(values);
+        }
+    }
+}
+
 fn tensor(values: Vec<f32>, shape: Vec<usize>) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, Shape::from(shape)))
 }
@@ -95,6 +106,7 @@ impl FmrOps for Flex {
     fn host_op(x: FlexTensor, a: FlexTensor, b: FlexTensor, op: OpRef) -> FlexTensor {
         let [x, a, b] = [x, a, b].map(contiguous);
         let (values, shape) = with_host(&x, |x| with_host(&a, |a| with_host(&b, |b| op.forward([x, a, b]))));
+        recycle([x, a, b]);
         tensor(values, shape)
     }
 
@@ -133,6 +145,7 @@ impl FmrOps for Flex {
                 })
             })
         });
+        recycle([x, a, b, output, gradient]);
         (dx, da, db)
     }
 }

@@ -4,12 +4,10 @@
 //! the kernel reads a contiguous run; columns of the im2col matrix are then built a tile of 48 at a time and multiplied
 //! at once, while they are in the cache.
 
-use std::borrow::Cow;
-
 use super::bfloat16;
 use super::gemm::{Start, View, gemm};
 use super::parallel::{Shared, for_each, threads, with_scratch};
-use super::simd::vectorized;
+use super::simd::{MAX_LANES, vectorized};
 
 /// How the values of a convolution are cut off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
@@ -31,13 +29,24 @@ impl From<bool> for Rectify {
 }
 
 impl Rectify {
-    /// Upstream gradient of the values before the cut, given those after it; kinks count as cut off, as in PyTorch.
-    pub fn pull_back<'a>(self, y: &[f32], dy: &'a [f32]) -> Cow<'a, [f32]> {
+    /// Calls `f` with the gradient of the values before the cut, given those after it and their gradient; kinks count as
+    /// cut off, as in PyTorch.
+    pub fn pull_back<R>(self, y: &[f32], dy: &[f32], f: impl FnOnce(&[f32]) -> R) -> R {
         if self == Self::None {
-            return Cow::Borrowed(dy);
+            return f(dy);
         }
         let ceiling = if self == Self::Relu6 { 6.0 } else { f32::INFINITY };
-        y.iter().zip(dy).map(|(y, d)| if *y > 0.0 && *y < ceiling { *d } else { 0.0 }).collect()
+        with_scratch(dy.len(), |before| {
+            vectorized(
+                #[inline(always)]
+                || {
+                    for ((to, y), d) in before.iter_mut().zip(y).zip(dy) {
+                        *to = if *y > 0.0 && *y < ceiling { *d } else { 0.0 };
+                    }
+                },
+            );
+            f(before)
+        })
     }
 }
 
@@ -188,9 +197,10 @@ pub(super) fn unpad_from(shape: &ConvShape, padded: &[f32], dx: &mut [f32]) {
     for (plane, target) in padded.chunks_exact(p.plane).zip(dx.chunks_exact_mut(h * w)) {
         for (y, line) in target.chunks_exact_mut(w).enumerate() {
             let row = &plane[(y + shape.pad[0]) * p.row..][..p.row];
-            for (x, value) in line.iter_mut().enumerate() {
+            for x in 0..s.min(w) {
                 let column = x + shape.pad[1];
-                *value = row[(column % s) * p.phase + column / s];
+                let values = &row[(column % s) * p.phase + column / s..];
+                line[x..].iter_mut().step_by(s).zip(values).for_each(|(to, v)| *to = *v);
             }
         }
     }
@@ -263,7 +273,7 @@ pub fn forward(
     for_each(groups, |g| {
         let first = g * group;
         let count = group.min(images - first);
-        if shape.pointwise() && positions >= 4 * TILE {
+        if shape.pointwise() && positions.next_multiple_of(MAX_LANES) * 8 <= positions * 9 {
             for n in first..first + count {
                 // SAFETY: each image belongs to one group.
                 let target = unsafe { shared.slice(n * output_len, output_len) };
@@ -510,7 +520,7 @@ fn lay_out(shape: &ConvShape, padded: &[f32], range: std::ops::Range<usize>, pat
 }
 
 /// `out[c][r] = m[r][c]` for `rows` rows at distance `row` and `columns` columns; blocked so that both sides stay cached.
-fn transpose(m: &[f32], row: usize, rows: usize, columns: usize, out: &mut [f32]) {
+pub(super) fn transpose(m: &[f32], row: usize, rows: usize, columns: usize, out: &mut [f32]) {
     for r0 in (0..rows).step_by(16) {
         let r1 = (r0 + 16).min(rows);
         for c in 0..columns {

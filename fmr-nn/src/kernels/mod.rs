@@ -3,10 +3,12 @@
 
 pub mod attention;
 pub mod bfloat16;
+pub mod buffers;
 pub mod conv;
 pub mod depthwise;
 pub mod gemm;
 pub mod norm;
 pub mod parallel;
 pub mod simd;
+pub mod spatial_attention;
 pub mod winograd;

@@ -1,5 +1,6 @@
 //! Group, layer and batch normalisation with their gradients, with the activation that follows them fused in.
 
+use super::buffers::take;
 use super::parallel::{Shared, for_each};
 use super::simd::{sigmoid, specialised, vectorized};
 
@@ -14,65 +15,64 @@ pub enum Activation {
     Silu,
 }
 
-const LANES: usize = 32;
+/// Partial sums of a vectorised sum.
+const LANES: usize = 16;
 
-/// Σ f(i) for i in 0..len in a fixed order of partial sums that vectorises.
+/// The sum of lanes, by halves. Written out: as a loop it would run through memory, value by value.
 #[inline(always)]
-pub(crate) fn sum_by(len: usize, f: impl Fn(usize) -> f32) -> f32 {
-    let mut lanes = [0.0_f32; LANES];
-    let whole = len / LANES * LANES;
-    let mut i = 0;
-    while i < whole {
-        for (l, lane) in lanes.iter_mut().enumerate() {
-            *lane += f(i + l);
-        }
-        i += LANES;
+fn folded(lanes: [f32; LANES]) -> f32 {
+    let mut eight = [0.0; 8];
+    for (l, sum) in eight.iter_mut().enumerate() {
+        *sum = lanes[l] + lanes[l + 8];
     }
-    let mut rest = 0.0;
-    while i < len {
-        rest += f(i);
-        i += 1;
-    }
-    let mut width = LANES;
-    while width > 1 {
-        width /= 2;
-        for l in 0..width {
-            lanes[l] += lanes[l + width];
-        }
-    }
-    lanes[0] + rest
+    let [a, b, c, d, e, f, g, h] = eight;
+    ((a + e) + (c + g)) + ((b + f) + (d + h))
 }
 
-/// Both sums of the pairs f(i) for i in 0..len, as [`sum_by`] takes them.
+/// Σ f(x, y) over two slices of the same length, in a fixed order of partial sums that vectorises.
 #[inline(always)]
-fn sums_by(len: usize, f: impl Fn(usize) -> (f32, f32)) -> (f32, f32) {
-    const LANES: usize = 16;
-    let (mut a, mut b) = ([0.0_f32; LANES], [0.0_f32; LANES]);
-    let whole = len / LANES * LANES;
-    let mut i = 0;
-    while i < whole {
+pub(crate) fn sum_of_pairs(x: &[f32], y: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut even = [0.0_f32; LANES];
+    let mut odd = [0.0_f32; LANES];
+    // Arrays, so that no bound is left to be checked.
+    let ((xs, x_rest), (ys, y_rest)) = (x.as_chunks::<{ 2 * LANES }>(), y.as_chunks::<{ 2 * LANES }>());
+    for (x, y) in xs.iter().zip(ys) {
         for l in 0..LANES {
-            let (x, y) = f(i + l);
-            a[l] += x;
-            b[l] += y;
-        }
-        i += LANES;
-    }
-    while i < len {
-        let (x, y) = f(i);
-        a[i - whole] += x;
-        b[i - whole] += y;
-        i += 1;
-    }
-    let mut width = LANES;
-    while width > 1 {
-        width /= 2;
-        for l in 0..width {
-            a[l] += a[l + width];
-            b[l] += b[l + width];
+            even[l] += f(x[l], y[l]);
+            odd[l] += f(x[l + LANES], y[l + LANES]);
         }
     }
-    (a[0], b[0])
+    let rest: f32 = x_rest.iter().zip(y_rest).fold(0.0, |sum, (x, y)| sum + f(*x, *y));
+    for (even, odd) in even.iter_mut().zip(odd) {
+        *even += odd;
+    }
+    folded(even) + rest
+}
+
+/// Σ f(x) over a slice, as [`sum_of_pairs`] takes it.
+#[inline(always)]
+pub(crate) fn sum_of(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
+    sum_of_pairs(x, x, |x, _| f(x))
+}
+
+/// Both sums of the pairs f(x, y), in partial sums as [`sum_of_pairs`] takes them.
+#[inline(always)]
+fn sums_of_pairs(x: &[f32], y: &[f32], f: impl Fn(f32, f32) -> (f32, f32)) -> (f32, f32) {
+    let (mut a, mut b) = ([0.0_f32; LANES], [0.0_f32; LANES]);
+    let ((xs, x_rest), (ys, y_rest)) = (x.as_chunks::<LANES>(), y.as_chunks::<LANES>());
+    for (x, y) in xs.iter().zip(ys) {
+        for l in 0..LANES {
+            let (u, v) = f(x[l], y[l]);
+            a[l] += u;
+            b[l] += v;
+        }
+    }
+    for (l, (x, y)) in x_rest.iter().zip(y_rest).enumerate() {
+        let (u, v) = f(*x, *y);
+        a[l] += u;
+        b[l] += v;
+    }
+    (folded(a), folded(b))
 }
 
 /// Largest value of a slice; order-free, so it may be taken in any lanes.
@@ -92,8 +92,8 @@ pub(crate) fn max_of(x: &[f32]) -> f32 {
 #[inline(always)]
 fn moments(x: &[f32], eps: f32) -> (f32, f32) {
     let n = x.len() as f32;
-    let mean = sum_by(x.len(), |i| x[i]) / n;
-    let variance = sum_by(x.len(), |i| (x[i] - mean) * (x[i] - mean)) / n;
+    let mean = sum_of(x, |x| x) / n;
+    let variance = sum_of(x, |x| (x - mean) * (x - mean)) / n;
     (mean, 1.0 / (variance + eps).sqrt())
 }
 
@@ -159,6 +159,36 @@ pub fn group_norm(s: &GroupShape, x: &[f32], gamma: &[f32], beta: &[f32], activa
     });
 }
 
+/// The gradient before an activation of `x · scale + shift`; returns partial sums of it and of its products with
+/// `x - mean`.
+#[inline(always)]
+fn before_activation(
+    kind: Activation,
+    [scale, shift, mean]: [f32; 3],
+    x: &[f32],
+    dy: &[f32],
+    out: &mut [f32],
+) -> [[f32; LANES]; 2] {
+    let (mut sums, mut dots) = ([0.0_f32; LANES], [0.0_f32; LANES]);
+    let ((x, x_rest), (dy, dy_rest)) = (x.as_chunks::<LANES>(), dy.as_chunks::<LANES>());
+    let (out, out_rest) = out.as_chunks_mut::<LANES>();
+    for ((x, dy), out) in x.iter().zip(dy).zip(out) {
+        for l in 0..LANES {
+            let d = dy[l] * derivative(kind, x[l] * scale + shift);
+            out[l] = d;
+            sums[l] += d;
+            dots[l] += d * (x[l] - mean);
+        }
+    }
+    for (l, ((x, dy), out)) in x_rest.iter().zip(dy_rest).zip(out_rest).enumerate() {
+        let d = dy * derivative(kind, x * scale + shift);
+        *out = d;
+        sums[l] += d;
+        dots[l] += d * (x - mean);
+    }
+    [sums, dots]
+}
+
 /// Gradients of gamma and beta.
 pub type ScaleAndShift = (Vec<f32>, Vec<f32>);
 
@@ -174,7 +204,7 @@ pub fn group_norm_gradients(
 ) -> (Vec<f32>, Option<ScaleAndShift>) {
     let per = s.channels / s.groups;
     let len = per * s.positions;
-    let mut dx = vec![0.0; x.len()];
+    let mut dx = take(x.len());
     // One row a sample, summed afterwards in the order of the samples.
     let rows = if parameters { x.len() / s.positions } else { 0 };
     let (mut dgamma, mut dbeta) = (vec![0.0; rows], vec![0.0; rows]);
@@ -188,31 +218,29 @@ pub fn group_norm_gradients(
             #[inline(always)]
             || {
                 let (mean, rstd) = moments(x, s.eps);
-                let (mut a, mut b) = (0.0, 0.0);
+                // Partial sums over the group, of the gradient before scale and shift and of its products with x - mean.
+                let (mut a, mut b) = ([0.0; LANES], [0.0; LANES]);
                 for c in 0..per {
                     let range = c * s.positions..(c + 1) * s.positions;
                     let (g, scale) = (gamma[first + c], gamma[first + c] * rstd);
                     let shift = beta[first + c] - mean * scale;
                     let (out, x, dy) = (&mut out[range.clone()], &x[range.clone()], &dy[range]);
-                    specialised!(activation, KIND in Activation::[Identity, Relu, Silu], {
-                        for ((o, v), d) in out.iter_mut().zip(x).zip(dy) {
-                            *o = d * derivative(KIND, v * scale + shift);
-                        }
+                    let [sums, dots] = specialised!(activation, KIND in Activation::[Identity, Relu, Silu], {
+                        before_activation(KIND, [scale, shift, mean], x, dy, out)
                     });
-                    let out = &*out;
-                    let sum = sum_by(s.positions, |i| out[i]);
-                    let dot = sum_by(s.positions, |i| out[i] * (x[i] - mean)) * rstd;
-                    a += sum * g;
-                    b += dot * g;
+                    for l in 0..LANES {
+                        a[l] += sums[l] * g;
+                        b[l] += dots[l] * g;
+                    }
                     if parameters {
                         // SAFETY: each task writes its own channels of its own sample.
                         unsafe {
-                            out_gamma.slice(task * per + c, 1)[0] = dot;
-                            out_beta.slice(task * per + c, 1)[0] = sum;
+                            out_gamma.slice(task * per + c, 1)[0] = folded(dots) * rstd;
+                            out_beta.slice(task * per + c, 1)[0] = folded(sums);
                         }
                     }
                 }
-                let (a, b) = (a / len as f32, b / len as f32);
+                let (a, b) = (folded(a) / len as f32, folded(b) * rstd / len as f32);
                 for c in 0..per {
                     let range = c * s.positions..(c + 1) * s.positions;
                     let g = gamma[first + c];
@@ -253,18 +281,21 @@ pub fn layer_norm(eps: f32, x: &[f32], gamma: &[f32], beta: &[f32], y: &mut [f32
 pub fn layer_norm_gradients(eps: f32, x: &[f32], gamma: &[f32], dy: &[f32]) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
     let width = gamma.len();
     let n = width as f32;
-    let mut dx = vec![0.0; x.len()];
+    let mut dx = take(x.len());
     let (mut dgamma, mut dbeta) = (vec![0.0; width], vec![0.0; width]);
     vectorized(
         #[inline(always)]
         || {
             for ((dx, x), dy) in dx.chunks_exact_mut(width).zip(x.chunks_exact(width)).zip(dy.chunks_exact(width)) {
                 let (mean, rstd) = moments(x, eps);
-                let a = sum_by(width, |i| dy[i] * gamma[i]) / n;
-                let b = sum_by(width, |i| dy[i] * gamma[i] * (x[i] - mean)) * rstd / n;
+                for ((dx, dy), gamma) in dx.iter_mut().zip(dy).zip(gamma) {
+                    *dx = dy * gamma;
+                }
+                let a = sum_of(dx, |d| d) / n;
+                let b = sum_of_pairs(dx, x, |d, x| d * (x - mean)) * rstd / n;
                 for i in 0..width {
                     let normal = (x[i] - mean) * rstd;
-                    dx[i] = rstd * (dy[i] * gamma[i] - a - normal * b);
+                    dx[i] = rstd * (dx[i] - a - normal * b);
                     dgamma[i] += dy[i] * normal;
                     dbeta[i] += dy[i];
                 }
@@ -301,7 +332,7 @@ pub fn channel_moments(channels: usize, positions: usize, x: &[f32]) -> Moments 
                     // SAFETY: each task writes the rows of its own images.
                     let row = unsafe { shared.slice(i * channels * 2, channels * 2) };
                     for (out, p) in row.chunks_exact_mut(2).zip(x[i * image..][..image].chunks_exact(positions)) {
-                        (out[0], out[1]) = sums_by(p.len(), |j| (p[j], p[j] * p[j]));
+                        (out[0], out[1]) = sums_of_pairs(p, p, |v, _| (v, v * v));
                     }
                 }
             },
@@ -411,10 +442,9 @@ impl<'a> Affine<'a> {
                     for ((out, (x, dy)), [mean, _, scale, shift]) in
                         row.chunks_exact_mut(2).zip(planes).zip(&self.channels)
                     {
-                        let dy = &dy[..x.len()];
-                        (out[0], out[1]) = sums_by(x.len(), |j| {
-                            let d = back(x[j] * scale + shift, dy[j]);
-                            (d, d * (x[j] - mean))
+                        (out[0], out[1]) = sums_of_pairs(x, dy, |x, dy| {
+                            let d = back(x * scale + shift, dy);
+                            (d, d * (x - mean))
                         });
                     }
                 },
@@ -423,7 +453,7 @@ impl<'a> Affine<'a> {
         let total = |c: usize, k: usize| (0..images).map(|i| f64::from(sums[(i * channels + c) * 2 + k])).sum::<f64>();
         let dbeta: Vec<f32> = (0..channels).map(|c| total(c, 0) as f32).collect();
         let dgamma: Vec<f32> = (0..channels).map(|c| (total(c, 1) * f64::from(self.channels[c][1])) as f32).collect();
-        let mut dx = vec![0.0; x.len()];
+        let mut dx = take(x.len());
         let shared = Shared::new(&mut dx);
         let len = (images * positions) as f32;
         for_each(images, |i| {

@@ -85,11 +85,9 @@ impl AttnBlock {
     }
 
     pub(crate) fn forward(&self, x: Tensor<4>, probe: &mut Probe<'_>) -> Tensor<4> {
-        let [n, c, h, w] = x.dims();
         let y = self.norm.forward(x.clone(), Activation::Identity);
-        let rows = |t: Tensor<4>| -> Tensor<3> { t.reshape([n, c, h * w]).swap_dims(1, 2) };
-        let (q, k, v) = (rows(self.q.forward(y.clone())), rows(self.k.forward(y.clone())), rows(self.v.forward(y)));
-        let mixed = f::attention(q, k, v, 1, false).swap_dims(1, 2).reshape([n, c, h, w]);
+        let (q, k, v) = (self.q.forward(y.clone()), self.k.forward(y.clone()), self.v.forward(y));
+        let mixed = f::spatial_self_attention(q, k, v);
         let y = x + self.proj_out.forward(mixed);
         probe.see(&self.name, &y);
         y

@@ -32,8 +32,6 @@ pub(super) struct StackSizes {
 pub(super) struct Transformer {
     blocks: Vec<Block>,
     #[module(skip)]
-    width: usize,
-    #[module(skip)]
     heads: usize,
     #[module(skip)]
     causal: bool,
@@ -66,15 +64,14 @@ impl Transformer {
                 }
             })
             .collect();
-        Self { blocks, width, heads, causal, activation }
+        Self { blocks, heads, causal, activation }
     }
 
     /// `[n, length, width]` to the same; a probe sees the stream after block i as `tower.block{i}`.
     pub(super) fn forward(&self, x: Tensor<3>, tower: &str, probe: &mut Probe<'_>) -> Tensor<3> {
         self.blocks.iter().enumerate().fold(x, |x, (i, block)| {
             let qkv = block.in_proj.forward(block.ln_1.forward(x.clone()));
-            let part = |i: usize| qkv.clone().narrow(2, i * self.width, self.width);
-            let mixed = f::attention(part(0), part(1), part(2), self.heads, self.causal);
+            let mixed = f::self_attention(qkv, self.heads, self.causal);
             let x = x + block.out_proj.forward(mixed);
             let hidden = f::pointwise(block.c_fc.forward(block.ln_2.forward(x.clone())), self.activation);
             let x = x + block.c_proj.forward(hidden);

@@ -6,12 +6,15 @@
 //! and the sums are transformed back. Rounding errors are about those of the direct sum: every transform is a few
 //! additions. A tile is computed from its own patch alone, so that the bits depend neither on the batch nor on the threads.
 
+mod transforms;
+
 use std::ops::Range;
 
-use super::conv::{ConvShape, Rectify, TILE, finish, group};
+use super::conv::{ConvShape, Rectify, group};
 use super::gemm::{Start, View, gemm_each};
 use super::parallel::{Shared, for_each, threads, with_scratch};
-use super::simd::{Isa, Lanes, MAX_LANES, Portable, isa, vectorized};
+use super::simd::{MAX_LANES, dispatch};
+use transforms::{InputJob, OutputJob, PadJob};
 
 /// Components of a transformed patch.
 const PARTS: usize = 16;
@@ -22,7 +25,11 @@ const BLOCK: usize = 64;
 /// Tiles that the transforms take at once, all of one image: a chunk.
 const CHUNK: usize = MAX_LANES;
 /// Chunks of a block, whose products are taken at once.
-const CHUNKS: usize = TILE / CHUNK;
+const CHUNKS: usize = 3;
+/// Tiles of a block: three AVX-512 vectors.
+const TILE: usize = CHUNKS * CHUNK;
+/// Floats between components, a line of the cache: at distances that are powers of two they would displace each other.
+const GAP: usize = 16;
 
 /// Whether the convolution can be computed here, and gains by it.
 pub fn suits(shape: &ConvShape) -> bool {
@@ -129,44 +136,19 @@ impl Grid {
     /// their patches then lies side by side.
     fn pad_into(self, shape: &ConvShape, x: &[f32], padded: &mut [f32]) {
         let [h, w] = shape.input;
-        let [top, left, ..] = shape.pad;
-        vectorized(
-            #[inline(always)]
-            || {
-                for (plane, source) in padded.chunks_exact_mut(self.plane()).zip(x.chunks_exact(h * w)) {
-                    let (upper, lower) = plane.split_at_mut(2 * self.quarter());
-                    for (parity, half) in [upper, lower].into_iter().enumerate() {
-                        let (even, odd) = half.split_at_mut(self.quarter());
-                        let rows = even.chunks_exact_mut(self.pitch()).zip(odd.chunks_exact_mut(self.pitch()));
-                        for (i, (even, odd)) in rows.enumerate() {
-                            let y = (2 * i + parity).wrapping_sub(top);
-                            let line = source.get(y.saturating_mul(w)..).and_then(|s| s.get(..w));
-                            spread(line.unwrap_or(&[]), left, even, odd);
-                        }
-                    }
-                }
-            },
-        );
+        let planes = padded.len() / self.plane();
+        assert!(x.len() >= planes * h * w, "images too short");
+        let job = PadJob {
+            grid: self,
+            input: shape.input,
+            pad: shape.pad,
+            planes,
+            x: x.as_ptr(),
+            padded: padded.as_mut_ptr(),
+        };
+        // SAFETY: the assertion and the division bound every access.
+        unsafe { dispatch(&job) };
     }
-}
-
-/// A row with `left` zeros before it and zeros after it, split by column parity.
-#[inline(always)]
-fn spread(line: &[f32], left: usize, even: &mut [f32], odd: &mut [f32]) {
-    let (first, second) = if left.is_multiple_of(2) { (even, odd) } else { (odd, even) };
-    let (pairs, last) = line.as_chunks::<2>();
-    let (first_before, first) = first.split_at_mut(left / 2);
-    let (second_before, second) = second.split_at_mut(left.div_ceil(2));
-    first_before.fill(0.0);
-    second_before.fill(0.0);
-    let (first_values, first_rest) = first.split_at_mut(pairs.len());
-    let (second_values, second_rest) = second.split_at_mut(pairs.len());
-    for ((a, b), [x, y]) in first_values.iter_mut().zip(second_values).zip(pairs) {
-        (*a, *b) = (*x, *y);
-    }
-    first_rest.fill(0.0);
-    second_rest.fill(0.0);
-    first_rest.iter_mut().zip(last).for_each(|(to, v)| *to = *v);
 }
 
 /// Sixteen tiles of an image, or its last ones.
@@ -216,11 +198,13 @@ impl Layer<'_> {
     fn run(&self, first: usize, count: usize, padded: &[f32], blocks: Range<usize>, out: &Shared) {
         let (cin, cout) = (self.shape.cin, self.shape.cout);
         let total = count * self.grid.chunks();
-        let (part, sums) = (cin * TILE, BLOCK.min(cout.next_multiple_of(ROWS)) * TILE);
+        let all = total.div_ceil(CHUNKS);
+        let (part, sums) = (cin * TILE + GAP, BLOCK.min(cout.next_multiple_of(ROWS)) * TILE + GAP);
         with_scratch(PARTS * (part + sums), |scratch| {
             let (inputs, products) = scratch.split_at_mut(PARTS * part);
             for block in blocks {
-                let numbers = block * CHUNKS..((block + 1) * CHUNKS).min(total);
+                // Blocks of nearly the same size: narrow products are slower.
+                let numbers = block * total / all..(block + 1) * total / all;
                 let chunks: Vec<Chunk> = numbers.map(|number| Chunk::new(self.grid, number)).collect();
                 self.transform_inputs(&chunks, padded, inputs);
                 for channel in (0..cout).step_by(BLOCK) {
@@ -234,7 +218,7 @@ impl Layer<'_> {
 
     fn transform_inputs(&self, chunks: &[Chunk], padded: &[f32], inputs: &mut [f32]) {
         let (cin, plane) = (self.shape.cin, self.grid.plane());
-        assert!(inputs.len() >= PARTS * cin * TILE && chunks.len() <= CHUNKS);
+        assert!(inputs.len() >= PARTS * (cin * TILE + GAP) && chunks.len() <= CHUNKS);
         for (k, chunk) in chunks.iter().enumerate() {
             let first = chunk.image * cin * plane;
             // The farthest read: the last channel's last quarter, a row and a place on, two vectors from the origin.
@@ -246,16 +230,8 @@ impl Layer<'_> {
                 padded: padded[first..].as_ptr(),
                 inputs: inputs[k * CHUNK..].as_mut_ptr(),
             };
-            // SAFETY: the assertions bound every access, and the instruction set is the detected one.
-            unsafe {
-                match isa() {
-                    #[cfg(target_arch = "x86_64")]
-                    Isa::Avx512 => inputs_avx512(&job),
-                    #[cfg(target_arch = "x86_64")]
-                    Isa::Avx2 => inputs_avx2(&job),
-                    _ => job.run::<Portable>(),
-                }
-            }
+            // SAFETY: the assertions bound every access.
+            unsafe { dispatch(&job) };
         }
     }
 
@@ -264,7 +240,7 @@ impl Layer<'_> {
         let cin = self.shape.cin;
         let (weights, sums) = (self.transformed.len() / PARTS, products.len() / PARTS);
         for component in 0..PARTS {
-            let inputs = &inputs[component * cin * TILE..][..cin * TILE];
+            let inputs = &inputs[component * (cin * TILE + GAP)..][..cin * TILE];
             let groups = channels.start / ROWS..channels.end.div_ceil(ROWS);
             let weight = &self.transformed[component * weights + groups.start * cin * ROWS..];
             let weight = View { data: weight, row: 1, col: ROWS };
@@ -282,165 +258,23 @@ impl Layer<'_> {
         products: &[f32],
         out: &Shared,
     ) {
-        let [oh, ow] = self.shape.output();
         let sums = products.len() / PARTS;
         assert!(channels.len() * TILE <= sums && chunks.len() <= CHUNKS);
-        vectorized(
-            #[inline(always)]
-            || {
-                for (k, chunk) in chunks.iter().enumerate() {
-                    for (r, channel) in channels.clone().enumerate() {
-                        let bias = self.bias.map_or(0.0, |b| b[channel]);
-                        let products = products[r * TILE + k * CHUNK..].as_ptr();
-                        let mut rows = [[0.0; 2 * CHUNK]; 2];
-                        // SAFETY: the assertion bounds every access, and the instruction set is the detected one.
-                        unsafe {
-                            match isa() {
-                                #[cfg(target_arch = "x86_64")]
-                                Isa::Avx512 => outputs_avx512(products, sums, bias, self.rectify, &mut rows),
-                                #[cfg(target_arch = "x86_64")]
-                                Isa::Avx2 => outputs_avx2(products, sums, bias, self.rectify, &mut rows),
-                                _ => outputs::<Portable>(products, sums, bias, self.rectify, &mut rows),
-                            }
-                        }
-                        let plane = ((first + chunk.image) * self.shape.cout + channel) * oh * ow;
-                        for [lane, len, i, j] in chunk.runs.iter().copied() {
-                            let len = (2 * len).min(ow - 2 * j);
-                            for (y, row) in rows.iter().enumerate().take(oh - 2 * i) {
-                                // SAFETY: every output position belongs to one tile of one block.
-                                let to = unsafe { out.slice(plane + (2 * i + y) * ow + 2 * j, len) };
-                                copy(&row[2 * lane..2 * lane + len], to);
-                            }
-                        }
-                    }
-                }
-            },
-        );
-    }
-}
-
-/// A copy of a few values, without a call.
-#[inline(always)]
-fn copy(from: &[f32], to: &mut [f32]) {
-    let (eights, rest) = from.as_chunks::<8>();
-    let (to_eights, to_rest) = to.as_chunks_mut::<8>();
-    to_eights.iter_mut().zip(eights).for_each(|(to, from)| *to = *from);
-    to_rest.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-}
-
-/// Bᵀ·d·B of a chunk's patches in every channel.
-struct InputJob<'a> {
-    cin: usize,
-    grid: Grid,
-    chunk: &'a Chunk,
-    padded: *const f32,
-    inputs: *mut f32,
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
-fn inputs_avx512(job: &InputJob<'_>) {
-    // SAFETY: the caller of this function checked the buffers; the feature is enabled here.
-    unsafe { job.run::<std::arch::x86_64::__m512>() }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn inputs_avx2(job: &InputJob<'_>) {
-    // SAFETY: as in `inputs_avx512`.
-    unsafe { job.run::<std::arch::x86_64::__m256>() }
-}
-
-impl InputJob<'_> {
-    /// # Safety
-    /// `cin` planes and two vectors must be readable at `padded`, the components of a block writable at `inputs`, and the
-    /// instruction set of `V` available.
-    #[inline(always)]
-    unsafe fn run<V: Lanes>(&self) {
-        let (quarter, pitch) = (self.grid.quarter(), self.grid.pitch());
-        for channel in 0..self.cin {
-            for half in (0..CHUNK).step_by(V::N) {
-                // SAFETY: by the contract.
-                unsafe {
-                    let plane = self.padded.add(channel * self.grid.plane() + self.chunk.origin);
-                    let at = self.chunk.at.as_ptr().add(half);
-                    let patch = |y: usize, x: usize| {
-                        let p = plane.add((y % 2 * 2 + x % 2) * quarter + y / 2 * pitch + x / 2);
-                        if self.chunk.straight { V::load(p.add(half)) } else { V::pick(p, at) }
-                    };
-                    // Closures around additions would keep these from being inlined: they lack the instruction set.
-                    let mut rows = [[V::splat(0.0); 4]; 4];
-                    let [r0, r1, r2, r3] = &mut rows;
-                    for (x, (((r0, r1), r2), r3)) in r0.iter_mut().zip(r1).zip(r2).zip(r3).enumerate() {
-                        let [d0, d1, d2, d3] = [patch(0, x), patch(1, x), patch(2, x), patch(3, x)];
-                        *r0 = d0.sub(d2);
-                        *r1 = d1.add(d2);
-                        *r2 = d2.sub(d1);
-                        *r3 = d1.sub(d3);
-                    }
-                    let to = self.inputs.add(channel * TILE + half);
-                    for (y, [c0, c1, c2, c3]) in rows.into_iter().enumerate() {
-                        for (x, v) in [c0.sub(c2), c1.add(c2), c2.sub(c1), c1.sub(c3)].into_iter().enumerate() {
-                            v.store(to.add((4 * y + x) * self.cin * TILE));
-                        }
-                    }
-                }
-            }
+        for (k, chunk) in chunks.iter().enumerate() {
+            let job = OutputJob {
+                products: products[k * CHUNK..].as_ptr(),
+                sums,
+                bias: self.bias.map(|b| &b[channels.clone()]),
+                channels: channels.len(),
+                rectify: self.rectify,
+                chunk,
+                size: self.shape.output(),
+                plane: (first + chunk.image) * self.shape.cout + channels.start,
+                out,
+            };
+            // SAFETY: the assertion bounds every access.
+            unsafe { dispatch(&job) };
         }
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
-fn outputs_avx512(products: *const f32, sums: usize, bias: f32, rectify: Rectify, rows: &mut [[f32; 2 * CHUNK]; 2]) {
-    // SAFETY: the caller of this function checked the buffers; the feature is enabled here.
-    unsafe { outputs::<std::arch::x86_64::__m512>(products, sums, bias, rectify, rows) }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn outputs_avx2(products: *const f32, sums: usize, bias: f32, rectify: Rectify, rows: &mut [[f32; 2 * CHUNK]; 2]) {
-    // SAFETY: as in `outputs_avx512`.
-    unsafe { outputs::<std::arch::x86_64::__m256>(products, sums, bias, rectify, rows) }
-}
-
-/// Aᵀ·m·A of a chunk's sums: its upper and its lower row of outputs.
-///
-/// # Safety
-/// A chunk must be readable at `products` and at each multiple of `sums` beyond, and the instruction set of `V` available.
-#[inline(always)]
-unsafe fn outputs<V: Lanes>(
-    products: *const f32,
-    sums: usize,
-    bias: f32,
-    rectify: Rectify,
-    rows: &mut [[f32; 2 * CHUNK]; 2],
-) {
-    // Even and odd columns of both rows.
-    let mut columns = [[[0.0; CHUNK]; 2]; 2];
-    for half in (0..CHUNK).step_by(V::N) {
-        // SAFETY: by the contract.
-        unsafe {
-            let m = |y: usize, x: usize| V::load(products.add((4 * y + x) * sums + half));
-            let mut halves = [[V::splat(0.0); 4]; 2];
-            let [upper, lower] = &mut halves;
-            for (x, (upper, lower)) in upper.iter_mut().zip(lower).enumerate() {
-                let [m0, m1, m2, m3] = [m(0, x), m(1, x), m(2, x), m(3, x)];
-                *upper = m0.add(m1.add(m2));
-                *lower = m1.sub(m2).sub(m3);
-            }
-            for ([c0, c1, c2, c3], columns) in halves.into_iter().zip(&mut columns) {
-                c0.add(c1.add(c2)).store(columns[0].as_mut_ptr().add(half));
-                c1.sub(c2).sub(c3).store(columns[1].as_mut_ptr().add(half));
-            }
-        }
-    }
-    for (row, [even, odd]) in rows.iter_mut().zip(&columns) {
-        for (pair, (even, odd)) in row.chunks_exact_mut(2).zip(even.iter().zip(odd)) {
-            pair[0] = *even;
-            pair[1] = *odd;
-        }
-        finish(row, bias, rectify);
     }
 }
 
