@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
+use crate::device::is_host;
 use crate::kernels::attention::{AttentionShape, attention as attend, attention_gradients};
 use crate::kernels::buffers;
 use crate::kernels::parallel::Shared;
 use crate::kernels::spatial_attention::{self, SpatialShape};
 use crate::ops::{Host, HostOp, Saved, apply};
+use crate::standard;
 
 #[derive(Debug)]
 struct Attention {
@@ -45,6 +47,9 @@ impl HostOp for Attention {
 
 /// Multi-head attention of `q [n, l, w]` over `k`, `v` `[n, s, w]`; heads are contiguous slices of w, scale 1/√(w/heads).
 pub fn attention(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, heads: usize, causal: bool) -> Tensor<3> {
+    if !is_host(&q.device()) {
+        return standard::attention(q, k, v, heads, causal);
+    }
     apply(q, Some(k), Some(v), Arc::new(Attention { heads, causal }))
 }
 
@@ -85,6 +90,9 @@ impl HostOp for SelfAttention {
 
 /// [`attention`] of positions over each other, with queries, keys and values side by side: `[n, l, 3 w]` to `[n, l, w]`.
 pub fn self_attention(qkv: Tensor<3>, heads: usize, causal: bool) -> Tensor<3> {
+    if !is_host(&qkv.device()) {
+        return standard::self_attention(qkv, heads, causal);
+    }
     apply::<3, 1, 1, 3>(qkv, None, None, Arc::new(SelfAttention { heads, causal }))
 }
 
@@ -119,5 +127,8 @@ impl HostOp for SpatialAttention {
 
 /// Attention of the positions of `q`, `k`, `v` `[n, c, h, w]` over each other with one head; scale 1/√c.
 pub fn spatial_self_attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>) -> Tensor<4> {
+    if !is_host(&q.device()) {
+        return standard::spatial_self_attention(q, k, v);
+    }
     apply(q, Some(k), Some(v), Arc::new(SpatialAttention))
 }

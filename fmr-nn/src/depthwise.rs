@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
+use crate::device::is_host;
 use crate::functional::{Rectify, Window};
 use crate::kernels::buffers;
 use crate::kernels::conv::{ConvShape, bias_gradient};
 use crate::kernels::depthwise::{forward, input_gradient, weight_gradient};
 use crate::ops::{Host, HostOp, Saved, apply};
+use crate::standard;
 
 #[derive(Debug)]
 struct Depthwise {
@@ -74,6 +76,10 @@ pub fn depthwise_conv2d(
     window: Window,
     rectify: Rectify,
 ) -> Tensor<4> {
+    if !is_host(&x.device()) {
+        let channels = x.dims()[1];
+        return standard::conv2d(x, weight, bias, window, channels, rectify);
+    }
     let op = Depthwise { input: x.dims(), window, rectify, bias: bias.is_some() };
     apply(x, Some(weight), bias, Arc::new(op))
 }

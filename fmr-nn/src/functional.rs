@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 
 pub use crate::attention::{attention, self_attention, spatial_self_attention};
 pub use crate::depthwise::depthwise_conv2d;
+use crate::device::is_host;
 pub use crate::kernels::conv::Rectify;
 use crate::kernels::conv::{self, ConvShape};
 use crate::kernels::gemm::{Start, View, gemm};
@@ -15,6 +16,7 @@ use crate::kernels::parallel::{Shared, for_each, for_parts, threads};
 use crate::kernels::{bfloat16, buffers, winograd};
 use crate::ops::{Host, HostOp, Saved, apply};
 pub use crate::pointwise::{Pointwise, pointwise};
+use crate::standard;
 
 /// Stride and zero padding of a convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,7 +157,11 @@ pub fn conv2d(
     rectify: impl Into<Rectify>,
     reordered: Option<Arc<Reordered>>,
 ) -> Tensor<4> {
-    let op = Conv2d { input: x.dims(), window, rectify: rectify.into(), bias: bias.is_some(), reordered };
+    let rectify = rectify.into();
+    if !is_host(&x.device()) {
+        return standard::conv2d(x, weight, bias, window, 1, rectify);
+    }
+    let op = Conv2d { input: x.dims(), window, rectify, bias: bias.is_some(), reordered };
     apply(x, Some(weight), bias, Arc::new(op))
 }
 
@@ -236,6 +242,9 @@ fn by_rows(rows: usize, width: usize, out: &mut [f32], f: impl Fn(usize, usize, 
 
 /// `x [.., k] · weight [k, o] + bias [o]`.
 pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
+    if !is_host(&x.device()) {
+        return standard::linear(x, weight, bias);
+    }
     let op = Linear { bias: bias.is_some() };
     apply(x, Some(weight), bias, Arc::new(op))
 }
@@ -282,6 +291,9 @@ pub fn group_norm(
     eps: f32,
     activation: Activation,
 ) -> Tensor<4> {
+    if !is_host(&x.device()) {
+        return standard::group_norm(x, [gamma, beta], groups, eps, activation);
+    }
     apply(x, Some(gamma), Some(beta), Arc::new(GroupNorm { groups, eps, activation }))
 }
 
@@ -311,6 +323,9 @@ impl HostOp for LayerNorm {
 
 /// Normalisation over the last dimension with scale and shift of its size.
 pub fn layer_norm<const D: usize>(x: Tensor<D>, gamma: Tensor<1>, beta: Tensor<1>, eps: f32) -> Tensor<D> {
+    if !is_host(&x.device()) {
+        return standard::layer_norm(x, gamma, beta, eps);
+    }
     apply(x, Some(gamma), Some(beta), Arc::new(LayerNorm { eps }))
 }
 
@@ -369,6 +384,11 @@ impl HostOp for ChannelMoments {
 
 /// Mean and biased variance of each channel of `x [n, c, h, w]`; not differentiable.
 pub fn channel_moments(x: Tensor<4>) -> Moments {
+    if !is_host(&x.device()) {
+        let values = |t: Tensor<1>| t.into_data().try_into_vec::<f32>().unwrap_or_default();
+        let [mean, variance] = standard::channel_moments(x.without_autodiff()).map(values);
+        return Moments { mean, variance };
+    }
     let none: Option<Tensor<1>> = None;
     let both: Tensor<2> = apply(x.without_autodiff(), none.clone(), none, Arc::new(ChannelMoments));
     let mut mean = both.into_data().try_into_vec::<f32>().unwrap_or_default();
@@ -385,6 +405,9 @@ pub fn batch_norm(
     eps: f32,
     activation: Activation,
 ) -> Tensor<4> {
+    if !is_host(&x.device()) {
+        return standard::batch_norm(x, [gamma, beta], eps, activation);
+    }
     apply(x, Some(gamma), Some(beta), Arc::new(BatchNorm { moments, eps, activation }))
 }
 
@@ -429,6 +452,9 @@ impl HostOp for Upsample2 {
 
 /// Each pixel becomes a 2×2 block.
 pub fn upsample2(x: Tensor<4>) -> Tensor<4> {
+    if !is_host(&x.device()) {
+        return standard::upsample2(x);
+    }
     apply::<4, 1, 1, 4>(x, None, None, Arc::new(Upsample2))
 }
 
@@ -481,6 +507,9 @@ pub fn average_pool(x: Tensor<4>, size: usize) -> Tensor<4> {
     if size == 1 {
         return x;
     }
+    if !is_host(&x.device()) {
+        return standard::average_pool(x, size);
+    }
     let op = AveragePool { input: x.dims(), size };
     apply::<4, 1, 1, 4>(x, None, None, Arc::new(op))
 }
@@ -504,5 +533,8 @@ impl HostOp for StraightThrough {
 
 /// Exactly `value`, whose gradient goes to `x` unchanged.
 pub fn straight_through<const D: usize>(x: Tensor<D>, value: Tensor<D>) -> Tensor<D> {
+    if !is_host(&x.device()) {
+        return standard::straight_through(x, value);
+    }
     apply::<D, D, 1, D>(x, Some(value), None, Arc::new(StraightThrough))
 }

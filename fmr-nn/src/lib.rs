@@ -13,4 +13,5 @@ pub mod layers;
 pub mod ops;
 mod pointwise;
 pub mod probe;
+mod standard;
 pub mod weights;

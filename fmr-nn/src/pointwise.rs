@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
+use crate::device::is_host;
 use crate::kernels::buffers;
 use crate::kernels::parallel::for_parts;
 use crate::kernels::simd::{exp, sigmoid, specialised, vectorized};
 use crate::ops::{Host, HostOp, OpRef, Saved, apply};
+use crate::standard;
 
 /// Activations that stand alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -141,6 +143,9 @@ impl HostOp for Pointwise {
 
 /// An elementwise activation.
 pub fn pointwise<const D: usize>(x: Tensor<D>, kind: Pointwise) -> Tensor<D> {
+    if !is_host(&x.device()) {
+        return standard::pointwise(x, kind);
+    }
     let op: OpRef = Arc::new(kind);
     apply::<D, 1, 1, D>(x, None, None, op)
 }
