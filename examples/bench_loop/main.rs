@@ -26,6 +26,7 @@ use fmr::core::perturb::{Lanes, PerturbError, Perturber, SampleBatch, Search};
 use fmr::core::scorer::CrossEntropy;
 use fmr::core::verdict::{Verdict, VerdictRule, VerdictSettings};
 use fmr::core::{ComponentError, Generator, GeneratorSpec, ImagePullBack, LatentPullBack, Oracle, Target, TargetSpec};
+use fmr_nn::device::device;
 use fmr_nn::kernels::parallel::run_serially_on_this_thread;
 use models::Models;
 use ndarray::{Array2, Array4, ArrayView2, ArrayView4};
@@ -57,6 +58,9 @@ struct Arguments {
     /// Percentage of latent values that may move, drawn at random; all of them unless given.
     #[arg(long, value_name = "PERCENT")]
     kept: Option<f64>,
+    /// Where to compute, as `run.device` of an experiment file names it; plugins always compute on the processor.
+    #[arg(long, default_value = "cpu", conflicts_with = "plugins")]
+    device: String,
     /// Step size.
     #[arg(long, default_value_t = 0.001)]
     step_size: f64,
@@ -168,7 +172,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let lanes = if a.lanes == 0 { threads.min(a.images.max(1)) } else { a.lanes };
     let batch = if a.batch == 0 { a.images.div_ceil(lanes).clamp(1, 4) } else { a.batch };
     let Models { generator, oracle, target } = match &a.plugins {
-        None => Models::linked(a.scenario, a.seed)?,
+        None => Models::linked(a.scenario, a.seed, device(&a.device)?)?,
         Some(folder) => Models::loaded(a.scenario, a.seed, folder)?,
     };
     let (generator, mut oracle, target) =
@@ -244,6 +248,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "peer": "fmr",
         "scenario": format!("{:?}", a.scenario).to_lowercase(),
         "style": if a.plugins.is_some() { "plugins" } else { "best" },
+        "device": a.device,
         "images": a.images,
         "batch": batch,
         "lanes": lanes,

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::path::Path;
 
 use burn::module::Module;
+use burn::tensor::Device;
 use clap::ValueEnum;
 use fmr::core::registry::{Settings, Site};
 use fmr::core::{Generator, Oracle, Target};
@@ -74,15 +75,15 @@ pub(crate) struct Models {
 
 impl Models {
     /// Models that are linked in.
-    pub(crate) fn linked(scenario: Scenario, seed: u64) -> Result<Self, Box<dyn Error>> {
-        let (sizes, cpu) = (scenario.sizes(), device("cpu")?);
+    pub(crate) fn linked(scenario: Scenario, seed: u64, device: Device) -> Result<Self, Box<dyn Error>> {
+        let sizes = scenario.sizes();
         let vqgan: VqganConfig = serde_json::from_str(sizes.vqgan)?;
         let clip: ClipConfig = serde_json::from_str(sizes.clip)?;
         let image = [3, sizes.side, sizes.side];
         Ok(Self {
-            generator: Box::new(Vqgan::random(&vqgan, image, seed, cpu.clone())?),
-            oracle: Box::new(ClipOracle::random("clip", clip, seed + 1, cpu.clone())?),
-            target: Box::new(Classifier::random(sizes.entry()?, seed + 2, cpu)),
+            generator: Box::new(Vqgan::random(&vqgan, image, seed, device.clone())?),
+            oracle: Box::new(ClipOracle::random("clip", clip, seed + 1, device.clone())?),
+            target: Box::new(Classifier::random(sizes.entry()?, seed + 2, device)),
         })
     }
 

@@ -13,7 +13,7 @@ pub struct DeviceError {
 /// Features of this crate, each with the names of devices that it brings.
 const FEATURES: [(&str, bool, &[&str]); 2] = [
     ("tch", cfg!(feature = "tch"), &["libtorch", "libtorch:N"]),
-    ("cuda", cfg!(feature = "cuda"), &["cuda", "cuda:N"]),
+    ("wgpu", cfg!(feature = "wgpu"), &["wgpu", "wgpu:N"]),
 ];
 
 fn compiled() -> Vec<&'static str> {
@@ -33,7 +33,8 @@ fn hint(name: &str) -> String {
 /// The device of that name:
 /// - `cpu`: burn's pure-Rust `flex` backend with this project's kernels;
 /// - `libtorch` (feature `tch`): LibTorch on the processor, `libtorch:N` on the N-th CUDA card;
-/// - `cuda` or `cuda:N` (feature `cuda`): the first or N-th CUDA card by burn's own kernels.
+/// - `wgpu` (feature `wgpu`): the graphics card that the system prefers, by Vulkan, Metal or DirectX; `wgpu:N` the N-th
+///   discrete one.
 ///
 /// # Errors
 /// If there is none of that name in this build; the error lists those there are.
@@ -47,15 +48,27 @@ pub fn device(name: &str) -> Result<Device, DeviceError> {
         #[cfg(feature = "tch")]
         #[expect(deprecated, reason = "burn will part with LibTorch; while it has it, it is an option")]
         ("libtorch", Some(index)) => Ok(index.map_or_else(Device::libtorch, Device::libtorch_cuda)),
-        #[cfg(feature = "cuda")]
-        ("cuda", Some(index)) => Ok(Device::cuda(index.unwrap_or(0))),
+        #[cfg(feature = "wgpu")]
+        ("wgpu", Some(index)) => {
+            use burn::tensor::DeviceKind;
+            Ok(Device::wgpu(index.map_or(DeviceKind::DefaultDevice, DeviceKind::DiscreteGpu)))
+        }
         _ => Err(DeviceError { name: name.to_owned() }),
     }
 }
 
+/// The device that parity tests run on: the one that `FMR_DEVICE` names, or `cpu`.
+///
+/// # Panics
+/// If there is none of that name in this build.
+pub fn test_device() -> Device {
+    let name = std::env::var("FMR_DEVICE").unwrap_or_else(|_| "cpu".to_owned());
+    device(&name).unwrap_or_else(|e| panic!("FMR_DEVICE: {e}"))
+}
+
 /// Whether tensors of a device lie in the host's memory, where this project's kernels compute on them.
 pub(crate) fn is_host(device: &Device) -> bool {
-    if cfg!(any(feature = "tch", feature = "cuda")) {
+    if cfg!(any(feature = "tch", feature = "wgpu")) {
         // Equality leaves tapes out of account.
         *device == Device::flex()
     } else {

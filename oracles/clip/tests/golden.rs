@@ -5,13 +5,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Int, Tensor, TensorData};
 use fmr_clip::model::unit;
 use fmr_clip::preprocess::{CropRule, Preprocess, ResizeMode};
 use fmr_clip::{ClipOracle, Dialect, Opened, Tokenizer, Told, open};
 use fmr_core::preprocess::{Filter, Picture, Pipeline, Stage};
 use fmr_golden::{Case, Report, Sheet};
 use fmr_nn::bridge::Traced;
+use fmr_nn::device::test_device;
 use fmr_nn::probe::Probe;
 use ndarray::Array4;
 
@@ -35,7 +36,7 @@ fn case(case: &Case) -> Result<Vec<Report<'_>>, String> {
             Err("it has neither a checkpoint nor pictures".to_owned())
         };
     };
-    let opened = open(&case.path(file), Told::default(), &Device::flex()).unwrap();
+    let opened = open(&case.path(file), Told::default(), &test_device()).unwrap();
     let mut report = case.sheet().report();
     towers(case, opened, &mut report);
     if case.value("zeroshot").is_some() {
@@ -46,7 +47,7 @@ fn case(case: &Case) -> Result<Vec<Report<'_>>, String> {
 
 fn tensor<const D: usize>(sheet: &Sheet, name: &str) -> Tensor<D> {
     let data = TensorData::new(sheet.floats(name).to_vec(), sheet.shape(name).to_vec());
-    Tensor::from_data(data, &Device::flex())
+    Tensor::from_data(data, &test_device())
 }
 
 fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
@@ -69,7 +70,7 @@ fn aliases(name: &str) -> Vec<String> {
 fn towers(case: &Case, opened: Opened, report: &mut Report<'_>) {
     let io = case.sheet();
     let Opened { clip, tokenizer, preprocess, .. } = opened;
-    let device = Device::flex();
+    let device = test_device();
 
     // Tokens: the tokenizer's own must be those of the case, up to padding after the end token.
     let shape = io.shape("input.tokens").to_vec();
@@ -175,16 +176,16 @@ fn zero_shot(case: &Case, file: &Path, report: &mut Report<'_>) {
     let io = case.sheet();
     let site = fmr_core::registry::Site {
         base: file.parent().unwrap().to_owned(),
-        device: "cpu".to_owned(),
+        device: std::env::var("FMR_DEVICE").unwrap_or_else(|_| "cpu".to_owned()),
         seed: 0,
         image: [3, 8, 8],
     };
     let weights = serde_json::json!({ "weights": file });
     let settings = serde_json::from_value(weights).unwrap();
     let oracle = ClipOracle::from_settings(&settings, &site).unwrap();
-    let Opened { clip, preprocess, .. } = open(file, Told::default(), &Device::flex()).unwrap();
+    let Opened { clip, preprocess, .. } = open(file, Told::default(), &test_device()).unwrap();
     let (classes, templates) = (case.texts("zeroshot.classes"), case.texts("zeroshot.templates"));
-    let channel = |v: [f32; 3]| Tensor::<1>::from_floats(v, &Device::flex()).reshape([1, 3, 1, 1]);
+    let channel = |v: [f32; 3]| Tensor::<1>::from_floats(v, &test_device()).reshape([1, 3, 1, 1]);
     let x = (tensor::<4>(io, "input.pixels") - channel(preprocess.mean)) / channel(preprocess.std);
     let images = clip.image(x);
     for (name, templates) in [("single", &templates[..1]), ("ensemble", &templates[1..])] {

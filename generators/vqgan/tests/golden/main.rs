@@ -8,9 +8,10 @@ mod support;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use fmr_golden::{Case, Report, Sheet};
 use fmr_nn::bridge::Traced;
+use fmr_nn::device::test_device;
 use fmr_nn::probe::Probe;
 use fmr_nn::weights::{self, Builder};
 use fmr_vqgan::{Autoencoder, Codebook, Commitment, Remap, SizesFrom, Unknown, largest, open, squared_distances};
@@ -34,7 +35,7 @@ fn case(case: &Case) -> Result<Vec<Report<'_>>, String> {
         return Ok(vec![quantizer(case, &case.path(file))]);
     }
     let config = case.text("checkpoint.config").map(|name| case.path(name));
-    let device = Device::flex();
+    let device = test_device();
     let opened =
         open(&case.path(file), config.as_deref().map_or(SizesFrom::Checkpoint, SizesFrom::File), &device).unwrap();
     // Without the file of sizes the same model must come out, but for groups, which leave no trace in the weights.
@@ -135,7 +136,7 @@ impl Model<'_> {
                 &pull(
                     z_e.clone(),
                     |z| net.codebook.loss(z, 0.25, Commitment::Legacy),
-                    Tensor::ones([1], &Device::flex()),
+                    Tensor::ones([1], &test_device()),
                 ),
             );
         }
@@ -185,7 +186,7 @@ impl Model<'_> {
         report.floats("output.logits", &values(logits.clone()));
         let divergence = |z| gumbel.divergence(z) * kl_weight;
         report.floats("output.kl_loss", &values(divergence(z_e.clone())));
-        report.floats("grad.kl_loss.z_e", &pull(z_e, divergence, Tensor::ones([1], &Device::flex())));
+        report.floats("grad.kl_loss.z_e", &pull(z_e, divergence, Tensor::ones([1], &test_device())));
         let noisy = values(logits + tensor::<4>(self.io, "input.gumbel"));
         let [_, k, h, w] = <[usize; 4]>::try_from(self.io.shape("input.gumbel")).unwrap();
         report.floats("mid.noisy_logit_margin", &support::two_largest(&noisy, k, h * w));
@@ -252,7 +253,7 @@ fn clamp_gradient(decoded: &[f32], gradient: &[f32]) -> Vec<f32> {
 fn quantizer<'c>(case: &'c Case, file: &Path) -> Report<'c> {
     let io = case.sheet();
     let mut report = io.report();
-    let device = Device::flex();
+    let device = test_device();
     let loaded = weights::read(file).unwrap();
     let shape: [usize; 2] = loaded.tensors["embedding.weight"].shape.clone().try_into().unwrap();
     let codebook = Codebook::new(&mut Builder::stored(loaded.tensors.clone(), &device), "embedding.weight", shape);

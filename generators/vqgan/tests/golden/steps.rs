@@ -1,8 +1,9 @@
 //! Trajectories that optimise a latent against a toy classifier, as VQGAN+CLIP does: each is described in a sentence.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use fmr_golden::{Report, Sheet};
 use fmr_nn::bridge::Traced;
+use fmr_nn::device::test_device;
 use fmr_vqgan::Autoencoder;
 
 use crate::support::values;
@@ -108,7 +109,7 @@ fn images(net: &Autoencoder, image: &Tensor<4>, sheet: &Sheet, text: &str, steps
 }
 
 fn array(z: &[f64], shape: [usize; 4]) -> Tensor<4> {
-    Tensor::from_data(TensorData::new(z.iter().map(|v| *v as f32).collect(), shape), &Device::flex())
+    Tensor::from_data(TensorData::new(z.iter().map(|v| *v as f32).collect(), shape), &test_device())
 }
 
 /// Cross-entropy of each sample, and the gradient of minus their sum in the latents.
@@ -119,7 +120,7 @@ fn objective(sheet: &Sheet, z: Tensor<4>, decode: impl Fn(Tensor<4>) -> Tensor<4
     let decoded = values(decoded);
     let (losses, slopes) = classify(sheet, &clamped(&decoded), shape);
     let back = clamp_gradient(&decoded, &slopes);
-    let back = Tensor::<4>::from_data(TensorData::new(back, shape), &Device::flex());
+    let back = Tensor::<4>::from_data(TensorData::new(back, shape), &test_device());
     (losses, values(traced.pull_back(back)).into_iter().map(f64::from).collect())
 }
 

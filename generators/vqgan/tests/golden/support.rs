@@ -2,14 +2,15 @@
 
 #![allow(dead_code, clippy::unwrap_used, reason = "tests")]
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use fmr_golden::Sheet;
+use fmr_nn::device::test_device;
 use fmr_vqgan::{Codebook, squared_distances};
 
 /// A tensor of a sheet.
 pub(crate) fn tensor<const D: usize>(sheet: &Sheet, name: &str) -> Tensor<D> {
     let data = TensorData::new(sheet.floats(name).to_vec(), sheet.shape(name).to_vec());
-    Tensor::from_data(data, &Device::flex())
+    Tensor::from_data(data, &test_device())
 }
 
 /// A tensor's values.

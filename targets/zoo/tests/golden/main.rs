@@ -9,11 +9,12 @@ mod support;
 
 use std::path::Path;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use fmr_core::Target;
 use fmr_core::registry::Site;
 use fmr_golden::{Case, Report};
 use fmr_nn::bridge::Traced;
+use fmr_nn::device::test_device;
 use fmr_nn::probe::Probe;
 use fmr_nn::weights::{self, Builder};
 use fmr_zoo::{Architecture, Classifier, ClassifierSettings, Network, PreprocessSettings};
@@ -102,7 +103,7 @@ pub(crate) fn cross_entropy(logits: &[f32], labels: &[i64]) -> (Vec<f64>, Vec<f3
 /// The network of a file in evaluation mode, normalisations not folded.
 pub(crate) fn load(path: &Path, architecture: &Architecture) -> Network {
     let file = weights::read(path).unwrap_or_else(|e| panic!("{e}"));
-    let mut b = Builder::stored(file.tensors, &Device::flex());
+    let mut b = Builder::stored(file.tensors, &test_device());
     let named = architecture.clone().named_as_in(&|key| b.holds(key));
     let network = Network::new(&mut b, &named);
     b.finish(|key| key.ends_with("num_batches_tracked")).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
@@ -110,7 +111,7 @@ pub(crate) fn load(path: &Path, architecture: &Architecture) -> Network {
 }
 
 pub(crate) fn tensor<const D: usize>(values: &[f32], shape: &[usize]) -> Tensor<D> {
-    Tensor::from_data(TensorData::new(values.to_vec(), shape.to_vec()), &Device::flex())
+    Tensor::from_data(TensorData::new(values.to_vec(), shape.to_vec()), &test_device())
 }
 
 pub(crate) fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
@@ -149,7 +150,12 @@ fn golden_wrapped_files_normalise_themselves() {
                 preprocess: PreprocessSettings { input: Some([c, h, w]), ..PreprocessSettings::default() },
                 device: None,
             };
-            let site = Site { base: ".".into(), device: "cpu".into(), seed: 0, image: [c, h, w] };
+            let site = Site {
+                base: ".".into(),
+                device: std::env::var("FMR_DEVICE").unwrap_or_else(|_| "cpu".into()),
+                seed: 0,
+                image: [c, h, w],
+            };
             let target = Classifier::from_settings(&settings, &site).unwrap();
             let logits = target.logits(images.view()).unwrap();
             for (got, want) in logits.iter().zip(io.floats("output.logits")) {
