@@ -273,6 +273,7 @@ pub fn forward(
     for_each(groups, |g| {
         let first = g * group;
         let count = group.min(images - first);
+        // An image whose positions nearly fill vectors is a matrix as it stands; others share tiles.
         if shape.pointwise() && positions.next_multiple_of(MAX_LANES) * 8 <= positions * 9 {
             for n in first..first + count {
                 // SAFETY: each image belongs to one group.
