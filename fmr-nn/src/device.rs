@@ -57,13 +57,17 @@ pub fn device(name: &str) -> Result<Device, DeviceError> {
     }
 }
 
-/// The device that parity tests run on: the one that `FMR_DEVICE` names, or `cpu`.
+/// Name of the device that parity tests run on: that in `FMR_DEVICE`, or `cpu`.
+pub fn test_device_name() -> String {
+    std::env::var("FMR_DEVICE").unwrap_or_else(|_| "cpu".to_owned())
+}
+
+/// The device that parity tests run on.
 ///
 /// # Panics
 /// If there is none of that name in this build.
 pub fn test_device() -> Device {
-    let name = std::env::var("FMR_DEVICE").unwrap_or_else(|_| "cpu".to_owned());
-    device(&name).unwrap_or_else(|e| panic!("FMR_DEVICE: {e}"))
+    device(&test_device_name()).unwrap_or_else(|e| panic!("FMR_DEVICE: {e}"))
 }
 
 /// Whether tensors of a device lie in the host's memory, where this project's kernels compute on them.

@@ -9,7 +9,7 @@ pub use crate::depthwise::depthwise_conv2d;
 use crate::device::is_host;
 pub use crate::kernels::conv::Rectify;
 use crate::kernels::conv::{self, ConvShape};
-use crate::kernels::gemm::{Start, View, gemm};
+use crate::kernels::gemm::{Start, View, gemm, transpose};
 pub use crate::kernels::norm::Activation;
 use crate::kernels::norm::{self, GroupShape, Moments};
 use crate::kernels::parallel::{Shared, for_each, for_parts, threads};
@@ -198,11 +198,7 @@ impl HostOp for Linear {
         let rows = dy.data.len() / o;
         let dx = needs[0].then(|| {
             let mut transposed = vec![0.0; w.data.len()];
-            for (i, row) in w.data.chunks_exact(o).enumerate() {
-                for (j, v) in row.iter().enumerate() {
-                    transposed[j * k + i] = *v;
-                }
-            }
+            transpose(w.data, o, k, o, &mut transposed);
             let mut dx = buffers::take(rows * k);
             by_rows(rows, k, &mut dx, |first, count, dx| {
                 gemm(count, k, o, View::rows(&dy.data[first * o..], o), &transposed, k, dx, k, Start::Zero);

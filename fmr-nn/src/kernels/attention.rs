@@ -1,7 +1,6 @@
 //! Multi-head scaled dot-product attention over `[n, length, width]` and its gradients.
 
-use super::conv::transpose;
-use super::gemm::{Start, View, gemm};
+use super::gemm::{Start, View, gemm, transpose};
 use super::norm::{max_of, sum_of, sum_of_pairs};
 use super::parallel::{Shared, for_each, with_scratch};
 use super::simd::{exp, vectorized};

@@ -5,7 +5,7 @@
 //! at once, while they are in the cache.
 
 use super::bfloat16;
-use super::gemm::{Start, View, gemm};
+use super::gemm::{Start, View, gemm, transpose};
 use super::parallel::{Shared, for_each, threads, with_scratch};
 use super::simd::{MAX_LANES, vectorized};
 
@@ -516,19 +516,6 @@ fn lay_out(shape: &ConvShape, padded: &[f32], range: std::ops::Range<usize>, pat
         for (ky, line) in patch.chunks_exact_mut(run).enumerate() {
             let from = ((i + ky) * width + j) * shape.cin;
             line.copy_from_slice(&padded[from..from + run]);
-        }
-    }
-}
-
-/// `out[c][r] = m[r][c]` for `rows` rows at distance `row` and `columns` columns; blocked so that both sides stay cached.
-pub(super) fn transpose(m: &[f32], row: usize, rows: usize, columns: usize, out: &mut [f32]) {
-    for r0 in (0..rows).step_by(16) {
-        let r1 = (r0 + 16).min(rows);
-        for c in 0..columns {
-            let target = &mut out[c * rows + r0..c * rows + r1];
-            for (r, value) in (r0..r1).zip(target) {
-                *value = m[r * row + c];
-            }
         }
     }
 }

@@ -4,7 +4,7 @@
 //! The bits therefore depend neither on how the work is cut into tiles nor on the number of threads.
 
 use super::bfloat16;
-use super::simd::{Isa, Lanes, Portable, isa};
+use super::simd::{Lanes, MAX_LANES, VectorJob, dispatch};
 
 /// A matrix read element by element: `(i, j)` stands at `i * row + j * col`.
 #[derive(Clone, Copy)]
@@ -26,6 +26,19 @@ impl<'a> View<'a> {
     /// Transpose of a row-major matrix that has `cols` columns.
     pub fn transposed(data: &'a [f32], cols: usize) -> Self {
         Self { data, row: 1, col: cols }
+    }
+}
+
+/// `out[c][r] = m[r][c]` for `rows` rows at distance `row` and `columns` columns; blocked so that both sides stay cached.
+pub fn transpose(m: &[f32], row: usize, rows: usize, columns: usize, out: &mut [f32]) {
+    for r0 in (0..rows).step_by(16) {
+        let r1 = (r0 + 16).min(rows);
+        for c in 0..columns {
+            let target = &mut out[c * rows + r0..c * rows + r1];
+            for (r, value) in (r0..r1).zip(target) {
+                *value = m[r * row + c];
+            }
+        }
     }
 }
 
@@ -103,30 +116,8 @@ pub fn gemm_each(
         ldc,
         accumulate: start == Start::Accumulate,
     };
-    // SAFETY: the assertions above bound every access of `Job::each`, and the instruction set is the detected one.
-    unsafe {
-        match isa() {
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => avx512(&job),
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => avx2(&job),
-            _ => job.each::<Portable, 4>(),
-        }
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
-fn avx512(job: &Job) {
-    // SAFETY: the caller of this function checked the operands; the feature is enabled here.
-    unsafe { job.each::<std::arch::x86_64::__m512, 8>() }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn avx2(job: &Job) {
-    // SAFETY: as in `avx512`.
-    unsafe { job.each::<std::arch::x86_64::__m256, 4>() }
+    // SAFETY: the assertions above bound every access of `Job::each`.
+    unsafe { dispatch(&job) };
 }
 
 struct Job {
@@ -146,6 +137,19 @@ struct Job {
     accumulate: bool,
 }
 
+impl VectorJob for Job {
+    /// # Safety
+    /// Operands must be as `gemm_each` asserts, and the instruction set of `V` available.
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(&self) {
+        // SAFETY: by the contract.
+        unsafe {
+            // As many rows as there are registers for.
+            if V::N == MAX_LANES { self.each::<V, 8>() } else { self.each::<V, 4>() }
+        }
+    }
+}
+
 impl Job {
     /// The products one after another.
     ///
@@ -157,7 +161,7 @@ impl Job {
             // SAFETY: inside the operands by the contract.
             unsafe {
                 let (a, c) = (self.a.add(at * self.steps[0]), self.c.add(at * self.steps[1]));
-                Self { a, c, ..*self }.run::<V, MR>();
+                Self { a, c, ..*self }.tiles::<V, MR>();
             }
         }
     }
@@ -167,7 +171,7 @@ impl Job {
     /// # Safety
     /// The operands of this product must be as `gemm_each` asserts, and the instruction set of `V` available.
     #[inline(always)]
-    unsafe fn run<V: Lanes, const MR: usize>(&self) {
+    unsafe fn tiles<V: Lanes, const MR: usize>(&self) {
         let mut j = 0;
         while j < self.n {
             let left = self.n - j;
@@ -197,7 +201,7 @@ impl Job {
     }
 
     /// # Safety
-    /// As `run`, with rows `i..i + MR` and columns `j..j + width` inside the matrices.
+    /// As `tiles`, with rows `i..i + MR` and columns `j..j + width` inside the matrices.
     #[inline(always)]
     unsafe fn columns<V: Lanes, const MR: usize>(&self, i: usize, j: usize, width: usize) {
         // SAFETY: passed on.

@@ -3,8 +3,7 @@
 //! With the channels first every product reads queries, keys and values as they are; only the weights, which are smaller,
 //! are ever transposed. They are kept by keys, `p[key][query]`, so that the softmax runs over columns.
 
-use super::conv::transpose;
-use super::gemm::{Start, View, gemm};
+use super::gemm::{Start, View, gemm, transpose};
 use super::parallel::{Shared, for_each, with_scratch};
 use super::simd::{exp, vectorized};
 

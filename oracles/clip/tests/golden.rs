@@ -12,7 +12,7 @@ use fmr_clip::{ClipOracle, Dialect, Opened, Tokenizer, Told, open};
 use fmr_core::preprocess::{Filter, Picture, Pipeline, Stage};
 use fmr_golden::{Case, Report, Sheet};
 use fmr_nn::bridge::Traced;
-use fmr_nn::device::test_device;
+use fmr_nn::device::{test_device, test_device_name};
 use fmr_nn::probe::Probe;
 use ndarray::Array4;
 
@@ -176,7 +176,7 @@ fn zero_shot(case: &Case, file: &Path, report: &mut Report<'_>) {
     let io = case.sheet();
     let site = fmr_core::registry::Site {
         base: file.parent().unwrap().to_owned(),
-        device: std::env::var("FMR_DEVICE").unwrap_or_else(|_| "cpu".to_owned()),
+        device: test_device_name(),
         seed: 0,
         image: [3, 8, 8],
     };

@@ -217,8 +217,8 @@ impl Layer<'_> {
     }
 
     fn transform_inputs(&self, chunks: &[Chunk], padded: &[f32], inputs: &mut [f32]) {
-        let (cin, plane) = (self.shape.cin, self.grid.plane());
-        assert!(inputs.len() >= PARTS * (cin * TILE + GAP) && chunks.len() <= CHUNKS);
+        let (cin, plane, part) = (self.shape.cin, self.grid.plane(), inputs.len() / PARTS);
+        assert!(part >= cin * TILE && chunks.len() <= CHUNKS);
         for (k, chunk) in chunks.iter().enumerate() {
             let first = chunk.image * cin * plane;
             // The farthest read: the last channel's last quarter, a row and a place on, two vectors from the origin.
@@ -226,6 +226,7 @@ impl Layer<'_> {
             let job = InputJob {
                 cin,
                 grid: self.grid,
+                part,
                 chunk,
                 padded: padded[first..].as_ptr(),
                 inputs: inputs[k * CHUNK..].as_mut_ptr(),
@@ -238,9 +239,9 @@ impl Layer<'_> {
     /// One product a component: the sums over the input channels.
     fn multiply(&self, channels: Range<usize>, width: usize, inputs: &[f32], products: &mut [f32]) {
         let cin = self.shape.cin;
-        let (weights, sums) = (self.transformed.len() / PARTS, products.len() / PARTS);
+        let [weights, part, sums] = [self.transformed.len(), inputs.len(), products.len()].map(|len| len / PARTS);
         for component in 0..PARTS {
-            let inputs = &inputs[component * (cin * TILE + GAP)..][..cin * TILE];
+            let inputs = &inputs[component * part..][..cin * TILE];
             let groups = channels.start / ROWS..channels.end.div_ceil(ROWS);
             let weight = &self.transformed[component * weights + groups.start * cin * ROWS..];
             let weight = View { data: weight, row: 1, col: ROWS };

@@ -3,7 +3,7 @@
 use super::super::conv::Rectify;
 use super::super::parallel::Shared;
 use super::super::simd::{Lanes, VectorJob};
-use super::{CHUNK, Chunk, GAP, Grid, TILE};
+use super::{CHUNK, Chunk, Grid, TILE};
 
 /// Planes to be padded and split.
 pub(super) struct PadJob {
@@ -80,6 +80,8 @@ impl PadJob {
 /// Bᵀ·d·B of a chunk's patches in every channel.
 pub(super) struct InputJob<'a> {
     pub(super) cin: usize,
+    /// Distance of components.
+    pub(super) part: usize,
     pub(super) grid: Grid,
     pub(super) chunk: &'a Chunk,
     pub(super) padded: *const f32,
@@ -116,7 +118,7 @@ impl VectorJob for InputJob<'_> {
                     let to = self.inputs.add(channel * TILE + half);
                     for (y, [c0, c1, c2, c3]) in rows.into_iter().enumerate() {
                         for (x, v) in [c0.sub(c2), c1.add(c2), c2.sub(c1), c1.sub(c3)].into_iter().enumerate() {
-                            v.store(to.add((4 * y + x) * (self.cin * TILE + GAP)));
+                            v.store(to.add((4 * y + x) * self.part));
                         }
                     }
                 }

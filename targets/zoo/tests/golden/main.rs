@@ -14,7 +14,7 @@ use fmr_core::Target;
 use fmr_core::registry::Site;
 use fmr_golden::{Case, Report};
 use fmr_nn::bridge::Traced;
-use fmr_nn::device::test_device;
+use fmr_nn::device::{test_device, test_device_name};
 use fmr_nn::probe::Probe;
 use fmr_nn::weights::{self, Builder};
 use fmr_zoo::{Architecture, Classifier, ClassifierSettings, Network, PreprocessSettings};
@@ -150,12 +150,7 @@ fn golden_wrapped_files_normalise_themselves() {
                 preprocess: PreprocessSettings { input: Some([c, h, w]), ..PreprocessSettings::default() },
                 device: None,
             };
-            let site = Site {
-                base: ".".into(),
-                device: std::env::var("FMR_DEVICE").unwrap_or_else(|_| "cpu".into()),
-                seed: 0,
-                image: [c, h, w],
-            };
+            let site = Site { base: ".".into(), device: test_device_name(), seed: 0, image: [c, h, w] };
             let target = Classifier::from_settings(&settings, &site).unwrap();
             let logits = target.logits(images.view()).unwrap();
             for (got, want) in logits.iter().zip(io.floats("output.logits")) {
