@@ -2,13 +2,12 @@
 
 use std::path::PathBuf;
 
-use fmr_core::config::ConfigError;
-use fmr_core::data::DataError;
-use fmr_core::mask::MaskError;
 use fmr_core::perturb::PerturbError;
-use fmr_core::report::ReportError;
-use fmr_core::store::StoreError;
-use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
+use fmr_data::DataError;
+use fmr_experiment::ConfigError;
+use fmr_mask::MaskError;
+use fmr_report::ReportError;
+use fmr_store::StoreError;
 
 use crate::prepare::Cell;
 
@@ -17,8 +16,8 @@ use crate::prepare::Cell;
 #[non_exhaustive]
 pub enum Error {
     /// The experiment file is wrong, or names something that is.
-    #[error("{}{}: {}", .0.error.file.display(), place(&.0.error), .0.error.problem)]
-    Config(Box<WrongFile>),
+    #[error(transparent)]
+    Config(Box<ConfigError>),
     /// The run's folder cannot be made, read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -75,49 +74,9 @@ pub enum Error {
     },
 }
 
-/// An error of an experiment file, with the file as it is shown.
-#[derive(Debug)]
-pub struct WrongFile {
-    /// What is wrong, and where.
-    pub error: ConfigError,
-    source: NamedSource<String>,
-}
-
 impl From<ConfigError> for Error {
     fn from(error: ConfigError) -> Self {
-        let source = NamedSource::new(error.file.display().to_string(), error.text.to_string());
-        Self::Config(Box::new(WrongFile { error, source }))
-    }
-}
-
-/// `:line:column`, where the error has a place.
-fn place(error: &ConfigError) -> String {
-    error.line_and_column().map_or_else(String::new, |(line, column)| format!(":{line}:{column}"))
-}
-
-impl Diagnostic for Error {
-    fn help<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
-        match self {
-            Self::Config(wrong) => wrong.error.help.as_ref().map(|help| Box::new(help) as _),
-            _ => None,
-        }
-    }
-
-    fn source_code(&self) -> Option<&dyn SourceCode> {
-        match self {
-            Self::Config(wrong) if wrong.error.span.is_some() => Some(&wrong.source),
-            _ => None,
-        }
-    }
-
-    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        match self {
-            Self::Config(wrong) => {
-                let span = wrong.error.span.clone()?;
-                Some(Box::new(std::iter::once(LabeledSpan::underline(span))))
-            }
-            _ => None,
-        }
+        Self::Config(Box::new(error))
     }
 }
 

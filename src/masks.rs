@@ -3,18 +3,18 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use fmr_core::config::MaskTable;
-use fmr_core::mask::{LatentPairs, Latents, Learned, Mask, MaskError, Origin, learn};
 use fmr_core::perturb::{Lanes, PerturbError, Perturbed};
-use fmr_core::report::MaskFigures;
-use fmr_core::store::{EXPERIMENT_FILE, RunStore};
 use fmr_core::{ComponentError, Generator, Outcome};
+use fmr_data::Samples;
+use fmr_experiment::MaskTable;
+use fmr_mask::{LatentPairs, Latents, Learned, Mask, MaskError, Origin, learn};
+use fmr_report::MaskFigures;
+use fmr_store::{EXPERIMENT_FILE, RunStore};
 use ndarray::{Array2, ArrayView2, Axis};
 
 use crate::error::Error;
 use crate::prepare::Cell;
 use crate::run::{note, noted, perturber};
-use crate::samples::Samples;
 
 /// Folder of the masks inside a run's folder.
 pub const MASKS: &str = "masks";
@@ -227,7 +227,7 @@ pub fn save(mask: &Mask, path: &Path) -> Result<PathBuf, MaskError> {
     }
     mask.save(path)?;
     let picture = path.with_extension("png");
-    let drawn = mask.picture().save(&picture);
+    let drawn = fmr_report::mask_art::picture(mask).save(&picture);
     drawn.map_err(|e| MaskError::file(&picture, format!("cannot be written: {e}")))?;
     Ok(picture)
 }

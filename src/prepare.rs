@@ -4,20 +4,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fmr_core::config::{
-    ComponentTable, ConfigError, Experiment, Fingerprints, MaskTable, Masking, MissingFiles, Row, closest,
-};
-use fmr_core::data::Dataset;
-use fmr_core::mask::{Mask, MaskError};
 use fmr_core::registry::{MakeError, Registry, Site};
 use fmr_core::scorer::ScorerSettings;
-use fmr_core::store::CellPlan;
 use fmr_core::verdict::Verdict;
 use fmr_core::{Generator, Oracle, Scorer, Target};
+use fmr_data::{Dataset, Samples};
+use fmr_experiment::{
+    ComponentTable, ConfigError, Experiment, Fingerprints, MaskTable, Masking, MissingFiles, Row, closest,
+};
+use fmr_mask::{Mask, MaskError};
+use fmr_store::CellPlan;
 
 use crate::components::plugin_hashes;
 use crate::masks::{CellMask, MaskSource};
-use crate::samples::Samples;
 
 /// The paper's prompt.
 pub(crate) const PROMPT: &str = "an image of {class}";
@@ -266,7 +265,8 @@ impl Maker<'_> {
             }
         }
         let data: Dataset = settings.load().map_err(|error| refuse(error.to_string()))?;
-        let samples = Samples::new(Arc::new(data), table, e.run.seed).map_err(refuse)?;
+        let samples = Samples::new(Arc::new(data), table.resolution, table.resize, e.run.seed)
+            .map_err(|error| refuse(error.to_string()))?;
         self.made.data.insert(name.to_owned(), samples.clone());
         Ok(samples)
     }

@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use fmr_core::SampleRecord;
-use fmr_core::config::{Experiment, MissingFiles, PaperFigures, Row};
 use fmr_core::metrics::{Effort, PairedFmr, Summary, aligned};
-use fmr_core::report::{
-    Against, Column, MaskFigures, MaskPart, Need, Page, PaperMask, RowState, Setting, SheetOptions, Table, TableRow,
-    Work, contact_sheet, html,
-};
-use fmr_core::store::RunStore;
 use fmr_core::validity::{Facts, ReplacedFacts, flags};
+use fmr_experiment::{Experiment, MissingFiles, PaperFigures, Row};
+use fmr_report::{
+    Against, Column, MaskPart, Need, Page, PaperMask, RowState, Setting, SheetOptions, TableRow, Work, contact_sheet,
+    html,
+};
+use fmr_store::RunStore;
+
+pub use fmr_report::{MaskFigures, Table, mask_art};
 
 use crate::error::Error;
 use crate::masks::MASK;

@@ -1,26 +1,23 @@
 //! A run: cells one after the other, batches side by side, results committed as they come.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
-use fmr_core::config::{MissingFiles, RunSettings};
-use fmr_core::mask::MaskError;
 use fmr_core::perturb::{Lanes, PerturbError, Perturbed, Perturber, Search};
-use fmr_core::report::Table;
-use fmr_core::store::{KeepImages, RunPlan, RunStore, StoreError};
 use fmr_core::validity::{LogitsFacts, RepeatFacts};
 use fmr_core::{Outcome, SampleRecord};
-use fmr_nn::kernels::parallel::run_serially_on_this_thread;
+use fmr_experiment::{MissingFiles, RunSettings};
+use fmr_mask::MaskError;
+use fmr_store::{KeepImages, RunPlan, RunStore, StoreError};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::components::loaded_plugins;
 use crate::error::Error;
+use crate::events::{Begun, Events, Phase};
 use crate::interrupt::Interrupt;
 use crate::masks::{self, CellMask, LearnedMask};
 use crate::prepare::{Cell, Prepared, PreparedRow};
-use crate::progress::Progress;
-use crate::report;
 
 /// Key of the note that holds the seconds spent on a cell.
 pub(crate) const SECONDS: &str = "seconds";
@@ -30,37 +27,52 @@ pub(crate) const LOGITS: &str = "logits";
 pub(crate) const REPEATED: &str = "repeated";
 
 /// Runs experiments.
-#[derive(Debug, Clone, Default)]
-pub struct Runner {
+///
+/// ```no_run
+/// use fmr::experiment::{Changes, Experiment};
+///
+/// let runner = fmr::Runner::default();
+/// let experiment = Experiment::read("experiments/table1.toml".as_ref(), &Changes::default())?;
+/// let registry = fmr::registry_of(&experiment, &runner.interrupt);
+/// let prepared = fmr::prepare(experiment, &registry)?;
+/// let run = runner.run(&prepared, None)?;
+/// println!("{}", fmr::report::write(&prepared.experiment, &run.store)?);
+/// # Ok::<(), fmr::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Runner<'a> {
     /// Ends runs early.
     pub interrupt: Interrupt,
-    /// Whether nothing is shown while it works.
-    pub quiet: bool,
+    /// Told what happens.
+    pub events: &'a dyn Events,
 }
 
-/// A finished run.
-#[derive(Debug)]
-pub struct Finished {
-    /// Its folder.
-    pub dir: PathBuf,
-    /// What it found.
-    pub table: Table,
-}
-
-/// The table, and the folder as the last line.
-impl std::fmt::Display for Finished {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let dir = std::path::absolute(&self.dir).unwrap_or_else(|_| self.dir.clone());
-        write!(f, "{}\n{}", self.table, dir.display())
+impl Default for Runner<'_> {
+    fn default() -> Self {
+        Self { interrupt: Interrupt::default(), events: &() }
     }
 }
 
-impl Runner {
+/// A run whose rows are all done. [`report::write`](crate::report::write) says what it found.
+#[derive(Debug)]
+pub struct FinishedRun {
+    /// Its results.
+    pub store: RunStore,
+}
+
+impl FinishedRun {
+    /// Its folder.
+    pub fn dir(&self) -> &Path {
+        self.store.dir()
+    }
+}
+
+impl Runner<'_> {
     /// Runs an experiment from the start, in `dir` or in a new folder below the experiment's `run.folder`.
     ///
     /// # Errors
     /// Nothing can run here, the folder cannot be used, a component ends the run, or the user does.
-    pub fn run(&self, prepared: &Prepared, dir: Option<&Path>) -> Result<Finished, Error> {
+    pub fn run(&self, prepared: &Prepared, dir: Option<&Path>) -> Result<FinishedRun, Error> {
         let plan = plan(prepared)?;
         let keep = KeepImages { exact_finals: prepared.experiment.run.keep_exact_finals };
         let store = match dir {
@@ -70,13 +82,13 @@ impl Runner {
         self.work(prepared, store)
     }
 
-    /// Goes on with a run; `prepared` is made of the experiment that the run keeps. Samples on which a component failed
-    /// are done again.
+    /// Resumes a run; `prepared` is made of the experiment that the run keeps. Samples on which a component failed are
+    /// done again.
     ///
     /// # Errors
     /// As [`Runner::run`], and a run that was begun with other settings, weights or data, or with other files of plugins
     /// that did not fail.
-    pub fn resume(&self, prepared: &Prepared, dir: &Path) -> Result<Finished, Error> {
+    pub fn resume(&self, prepared: &Prepared, dir: &Path) -> Result<FinishedRun, Error> {
         self.work(prepared, RunStore::resume(dir, &plan(prepared)?)?)
     }
 
@@ -84,27 +96,28 @@ impl Runner {
     ///
     /// # Errors
     /// As [`Runner::resume`], but for changed plugins.
-    pub fn resume_mended(&self, prepared: &Prepared, dir: &Path) -> Result<Finished, Error> {
+    pub fn resume_mended(&self, prepared: &Prepared, dir: &Path) -> Result<FinishedRun, Error> {
         self.work(prepared, RunStore::resume_mended(dir, &plan(prepared)?)?)
     }
 
-    fn work(&self, prepared: &Prepared, mut store: RunStore) -> Result<Finished, Error> {
+    fn work(&self, prepared: &Prepared, mut store: RunStore) -> Result<FinishedRun, Error> {
         let mut left = BTreeMap::new();
+        let mut done = 0;
         for cell in prepared.cells() {
             let finished = store.finished(&cell.plan.id)?;
+            done += finished.len();
             left.insert(&cell.plan.id, (0..cell.plan.samples).filter(|i| !finished.contains(i)).collect::<Vec<_>>());
         }
-        let progress =
-            Progress::new(left.values().map(Vec::len).sum::<usize>() + to_learn(prepared, &store), self.quiet);
+        let images = done + left.values().map(Vec::len).sum::<usize>() + to_learn(prepared, &store);
+        self.events.begun(Begun::new(Some(store.dir()), images, done));
         for cell in prepared.cells() {
             let (left, store) = (&left[&cell.plan.id], &mut store);
             self.with_lanes(&prepared.experiment.run, |lanes| {
-                self.cell((cell, left, prepared.experiment.run.repeat), lanes, store, &progress)
+                self.cell(cell, left, prepared.experiment.run.repeat, lanes, store)
             })?;
         }
-        progress.finish();
-        let table = report::write(&prepared.experiment, &store)?;
-        Ok(Finished { dir: store.dir().to_owned(), table })
+        self.events.finished();
+        Ok(FinishedRun { store })
     }
 
     /// Learns the mask of a cell as its table says, without a run's folder. `None` where the user stopped it.
@@ -115,13 +128,15 @@ impl Runner {
         let Some((mask, samples)) = cell.mask.as_ref().and_then(CellMask::learns) else {
             return Err(Error::mask(cell, MaskError::Data("the row learns no mask".to_owned())));
         };
-        let progress = Progress::new(samples.len(), self.quiet);
-        progress.begin(&cell.plan.title);
+        self.events.begun(Begun::new(None, samples.len(), 0));
+        self.events.row(&cell.plan.title, Phase::Mask);
         let learned = self.with_lanes(&prepared.experiment.run, |lanes| {
-            masks::learn_mask(cell, mask, samples, lanes, |batch| progress.add(batch))
-        });
-        progress.finish();
-        learned
+            masks::learn_mask(cell, mask, samples, lanes, |batch| self.events.batch(batch))
+        })?;
+        if learned.is_some() {
+            self.events.finished();
+        }
+        Ok(learned)
     }
 
     /// Lanes as the `[run]` table wants them.
@@ -130,22 +145,27 @@ impl Runner {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             lanes => lanes,
         };
+        // Events stay on this thread; lanes see the interrupt alone.
+        let interrupt = &self.interrupt;
         work(&Lanes {
             lanes,
             batch: run.batch,
             // A lane's kernels must not start threads of their own where lanes fill the cores already.
-            enter: &|| run_serially_on_this_thread(lanes > 1),
-            go_on: &|| !self.interrupt.asked(),
+            enter: &|| {
+                fmr_core::threads::set_budget((lanes > 1).then_some(std::num::NonZeroUsize::MIN));
+            },
+            go_on: &|| !interrupt.asked(),
         })
     }
 
     /// Perturbs the samples `left` of a cell, and `repeats` of them once more.
     fn cell(
         &self,
-        (cell, left, repeats): (&Cell, &[usize], usize),
+        cell: &Cell,
+        left: &[usize],
+        repeats: usize,
         lanes: &Lanes<'_>,
         store: &mut RunStore,
-        progress: &Progress,
     ) -> Result<(), Error> {
         let id = &cell.plan.id;
         let names = [("target", &cell.target.spec().name), ("generator", &cell.generator.spec().name)]
@@ -153,10 +173,10 @@ impl Runner {
         for (key, name) in names.into_iter().chain([("oracle", cell.oracle.name())]) {
             store.note(id, key, &name.into())?;
         }
-        progress.begin(&format!("mask of {}", cell.plan.title));
-        let mask = masks::ready(cell, lanes, store, |batch| progress.add(batch))?;
+        self.events.row(&cell.plan.title, Phase::Mask);
+        let mask = masks::ready(cell, lanes, store, |batch| self.events.batch(batch))?;
         let perturber = perturber(cell, mask.as_deref());
-        progress.begin(&cell.plan.title);
+        self.events.row(&cell.plan.title, Phase::Measure);
         let mut facts: LogitsFacts = noted(store, id, LOGITS)?.unwrap_or_default();
         let clock = Clock::start(noted(store, id, SECONDS)?.unwrap_or(0.0));
         lanes.run::<Error>(&perturber, left, &|positions| Ok(cell.samples.batch(positions)?), |batch| {
@@ -164,13 +184,10 @@ impl Runner {
             batch.iter().for_each(|sample| facts.add(sample.final_logits.view()));
             note(store, id, LOGITS, &facts)?;
             note(store, id, SECONDS, &clock.seconds())?;
-            progress.add(&batch);
+            self.events.batch(&batch);
             Ok(())
         })?;
-        let interrupted = |store: &RunStore| {
-            progress.finish();
-            Error::Interrupted { dir: store.dir().to_owned() }
-        };
+        let interrupted = |store: &RunStore| Error::Interrupted { dir: store.dir().to_owned() };
         if self.interrupt.asked() {
             return Err(interrupted(store));
         }

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use fmr::core::config::{Changes, Experiment};
 use fmr::core::perturb::Perturber;
 use fmr::core::registry::{Registry, Settings, Site};
-use fmr::core::store::RunStore;
+use fmr::experiment::{Changes, Experiment};
+use fmr::store::RunStore;
 use fmr::{Cell, Interrupt, prepare, registry, registry_of};
 use fmr_plugins::host::{Plugins, SearchPath, register};
 use ndarray::Array4;
@@ -20,7 +20,7 @@ fn libraries() -> PathBuf {
 
 /// Table 1 with its components as plugins, and with paths that do not depend on where it lies.
 fn table1(dynamic: bool) -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let text = std::fs::read_to_string(root.join("experiments/table1.toml")).unwrap();
     let text = text.replace("\"../", &format!("\"{}/", root.display()));
     let text = text.replace("\"paper/", &format!("\"{}/experiments/paper/", root.display()));
@@ -47,7 +47,7 @@ fn table_1_is_the_same_with_dynamic_components() {
     let run = |name: &str, dynamic: bool| {
         let file = folder.path().join(format!("{name}.toml"));
         std::fs::write(&file, table1(dynamic)).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_fmr"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fmr-under-test"));
         let output = command.arg("run").arg(&file).args(["--quick", "--out", name]).current_dir(folder.path()).output();
         let output = output.unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -117,7 +117,7 @@ fn latents_are_the_same_with_dynamic_components() {
 fn transforms_and_classifier_oracle_are_the_same_as_plugins() {
     let mut loaded = Registry::default();
     register(&mut loaded, &Plugins { search: SearchPath(vec![libraries()]), ..Plugins::default() });
-    let (linked, base) = (registry(), Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/weights"));
+    let (linked, base) = (registry(), Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join("assets/weights"));
     let site = Site { base, device: "cpu".into(), seed: 3, image: [3, 32, 32] };
     let images = Array4::from_shape_fn((3, 3, 32, 32), |(n, c, y, x)| {
         (0.5 + 0.4 * ((n + 1) as f64 * 0.3 * x as f64 + c as f64).sin() * (0.2 * y as f64).cos()) as f32

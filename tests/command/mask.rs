@@ -3,10 +3,10 @@
 use std::process::Stdio;
 
 use fmr::core::SampleRecord;
-use fmr::core::mask::{Mask, Unit};
 use fmr::core::perturb::{Observer, Perturber, StepView};
-use fmr::core::report::{MaskFigures, Table};
-use fmr::core::store::RunStore;
+use fmr::mask::{Mask, Unit};
+use fmr::report::{MaskFigures, Table};
+use fmr::store::RunStore;
 use fmr::{Cell, Runner};
 use serde_json::json;
 
@@ -213,7 +213,7 @@ impl Observer for OnlyKept<'_> {
 fn a_masked_run_moves_only_what_is_kept() {
     let lab = lab();
     let prepared = lab.prepare(&[("run.lanes", json!(1))]);
-    Runner { quiet: true, ..Runner::default() }.run(&prepared, Some(&lab.path("run"))).unwrap();
+    Runner::default().run(&prepared, Some(&lab.path("run"))).unwrap();
     let mask = Mask::load(&lab.path(&format!("run/{FILE}"))).unwrap();
     let cell: &Cell = prepared.cells().find(|cell| cell.row.id == MASKED).unwrap();
     let factors = mask.for_run(cell.generator.spec(), cell.weights_hash(), false).unwrap();

@@ -11,7 +11,7 @@ use std::process::Stdio;
 use std::time::Instant;
 
 use fmr::core::SampleRecord;
-use fmr::core::store::RunStore;
+use fmr::store::RunStore;
 
 use crate::support::{EXPERIMENT, Lab, records};
 
@@ -20,7 +20,7 @@ const CELL: &str = "digits/lenet";
 /// Builds the target in C that the plugins' own tests use, with ten classes; a notice and `None` where there is no C
 /// compiler.
 fn build(lab: &Lab, file: &str, fault: Option<&str>) -> Option<PathBuf> {
-    let (root, path) = (Path::new(env!("CARGO_MANIFEST_DIR")).join("fmr-plugins"), lab.path(file));
+    let (root, path) = (Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join("fmr-plugins"), lab.path(file));
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".into());
     let output = Command::new(&compiler)

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use fmr::core::store::RunStore;
+use fmr::store::RunStore;
 
 use crate::support::{EXPERIMENT, Lab, records};
 
@@ -77,7 +77,8 @@ fn plugin(python: &Path) -> Option<PathBuf> {
         eprintln!("skipped: {} was built without a shared library, which the plugin needs", python.display());
         return None;
     }
-    let (root, target) = (Path::new(env!("CARGO_MANIFEST_DIR")), Path::new(env!("CARGO_TARGET_TMPDIR")).join("python"));
+    let (root, target) =
+        (Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")), Path::new(env!("CARGO_TARGET_TMPDIR")).join("python"));
     let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["build", "--release", "--locked", "--color=never", "--manifest-path"])
         .arg(root.join("plugins/python/Cargo.toml"))

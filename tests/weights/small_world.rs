@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use fmr::core::config::{Changes, Experiment};
 use fmr::core::logits::argmax;
+use fmr::experiment::{Changes, Experiment};
 use fmr::{Cell, Prepared, prepare, registry};
 use ndarray::{Array2, ArrayView4};
 
@@ -14,7 +14,7 @@ const SLACK: f64 = 0.2;
 
 /// The rows of Table 1 that run from the repository alone.
 fn rows() -> Prepared {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/table1.toml");
+    let file = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join("experiments/table1.toml");
     let changes = Changes { limit: Some(IMAGES), ..Changes::default() };
     prepare(Experiment::read(&file, &changes).unwrap(), &registry()).unwrap()
 }

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use fmr_core::data::{DataSettings, Dataset};
 use fmr_core::preprocess::Picture;
+use fmr_data::{DataSettings, Dataset};
 use fmr_golden::Case;
 use fmr_zoo::{Network, Preprocess, entry};
 use sha2::{Digest as _, Sha256};
