@@ -9,7 +9,7 @@ use fmr_mask::MaskError;
 use fmr_report::ReportError;
 use fmr_store::StoreError;
 
-use crate::prepare::Cell;
+use crate::prepare::ReadyRow;
 
 /// Why there is no result.
 #[derive(Debug, thiserror::Error)]
@@ -47,22 +47,22 @@ pub enum Error {
         needs: String,
     },
     /// The mask of a row cannot be learned, or does not fit the row.
-    #[error("{cell}: {problem}")]
+    #[error("{row}: {problem}")]
     Mask {
         /// The row.
-        cell: String,
+        row: String,
         /// What is wrong.
         problem: MaskError,
     },
     /// A run's mask is gone, and learning it again gave another.
     #[error(
-        "{cell}: {} is not the mask that the run began with, and learning it again gave another one: a component is not \
+        "{row}: {} is not the mask that the run began with, and learning it again gave another one: a component is not \
          deterministic; put the file back or begin a new run",
         path.display()
     )]
     MaskChanged {
         /// The row.
-        cell: String,
+        row: String,
         /// Where the mask belongs.
         path: PathBuf,
     },
@@ -81,9 +81,9 @@ impl From<ConfigError> for Error {
 }
 
 impl Error {
-    /// An error about a cell's mask.
-    pub(crate) fn mask(cell: &Cell, problem: MaskError) -> Self {
-        Self::Mask { cell: cell.plan.id.clone(), problem }
+    /// An error about a row's mask.
+    pub(crate) fn mask(row: &ReadyRow, problem: MaskError) -> Self {
+        Self::Mask { row: row.plan.id.clone(), problem }
     }
 
     /// An error of writing a file.

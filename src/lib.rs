@@ -17,8 +17,8 @@ pub use components::{registry, registry_of};
 pub use error::Error;
 pub use events::{Begun, Events, Phase};
 pub use interrupt::Interrupt;
-pub use masks::{CellMask, LearnedMask, MASKS, MaskSource, learn_mask, save as save_mask};
-pub use prepare::{Cell, Prepared, PreparedRow, prepare};
+pub use masks::{LearnedMask, MASKS, MaskSource, RowMask, learn_mask, save as save_mask};
+pub use prepare::{Prepared, PreparedRow, ReadyRow, prepare};
 pub use run::{FinishedRun, Runner};
 
 #[doc(inline)]

@@ -1,4 +1,4 @@
-//! A run: cells one after the other, batches side by side, results committed as they come.
+//! A run: rows one after the other, batches side by side, results committed as they come.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,10 +16,10 @@ use crate::components::loaded_plugins;
 use crate::error::Error;
 use crate::events::{Begun, Events, Phase};
 use crate::interrupt::Interrupt;
-use crate::masks::{self, CellMask, LearnedMask};
-use crate::prepare::{Cell, Prepared, PreparedRow};
+use crate::masks::{self, LearnedMask, RowMask};
+use crate::prepare::{Prepared, PreparedRow, ReadyRow};
 
-/// Key of the note that holds the seconds spent on a cell.
+/// Key of the note that holds the seconds spent on a row.
 pub(crate) const SECONDS: &str = "seconds";
 /// Key of the note that holds [`LogitsFacts`].
 pub(crate) const LOGITS: &str = "logits";
@@ -103,35 +103,35 @@ impl Runner<'_> {
     fn work(&self, prepared: &Prepared, mut store: RunStore) -> Result<FinishedRun, Error> {
         let mut left = BTreeMap::new();
         let mut done = 0;
-        for cell in prepared.cells() {
-            let finished = store.finished(&cell.plan.id)?;
+        for row in prepared.ready() {
+            let finished = store.finished(&row.plan.id)?;
             done += finished.len();
-            left.insert(&cell.plan.id, (0..cell.plan.samples).filter(|i| !finished.contains(i)).collect::<Vec<_>>());
+            left.insert(&row.plan.id, (0..row.plan.samples).filter(|i| !finished.contains(i)).collect::<Vec<_>>());
         }
         let images = done + left.values().map(Vec::len).sum::<usize>() + to_learn(prepared, &store);
         self.events.begun(Begun::new(Some(store.dir()), images, done));
-        for cell in prepared.cells() {
-            let (left, store) = (&left[&cell.plan.id], &mut store);
+        for row in prepared.ready() {
+            let (left, store) = (&left[&row.plan.id], &mut store);
             self.with_lanes(&prepared.experiment.run, |lanes| {
-                self.cell(cell, left, prepared.experiment.run.repeat, lanes, store)
+                self.row(row, left, prepared.experiment.run.repeat, lanes, store)
             })?;
         }
         self.events.finished();
         Ok(FinishedRun { store })
     }
 
-    /// Learns the mask of a cell as its table says, without a run's folder. `None` where the user stopped it.
+    /// Learns the mask of a row as its table says, without a run's folder. `None` where the user stopped it.
     ///
     /// # Errors
-    /// As [`learn_mask`](crate::learn_mask), or the cell learns no mask.
-    pub fn learn(&self, prepared: &Prepared, cell: &Cell) -> Result<Option<LearnedMask>, Error> {
-        let Some((mask, samples)) = cell.mask.as_ref().and_then(CellMask::learns) else {
-            return Err(Error::mask(cell, MaskError::Data("the row learns no mask".to_owned())));
+    /// As [`learn_mask`](crate::learn_mask), or the row learns no mask.
+    pub fn learn(&self, prepared: &Prepared, row: &ReadyRow) -> Result<Option<LearnedMask>, Error> {
+        let Some((mask, samples)) = row.mask.as_ref().and_then(RowMask::learns) else {
+            return Err(Error::mask(row, MaskError::Data("the row learns no mask".to_owned())));
         };
         self.events.begun(Begun::new(None, samples.len(), 0));
-        self.events.row(&cell.plan.title, Phase::Mask);
+        self.events.row(&row.plan.title, Phase::Mask);
         let learned = self.with_lanes(&prepared.experiment.run, |lanes| {
-            masks::learn_mask(cell, mask, samples, lanes, |batch| self.events.batch(batch))
+            masks::learn_mask(row, mask, samples, lanes, |batch| self.events.batch(batch))
         })?;
         if learned.is_some() {
             self.events.finished();
@@ -158,28 +158,28 @@ impl Runner<'_> {
         })
     }
 
-    /// Perturbs the samples `left` of a cell, and `repeats` of them once more.
-    fn cell(
+    /// Perturbs the samples `left` of a row, and `repeats` of them once more.
+    fn row(
         &self,
-        cell: &Cell,
+        row: &ReadyRow,
         left: &[usize],
         repeats: usize,
         lanes: &Lanes<'_>,
         store: &mut RunStore,
     ) -> Result<(), Error> {
-        let id = &cell.plan.id;
-        let names = [("target", &cell.target.spec().name), ("generator", &cell.generator.spec().name)]
+        let id = &row.plan.id;
+        let names = [("target", &row.target.spec().name), ("generator", &row.generator.spec().name)]
             .map(|(k, v)| (k, v.as_str()));
-        for (key, name) in names.into_iter().chain([("oracle", cell.oracle.name())]) {
+        for (key, name) in names.into_iter().chain([("oracle", row.oracle.name())]) {
             store.note(id, key, &name.into())?;
         }
-        self.events.row(&cell.plan.title, Phase::Mask);
-        let mask = masks::ready(cell, lanes, store, |batch| self.events.batch(batch))?;
-        let perturber = perturber(cell, mask.as_deref());
-        self.events.row(&cell.plan.title, Phase::Measure);
+        self.events.row(&row.plan.title, Phase::Mask);
+        let mask = masks::ready(row, lanes, store, |batch| self.events.batch(batch))?;
+        let perturber = perturber(row, mask.as_deref());
+        self.events.row(&row.plan.title, Phase::Measure);
         let mut facts: LogitsFacts = noted(store, id, LOGITS)?.unwrap_or_default();
         let clock = Clock::start(noted(store, id, SECONDS)?.unwrap_or(0.0));
-        lanes.run::<Error>(&perturber, left, &|positions| Ok(cell.samples.batch(positions)?), |batch| {
+        lanes.run::<Error>(&perturber, left, &|positions| Ok(row.samples.batch(positions)?), |batch| {
             store.commit(id, &batch)?;
             batch.iter().for_each(|sample| facts.add(sample.final_logits.view()));
             note(store, id, LOGITS, &facts)?;
@@ -193,7 +193,7 @@ impl Runner<'_> {
         }
         // Samples that were taken up again may be among those that are done twice.
         if !left.is_empty() || noted::<RepeatFacts>(store, id, REPEATED)?.is_none() {
-            let repeated = match repeat(cell, &perturber, &store.records(id)?, repeats) {
+            let repeated = match repeat(row, &perturber, &store.records(id)?, repeats) {
                 Err(Error::Perturb(PerturbError::Cancelled)) if self.interrupt.asked() => {
                     return Err(interrupted(store));
                 }
@@ -207,22 +207,22 @@ impl Runner<'_> {
 
 /// Images to be perturbed to learn masks from.
 fn to_learn(prepared: &Prepared, store: &RunStore) -> usize {
-    let missing = |cell: &&Cell| !masks::path_in(store.dir(), cell).exists();
-    let learns = |cell: &Cell| cell.mask.as_ref().and_then(CellMask::learns).map_or(0, |(_, samples)| samples.len());
-    prepared.cells().filter(missing).map(learns).sum()
+    let missing = |row: &&ReadyRow| !masks::path_in(store.dir(), row).exists();
+    let learns = |row: &ReadyRow| row.mask.as_ref().and_then(RowMask::learns).map_or(0, |(_, samples)| samples.len());
+    prepared.ready().filter(missing).map(learns).sum()
 }
 
-/// What the engine needs of a cell.
-pub(crate) fn perturber<'a>(cell: &'a Cell, mask: Option<&'a [f32]>) -> Perturber<'a> {
-    let search: &Search = &cell.row.search;
+/// What the engine needs of a row.
+pub(crate) fn perturber<'a>(row: &'a ReadyRow, mask: Option<&'a [f32]>) -> Perturber<'a> {
+    let search: &Search = &row.settings.search;
     Perturber {
-        generator: &*cell.generator,
-        oracle: &*cell.oracle,
-        target: &*cell.target,
-        scorer: &*cell.scorer,
+        generator: &*row.generator,
+        oracle: &*row.oracle,
+        target: &*row.target,
+        scorer: &*row.scorer,
         search,
-        verdict: &cell.verdict,
-        classes: cell.plan.classes.len(),
+        verdict: &row.verdict,
+        classes: row.plan.classes.len(),
         mask,
         observer: &(),
     }
@@ -230,13 +230,13 @@ pub(crate) fn perturber<'a>(cell: &'a Cell, mask: Option<&'a [f32]>) -> Perturbe
 
 /// The run as the store keeps it.
 fn plan(prepared: &Prepared) -> Result<RunPlan, Error> {
-    let cells: Vec<_> = prepared.cells().map(|cell| cell.plan.clone()).collect();
-    if cells.is_empty() {
+    let rows: Vec<_> = prepared.ready().map(|row| row.plan.clone()).collect();
+    if rows.is_empty() {
         let lines = prepared.rows.iter().map(|row| match row {
             PreparedRow::Missing(row, files) => {
                 format!("  {}: {}", row.id, files.iter().map(MissingFiles::list).collect::<Vec<_>>().join(", "))
             }
-            PreparedRow::Ready(cell) => format!("  {}: nothing", cell.row.id),
+            PreparedRow::Ready(row) => format!("  {}: nothing", row.settings.id),
         });
         let needs = lines.collect::<Vec<_>>().join("\n");
         return Err(Error::NothingToRun { file: prepared.experiment.file().to_owned(), needs });
@@ -246,7 +246,7 @@ fn plan(prepared: &Prepared) -> Result<RunPlan, Error> {
     Ok(RunPlan {
         name: prepared.experiment.name.clone(),
         experiment: prepared.experiment.resolved(),
-        cells,
+        rows,
         versions: versions.into_iter().chain(loaded_plugins()).collect(),
     })
 }
@@ -269,14 +269,14 @@ fn create_numbered(folder: &Path, plan: &RunPlan, keep: KeepImages) -> Result<Ru
 
 /// Perturbs the first `samples` samples once more, each alone, and compares.
 fn repeat(
-    cell: &Cell,
+    row: &ReadyRow,
     perturber: &Perturber<'_>,
     records: &[SampleRecord],
     samples: usize,
 ) -> Result<RepeatFacts, Error> {
     let mut facts = RepeatFacts::default();
     for record in records.iter().filter(|r| r.outcome != Outcome::Failed).take(samples) {
-        let again: Vec<Perturbed> = perturber.run(&cell.samples.batch(&[record.index])?)?;
+        let again: Vec<Perturbed> = perturber.run(&row.samples.batch(&[record.index])?)?;
         facts.samples += 1;
         for again in again.iter().map(|sample| &sample.record).filter(|again| !same(again, record)) {
             facts.differing += 1;
@@ -301,12 +301,12 @@ fn difference(a: &SampleRecord, b: &SampleRecord) -> f64 {
     scores.into_iter().chain(steps).map(|(a, b): (f64, f64)| (a - b).abs()).fold(0.0, f64::max)
 }
 
-pub(crate) fn noted<T: DeserializeOwned>(store: &RunStore, cell: &str, key: &str) -> Result<Option<T>, StoreError> {
-    Ok(store.noted(cell, key)?.and_then(|value| serde_json::from_value(value).ok()))
+pub(crate) fn noted<T: DeserializeOwned>(store: &RunStore, row: &str, key: &str) -> Result<Option<T>, StoreError> {
+    Ok(store.noted(row, key)?.and_then(|value| serde_json::from_value(value).ok()))
 }
 
-pub(crate) fn note(store: &mut RunStore, cell: &str, key: &str, value: &impl Serialize) -> Result<(), StoreError> {
-    store.note(cell, key, &serde_json::to_value(value).unwrap_or_default())
+pub(crate) fn note(store: &mut RunStore, row: &str, key: &str, value: &impl Serialize) -> Result<(), StoreError> {
+    store.note(row, key, &serde_json::to_value(value).unwrap_or_default())
 }
 
 /// Seconds spent, over several processes.

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::support::{Lab, records};
 
-/// The rows of the first cell.
+/// The rows of the first row.
 fn run(prepared: &Prepared) -> Vec<SampleRecord> {
     run_all(prepared).remove(0).1
 }

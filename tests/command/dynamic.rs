@@ -7,7 +7,7 @@ use fmr::core::perturb::Perturber;
 use fmr::core::registry::{Registry, Settings, Site};
 use fmr::experiment::{Changes, Experiment};
 use fmr::store::RunStore;
-use fmr::{Cell, Interrupt, prepare, registry, registry_of};
+use fmr::{Interrupt, ReadyRow, prepare, registry, registry_of};
 use fmr_plugins::host::{Plugins, SearchPath, register};
 use ndarray::Array4;
 
@@ -58,10 +58,10 @@ fn table_1_is_the_same_with_dynamic_components() {
     let (loaded_table, loaded, loaded_store) = run("loaded", true);
     assert!(linked.iter().all(|(_, records)| records.len() == 8) && linked.len() >= 2);
     assert_eq!(linked, loaded);
-    for (cell, records) in &linked {
+    for (row, records) in &linked {
         for record in records {
-            let images = [&linked_store, &loaded_store].map(|store| store.images(cell, record.index).unwrap());
-            assert_eq!(images[0], images[1], "{cell}, {}", record.key);
+            let images = [&linked_store, &loaded_store].map(|store| store.images(row, record.index).unwrap());
+            assert_eq!(images[0], images[1], "{row}, {}", record.key);
         }
     }
     // The last line is the run's folder.
@@ -74,8 +74,8 @@ fn table_1_is_the_same_with_dynamic_components() {
         assert!(versions.iter().any(found), "{versions:?}");
     }
     let fields = ["target.plugin", "generator.plugin", "oracle.plugin"];
-    let cells = &loaded_store.plan().cells;
-    assert!(cells.iter().all(|cell| fields.iter().all(|f| cell.fingerprint[*f].starts_with("sha256:"))));
+    let rows = &loaded_store.plan().rows;
+    assert!(rows.iter().all(|row| fields.iter().all(|f| row.fingerprint[*f].starts_with("sha256:"))));
 }
 
 /// Latents are not kept by a run, so they are compared where they are made.
@@ -87,20 +87,20 @@ fn latents_are_the_same_with_dynamic_components() {
         let registry = registry_of(&experiment, &Interrupt::default());
         prepare(experiment, &registry).unwrap()
     });
-    for (linked, loaded) in linked.cells().zip(loaded.cells()) {
-        let [linked, loaded] = [linked, loaded].map(|cell: &Cell| {
+    for (linked, loaded) in linked.ready().zip(loaded.ready()) {
+        let [linked, loaded] = [linked, loaded].map(|row: &ReadyRow| {
             let perturber = Perturber {
-                generator: &*cell.generator,
-                oracle: &*cell.oracle,
-                target: &*cell.target,
-                scorer: &*cell.scorer,
-                search: &cell.row.search,
-                verdict: &cell.verdict,
-                classes: cell.plan.classes.len(),
+                generator: &*row.generator,
+                oracle: &*row.oracle,
+                target: &*row.target,
+                scorer: &*row.scorer,
+                search: &row.settings.search,
+                verdict: &row.verdict,
+                classes: row.plan.classes.len(),
                 mask: None,
                 observer: &(),
             };
-            perturber.run(&cell.samples.batch(&[0, 1, 2]).unwrap()).unwrap()
+            perturber.run(&row.samples.batch(&[0, 1, 2]).unwrap()).unwrap()
         });
         assert!(linked.iter().any(|sample| sample.record.latent_moved > 0.0));
         for (linked, loaded) in linked.iter().zip(&loaded) {

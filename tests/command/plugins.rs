@@ -75,7 +75,7 @@ fn flat(text: &str) -> String {
 
 fn expect_same_images(lab: &Lab, one: &str, other: &str) {
     let [one, other] = [one, other].map(|run| RunStore::read(&lab.path(run)).unwrap());
-    for index in 0..one.plan().cells[0].samples {
+    for index in 0..one.plan().rows[0].samples {
         assert_eq!(one.images(CELL, index).unwrap(), other.images(CELL, index).unwrap());
     }
 }
@@ -195,7 +195,7 @@ fn a_plugin_is_on_record_and_can_be_pinned_however_it_is_named() {
         let run = format!("run-{i}");
         lab.succeed(&["run", "lab.toml", "--out", &run]);
         let plan = RunStore::read(&lab.path(&run)).unwrap().plan().clone();
-        let hash = plan.cells[0].fingerprint["target.plugin"].strip_prefix("sha256:").unwrap().to_owned();
+        let hash = plan.rows[0].fingerprint["target.plugin"].strip_prefix("sha256:").unwrap().to_owned();
         let on_record = &plan.versions[&format!("plugin {file}")];
         assert_eq!(on_record, &format!("linear-c 1.2.3, sha256:{hash}"));
         // The pinned file is taken, another is refused in one sentence at its place in the file.

@@ -133,7 +133,7 @@ weights = "lenet.pt"
             }
         }
         // Another model under the same name is another run.
-        let fingerprint = RunStore::read(&lab.path(run)).unwrap().plan().cells[0].fingerprint.clone();
+        let fingerprint = RunStore::read(&lab.path(run)).unwrap().plan().rows[0].fingerprint.clone();
         assert!(fingerprint["target.module"].starts_with("sha256:"), "{fingerprint:?}");
         lab.write("my_model.py", &format!("{MODEL}# changed\n"));
         assert!(lab.refuse(&["resume", run]).contains("target.module"));

@@ -134,8 +134,8 @@ impl Lab {
     }
 }
 
-/// All rows of all cells of a run.
+/// All rows of all rows of a run.
 pub(crate) fn records(dir: &Path) -> Vec<(String, Vec<SampleRecord>)> {
     let store = RunStore::read(dir).unwrap();
-    store.plan().cells.iter().map(|cell| (cell.id.clone(), store.records(&cell.id).unwrap())).collect()
+    store.plan().rows.iter().map(|row| (row.id.clone(), store.records(&row.id).unwrap())).collect()
 }

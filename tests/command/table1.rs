@@ -53,7 +53,7 @@ fn tables_of_masks_run_in_their_quick_form() {
         }
         let store = fmr::store::RunStore::read(&out).unwrap();
         let learned = |id: &str| store.noted(id, "mask").unwrap().is_some_and(|mask| mask["learning"].is_object());
-        let masked = store.plan().cells.iter().filter(|cell| learned(&cell.id)).count();
-        assert_eq!((store.plan().cells.len(), masked), (4, 2), "{text}");
+        let masked = store.plan().rows.iter().filter(|row| learned(&row.id)).count();
+        assert_eq!((store.plan().rows.len(), masked), (4, 2), "{text}");
     }
 }

@@ -120,11 +120,11 @@ fn the_papers_setting_runs_in_bounded_memory() {
     assert!(status.success(), "{}", std::fs::read_to_string(&log).unwrap());
 
     let store = RunStore::read(&out).unwrap();
-    let cell = &store.plan().cells[0];
-    let record = store.records(&cell.id).unwrap().remove(0);
+    let row = &store.plan().rows[0];
+    let record = store.records(&row.id).unwrap().remove(0);
     assert_eq!((record.outcome, record.accepted_updates), (Outcome::BudgetReached, 2), "{record:?}");
     assert!(record.steps.iter().all(|s| s.gradient_norm > 0.0 && s.gradient_norm.is_finite()), "{record:?}");
-    let seconds = store.noted(&cell.id, "seconds").unwrap();
+    let seconds = store.noted(&row.id, "seconds").unwrap();
     println!("one image, two updates: {} s", seconds.map_or_else(String::new, |s| s.to_string()));
     match peak {
         Some(peak) => {

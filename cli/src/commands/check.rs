@@ -2,7 +2,7 @@
 
 use clap::Args;
 use fmr::experiment::MissingFiles;
-use fmr::{CellMask, Interrupt, PreparedRow};
+use fmr::{Interrupt, PreparedRow, RowMask};
 
 use super::shared::ExperimentArguments;
 use crate::failure::Failure;
@@ -17,19 +17,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let prepared = arguments.experiment.prepare(&Interrupt::default())?;
     for row in &prepared.rows {
         match row {
-            PreparedRow::Ready(cell) => {
-                let [c, h, w] = cell.samples.image();
-                let classes = cell.plan.classes.len();
-                let learns = cell.mask.as_ref().and_then(CellMask::learns);
-                let mask = match (&cell.row.mask, learns) {
+            PreparedRow::Ready(row) => {
+                let [c, h, w] = row.samples.image();
+                let classes = row.plan.classes.len();
+                let learns = row.mask.as_ref().and_then(RowMask::learns);
+                let mask = match (&row.settings.mask, learns) {
                     (None, _) => String::new(),
                     (Some(name), None) => format!(", mask {name}"),
                     (Some(name), Some((_, samples))) => format!(", mask {name} learned from {} others", samples.len()),
                 };
                 println!(
                     "ready    {}: {} images {c}×{h}×{w}, {classes} classes{mask}",
-                    cell.row.id,
-                    cell.samples.len()
+                    row.settings.id,
+                    row.samples.len()
                 );
             }
             PreparedRow::Missing(row, files) => {

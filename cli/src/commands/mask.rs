@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use fmr::experiment::{Changes, Experiment};
 use fmr::mask::{Learned, Mask, MaskError};
 use fmr::report::mask_art::{self, STRIP_STEPS};
-use fmr::{Cell, Interrupt, Prepared, Runner};
+use fmr::{Interrupt, Prepared, ReadyRow, Runner};
 
 use super::shared::{ExperimentArguments, prepare};
 use crate::failure::Failure;
@@ -70,21 +70,21 @@ fn learn(arguments: &Learn) -> Result<(), Failure> {
     let runner = Runner { events: &terminal, ..Runner::default() };
     let prepared = arguments.experiment.prepare(&runner.interrupt)?;
     let file = prepared.experiment.file().to_owned();
-    let learns = |cell: &&Cell| cell.mask.as_ref().is_some_and(|mask| mask.learns().is_some());
-    let wanted = |cell: &&Cell| arguments.row.as_ref().is_none_or(|row| *row == cell.row.id);
-    let cells: Vec<&Cell> = prepared.cells().filter(learns).filter(wanted).collect();
-    if cells.is_empty() {
+    let learns = |row: &&ReadyRow| row.mask.as_ref().is_some_and(|mask| mask.learns().is_some());
+    let wanted = |row: &&ReadyRow| arguments.row.as_ref().is_none_or(|id| *id == row.settings.id);
+    let rows: Vec<&ReadyRow> = prepared.ready().filter(learns).filter(wanted).collect();
+    if rows.is_empty() {
         let row = arguments.row.as_ref().map_or_else(String::new, |row| format!(" {row:?}"));
         return Err(Failure::Text(format!("no row{row} of {} that can run here learns a mask", file.display())));
     }
     signals::listen(&runner.interrupt);
-    for cell in cells {
-        let Some(found) = runner.learn(&prepared, cell)? else { return Err(Failure::Stopped) };
+    for row in rows {
+        let Some(found) = runner.learn(&prepared, row)? else { return Err(Failure::Stopped) };
         let mut mask = found.learned.mask.clone();
         mask.origin.experiment = std::path::absolute(&file).ok();
-        let path = arguments.out.join(format!("{}.mask", cell.plan.file_name()));
+        let path = arguments.out.join(format!("{}.mask", row.plan.file_name()));
         let picture = fmr::save_mask(&mask, &path).map_err(text)?;
-        println!("{}\n{mask}", cell.plan.title);
+        println!("{}\n{mask}", row.plan.title);
         println!("learned in  {:.1} s from {} images", found.seconds, found.images);
         print_path(&found.learned);
         println!("{}\n{}\n", path.display(), picture.display());
@@ -116,7 +116,7 @@ fn show(arguments: &Show) -> Result<(), Failure> {
         Some(file) => Some(prepare(Experiment::read(&file, &Changes::default())?, &Interrupt::default())?),
         None => None,
     };
-    let cell = prepared.as_ref().map(|prepared| cell_for(arguments, &mask, prepared)).transpose()?;
+    let row = prepared.as_ref().map(|prepared| cell_for(arguments, &mask, prepared)).transpose()?;
     println!("{mask}");
     let stem = arguments.mask.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let folder = arguments.out.as_deref().or(arguments.mask.parent()).unwrap_or(Path::new(""));
@@ -129,13 +129,13 @@ fn show(arguments: &Show) -> Result<(), Failure> {
     let grid = mask_art::picture(&mask);
     let path = write(format!("{stem}.png"), &|path| grid.save(path).map_err(|e| e.to_string()))?;
     println!("picture     {}", path.display());
-    let Some(cell) = cell else {
+    let Some(row) = row else {
         println!("strip       none: the mask names no experiment that is here; give one");
         return Ok(());
     };
-    let few: Vec<usize> = (0..cell.samples.len().min(SPREAD_OVER.max(arguments.images))).collect();
-    let batch = cell.samples.batch(&few).map_err(|e| Failure::Text(e.to_string()))?;
-    let strip = mask_art::strip(&mask, &*cell.generator, batch.images.view(), &batch.labels, arguments.images);
+    let few: Vec<usize> = (0..row.samples.len().min(SPREAD_OVER.max(arguments.images))).collect();
+    let batch = row.samples.batch(&few).map_err(|e| Failure::Text(e.to_string()))?;
+    let strip = mask_art::strip(&mask, &*row.generator, batch.images.view(), &batch.labels, arguments.images);
     let strip = strip.map_err(|e| Failure::Text(e.to_string()))?;
     let path = write(format!("{stem}-strip.png"), &|path| strip.save(path).map_err(|e| e.to_string()))?;
     let steps: Vec<String> = STRIP_STEPS.iter().map(|step| format!("{step:+}")).collect();
@@ -157,21 +157,21 @@ fn experiment_of(arguments: &Show, mask: &Mask) -> Option<PathBuf> {
 }
 
 /// The row that is asked for, or else the mask's own, or else the first whose generator fits.
-fn cell_for<'a>(arguments: &Show, mask: &Mask, prepared: &'a Prepared) -> Result<&'a Cell, Failure> {
-    let fit = |cell: &Cell| mask.for_run(cell.generator.spec(), cell.weights_hash(), true).map(|_| ());
-    let by_id = |id: &String| prepared.cells().find(|cell| cell.row.id == *id);
+fn cell_for<'a>(arguments: &Show, mask: &Mask, prepared: &'a Prepared) -> Result<&'a ReadyRow, Failure> {
+    let fit = |row: &ReadyRow| mask.for_run(row.generator.spec(), row.weights_hash(), true).map(|_| ());
+    let by_id = |id: &String| prepared.ready().find(|row| row.settings.id == *id);
     if let Some(id) = &arguments.row {
         let absent = || Failure::Text(format!("the experiment has no row {id:?} that can run here"));
-        let cell = by_id(id).ok_or_else(absent)?;
-        return fit(cell).map(|()| cell).map_err(text);
+        let row = by_id(id).ok_or_else(absent)?;
+        return fit(row).map(|()| row).map_err(text);
     }
-    if let Some(cell) = mask.origin.row.as_ref().and_then(by_id).filter(|cell| fit(cell).is_ok()) {
-        return Ok(cell);
+    if let Some(row) = mask.origin.row.as_ref().and_then(by_id).filter(|row| fit(row).is_ok()) {
+        return Ok(row);
     }
     let mut first = Err(Failure::Text("no row of the experiment can run here".to_owned()));
-    for cell in prepared.cells() {
-        match (fit(cell), &first) {
-            (Ok(()), _) => return Ok(cell),
+    for row in prepared.ready() {
+        match (fit(row), &first) {
+            (Ok(()), _) => return Ok(row),
             (Err(error), Err(Failure::Text(_))) => first = Err(Failure::Text(error.to_string())),
             (Err(_), _) => {}
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use fmr::core::metrics::Interval;
 use fmr::core::perturb::{Perturber, Search};
-use fmr::{Cell, CellMask, Error, Interrupt};
+use fmr::{Error, Interrupt, ReadyRow, RowMask};
 use indicatif::HumanDuration;
 
 use super::shared::ExperimentArguments;
@@ -28,16 +28,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         lanes => lanes,
     };
     let mut total = Duration::ZERO;
-    for cell in prepared.cells() {
-        let (n, each) = (cell.samples.len(), time_of_one(cell)?);
-        let learns = cell.mask.as_ref().and_then(CellMask::learns);
+    for row in prepared.ready() {
+        let (n, each) = (row.samples.len(), time_of_one(row)?);
+        let learns = row.mask.as_ref().and_then(RowMask::learns);
         let learned_from = learns.map_or(0, |(_, samples)| samples.len());
         let cost = each * u32::try_from(n + learned_from).unwrap_or(u32::MAX) / u32::try_from(lanes).unwrap_or(1);
         total += cost;
         println!(
             "{}: {n} images, at most {} updates each, up to {}; intervals within ±{:.1} points",
-            cell.row.id,
-            cell.row.search.updates_allowed(),
+            row.settings.id,
+            row.settings.search.updates_allowed(),
             HumanDuration(cost),
             100.0 * half_width(n, confidence),
         );
@@ -54,22 +54,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 /// Time that one sample takes on one thread if the oracle refuses no update: measured on two short searches.
-fn time_of_one(cell: &Cell) -> Result<Duration, Error> {
+fn time_of_one(row: &ReadyRow) -> Result<Duration, Error> {
     let time = |updates: usize| -> Result<Duration, Error> {
-        let search = Search { budget: updates, ..cell.row.search.clone() };
+        let search = Search { budget: updates, ..row.settings.search.clone() };
         let perturber = Perturber {
-            generator: &*cell.generator,
-            oracle: &*cell.oracle,
-            target: &*cell.target,
-            scorer: &*cell.scorer,
+            generator: &*row.generator,
+            oracle: &*row.oracle,
+            target: &*row.target,
+            scorer: &*row.scorer,
             search: &search,
-            verdict: &cell.verdict,
-            classes: cell.plan.classes.len(),
+            verdict: &row.verdict,
+            classes: row.plan.classes.len(),
             mask: None,
             observer: &(),
         };
         let begin = Instant::now();
-        perturber.run(&cell.samples.batch(&[0])?)?;
+        perturber.run(&row.samples.batch(&[0])?)?;
         Ok(begin.elapsed())
     };
     const PROBE: usize = 4;
@@ -77,8 +77,8 @@ fn time_of_one(cell: &Cell) -> Result<Duration, Error> {
     time(1)?;
     let (one, more) = (time(1)?, time(1 + PROBE)?);
     let update = more.saturating_sub(one) / u32::try_from(PROBE).unwrap_or(1);
-    let updates = u32::try_from(cell.row.search.updates_allowed()).unwrap_or(u32::MAX);
-    Ok(one + update * updates * u32::try_from(cell.row.search.restarts + 1).unwrap_or(1))
+    let updates = u32::try_from(row.settings.search.updates_allowed()).unwrap_or(u32::MAX);
+    Ok(one + update * updates * u32::try_from(row.settings.search.restarts + 1).unwrap_or(1))
 }
 
 /// Widest half width of a rate's interval over n images: that of one half.

@@ -43,7 +43,7 @@ pub enum ReportError {
 
 // What the store's synthetic samples name.
 #[cfg(test)]
-use fmr_store::{CellPlan, RunPlan};
+use fmr_store::{RowPlan, RunPlan};
 
 #[cfg(test)]
 #[path = "../../store/src/toy.rs"]

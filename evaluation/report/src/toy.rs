@@ -25,7 +25,7 @@ pub(super) fn run() -> (TempDir, RunStore) {
 pub(super) fn table(store: &RunStore) -> Table {
     let row = |cell: &str, data: &str, model: &str, paper: [f64; 3]| {
         let records = store.records(cell).expect("records");
-        let classes = &store.plan().cells[0].classes;
+        let classes = &store.plan().rows[0].classes;
         let summary = Summary::of(&records, classes, &MetricsSettings::default());
         let flags = flags(&records, &summary, &Facts::default());
         TableRow { flags, ..missing(data, model, RowState::Measured(Box::new(summary)), paper) }

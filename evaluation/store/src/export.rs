@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::error::Asking as _;
 use super::rows::outcome_name;
-use super::{CellPlan, RunStore, StoreError};
+use super::{RowPlan, RunStore, StoreError};
 
 /// One sample, flat.
 #[derive(Serialize)]
@@ -70,7 +70,7 @@ fn known(class: usize) -> Option<usize> {
 }
 
 impl<'a> SampleRow<'a> {
-    fn of(cell: &'a CellPlan, r: &'a SampleRecord) -> Self {
+    fn of(cell: &'a RowPlan, r: &'a SampleRecord) -> Self {
         let name = |class: usize| if class == usize::MAX { String::new() } else { cell.class(class) };
         Self {
             cell: &cell.id,
@@ -101,7 +101,7 @@ impl<'a> SampleRow<'a> {
 }
 
 impl<'a> StepRow<'a> {
-    fn of(cell: &'a CellPlan, sample: &'a SampleRecord, s: &StepRecord) -> Self {
+    fn of(cell: &'a RowPlan, sample: &'a SampleRecord, s: &StepRecord) -> Self {
         Self {
             cell: &cell.id,
             index: sample.index,
@@ -138,7 +138,7 @@ impl RunStore {
     }
 
     fn write_jsonl(&self, out: &mut dyn Write) -> Result<(), Trouble> {
-        for cell in &self.plan.cells {
+        for cell in &self.plan.rows {
             for record in self.records(&cell.id)? {
                 let line = SampleLine { sample: SampleRow::of(cell, &record), steps: &record.steps };
                 serde_json::to_writer(&mut *out, &line).map_err(io::Error::from)?;
@@ -150,7 +150,7 @@ impl RunStore {
 
     fn write_samples_csv(&self, out: &mut dyn Write) -> Result<(), Trouble> {
         let mut table = csv::Writer::from_writer(out);
-        for cell in &self.plan.cells {
+        for cell in &self.plan.rows {
             for record in self.records(&cell.id)? {
                 table.serialize(SampleRow::of(cell, &record))?;
             }
@@ -160,7 +160,7 @@ impl RunStore {
 
     fn write_steps_csv(&self, out: &mut dyn Write) -> Result<(), Trouble> {
         let mut table = csv::Writer::from_writer(out);
-        for cell in &self.plan.cells {
+        for cell in &self.plan.rows {
             for record in self.records(&cell.id)? {
                 for step in &record.steps {
                     table.serialize(StepRow::of(cell, &record, step))?;

@@ -65,8 +65,8 @@ fn tables_for_other_programs() {
 fn images_by_class_with_a_manifest() {
     let home = TempDir::new().unwrap();
     let mut twins = plan(12);
-    twins.cells[0].classes[3] = "One".to_owned();
-    twins.cells[0].classes[2] = "a/b".to_owned();
+    twins.rows[0].classes[3] = "One".to_owned();
+    twins.rows[0].classes[2] = "a/b".to_owned();
     let mut store = RunStore::create(&home.path().join("run"), &twins).unwrap();
     store.commit(CELL, &(0..9).map(|i| sample(i, 3, 8)).collect::<Vec<_>>()).unwrap();
     store.note(CELL, "target", &serde_json::json!("lenet")).unwrap();

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::error::Asking as _;
 use super::export::replace_file;
 use super::rows::outcome_name;
-use super::{CellPlan, RunStore, StoreError};
+use super::{RowPlan, RunStore, StoreError};
 
 /// Name of the list of a folder's images.
 const MANIFEST: &str = "manifest.csv";
@@ -44,10 +44,10 @@ impl RunStore {
     /// # Errors
     /// The run cannot be read, the folder cannot be written, or images are neither grey nor RGB.
     pub fn export_images(&self, folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
-        self.plan.cells.iter().map(|cell| self.export_cell(cell, folder)).collect()
+        self.plan.rows.iter().map(|cell| self.export_cell(cell, folder)).collect()
     }
 
-    fn export_cell(&self, cell: &CellPlan, folder: &Path) -> Result<PathBuf, StoreError> {
+    fn export_cell(&self, cell: &RowPlan, folder: &Path) -> Result<PathBuf, StoreError> {
         let folder = folder.join(cell.file_name());
         fs::create_dir_all(&folder).asking(&folder, "make the folder")?;
         let [target, generator, oracle] = self.parts(cell)?;
@@ -98,7 +98,7 @@ impl RunStore {
     }
 
     /// Names of target, generator and oracle of a cell, as far as they are on record.
-    fn parts(&self, cell: &CellPlan) -> Result<[String; 3], StoreError> {
+    fn parts(&self, cell: &RowPlan) -> Result<[String; 3], StoreError> {
         let notes = self.notes(&cell.id)?;
         Ok(["target", "generator", "oracle"].map(|part| match notes.get(part) {
             Some(serde_json::Value::String(name)) => name.clone(),
@@ -112,7 +112,7 @@ fn is_new_image(record: &SampleRecord) -> bool {
 }
 
 /// A folder for each class: its name, with its number where two names would share one.
-fn class_folders(cell: &CellPlan) -> BTreeMap<usize, String> {
+fn class_folders(cell: &RowPlan) -> BTreeMap<usize, String> {
     let names: Vec<String> = cell.classes.iter().map(|name| file_name(name)).collect();
     let shared = |name: &str| names.iter().filter(|other| other.eq_ignore_ascii_case(name)).count() > 1;
     let folder = |(label, name): (usize, &String)| {

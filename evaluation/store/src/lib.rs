@@ -30,7 +30,7 @@ pub use self::error::StoreError;
 pub use self::images::SampleImages;
 use self::lock::RunLock;
 pub use self::mended::ReplacedPlugin;
-pub use self::plan::{CellPlan, RunPlan};
+pub use self::plan::{RowPlan, RunPlan};
 use fmr_core::SampleRecord;
 use fmr_core::perturb::Perturbed;
 

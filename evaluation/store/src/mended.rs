@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::StoreError;
 use super::error::Asking as _;
-use super::plan::{CellPlan, RunPlan};
+use super::plan::{RowPlan, RunPlan};
 use super::rows::{from_i64, unreadable};
 
 /// Key of the note that holds a cell's [`ReplacedPlugin`]s.
@@ -38,8 +38,8 @@ impl RunPlan {
     fn replaced<'a>(
         &'a self,
         now: &'a Self,
-    ) -> impl Iterator<Item = (&'a CellPlan, &'a String, &'a String, &'a String)> {
-        self.cells.iter().zip(&now.cells).flat_map(|(a, b)| {
+    ) -> impl Iterator<Item = (&'a RowPlan, &'a String, &'a String, &'a String)> {
+        self.rows.iter().zip(&now.rows).flat_map(|(a, b)| {
             let differing = a.fingerprint.iter().filter(|(field, _)| is_plugin(field));
             differing.filter_map(move |(field, then)| {
                 b.fingerprint.get(field).filter(|now| *now != then).map(|now| (a, field, then, now))
@@ -76,7 +76,7 @@ pub(super) fn expect_resumable(
                 now: now.clone(),
             });
         }
-        if let Some(adapted) = adapted.cells.iter_mut().find(|c| c.id == cell.id) {
+        if let Some(adapted) = adapted.rows.iter_mut().find(|c| c.id == cell.id) {
             adapted.fingerprint.insert(field.clone(), now.clone());
         }
     }
@@ -87,7 +87,7 @@ pub(super) fn expect_resumable(
 fn failed_plugins(database: &Connection, plan: &RunPlan) -> Result<BTreeSet<String>, rusqlite::Error> {
     let mut found = BTreeSet::new();
     let mut any = database.prepare(&format!("SELECT 1 FROM samples WHERE cell = ? AND {COMPONENT_FAILED}"))?;
-    for cell in &plan.cells {
+    for cell in &plan.rows {
         if any.exists([&cell.id])? {
             let plugins = cell.fingerprint.iter().filter(|(field, _)| is_plugin(field));
             found.extend(plugins.map(|(_, hash)| hash.clone()));
@@ -109,7 +109,7 @@ pub(super) fn reopen(
     let work = |database: &mut Connection| -> Result<(), rusqlite::Error> {
         let transaction = database.transaction()?;
         let replaced: Vec<_> = begun.replaced(now).collect();
-        for cell in &begun.cells {
+        for cell in &begun.rows {
             let changed = replaced.iter().any(|(c, ..)| c.id == cell.id);
             forget(&transaction, &cell.id, if changed { "outcome = 'failed'" } else { COMPONENT_FAILED })?;
         }
@@ -121,7 +121,7 @@ pub(super) fn reopen(
         transaction.commit()
     };
     work(database).asking(dir, "take failed samples out")?;
-    for (cell, now) in begun.cells.iter_mut().zip(&now.cells) {
+    for (cell, now) in begun.rows.iter_mut().zip(&now.rows) {
         cell.fingerprint.clone_from(&now.fingerprint);
     }
     Ok(begun)

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::error::Asking as _;
 use super::lock::{LOCK_FILE, RunLock};
-use super::plan::{CellPlan, RunPlan};
+use super::plan::{RowPlan, RunPlan};
 use super::rows::{from_i64, to_i64, unreadable};
 use super::{DATABASE_FILE, EXPERIMENT_FILE, KeepImages, StoreError};
 
@@ -124,7 +124,7 @@ fn insert_plan(database: &Connection, plan: &RunPlan, keep: KeepImages) -> Resul
     for (name, version) in &plan.versions {
         database.execute("INSERT INTO versions VALUES (?, ?)", (name, version))?;
     }
-    for (position, cell) in plan.cells.iter().enumerate() {
+    for (position, cell) in plan.rows.iter().enumerate() {
         let classes = serde_json::Value::from(cell.classes.clone()).to_string();
         database.execute(
             "INSERT INTO cells VALUES (?, ?, ?, ?, ?)",
@@ -218,7 +218,7 @@ pub(super) fn read_plan(dir: &Path, database: &Connection) -> Result<(RunPlan, K
             .prepare("SELECT name, version FROM versions")?
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<Result<_, _>>()?;
-        let mut plan = RunPlan { name: value("name")?, experiment: value("experiment")?, cells: Vec::new(), versions };
+        let mut plan = RunPlan { name: value("name")?, experiment: value("experiment")?, rows: Vec::new(), versions };
         let mut cells = database.prepare("SELECT cell, title, samples, classes FROM cells ORDER BY position")?;
         let mut fields = database.prepare("SELECT field, value FROM fingerprints WHERE cell = ?")?;
         let mut rows = cells.query([])?;
@@ -228,7 +228,7 @@ pub(super) fn read_plan(dir: &Path, database: &Connection) -> Result<(RunPlan, K
                 fields.query_map([&id], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
             let classes = serde_json::from_str(&row.get::<_, String>(3)?).map_err(|e| unreadable(3, e))?;
             let (title, samples) = (row.get(1)?, from_i64(2, row.get(2)?)?);
-            plan.cells.push(CellPlan { id, title, samples, classes, fingerprint });
+            plan.rows.push(RowPlan { id, title, samples, classes, fingerprint });
         }
         Ok((plan, KeepImages { exact_finals: value("exact-finals")? == "true" }))
     };

@@ -9,7 +9,7 @@ use super::StoreError;
 
 /// One cell of a run: one target on one data set under one setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CellPlan {
+pub struct RowPlan {
     /// Unique name in the run, e.g. `mnist/lenet`.
     pub id: String,
     /// What people read, e.g. `MNIST · LeNet`.
@@ -31,12 +31,12 @@ pub struct RunPlan {
     /// The resolved experiment file: TOML text with every default written out.
     pub experiment: String,
     /// The cells, in the order of the table's rows.
-    pub cells: Vec<CellPlan>,
+    pub rows: Vec<RowPlan>,
     /// Versions of the program and its parts, for the record; they do not keep a run from being resumed.
     pub versions: BTreeMap<String, String>,
 }
 
-impl CellPlan {
+impl RowPlan {
     /// The identifier as a file name: letters, digits, `.`, `_` and `-` stay, all else becomes `-`.
     pub fn file_name(&self) -> String {
         let keep = |c: char| if c.is_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' };
@@ -77,8 +77,8 @@ impl CellPlan {
 
 impl RunPlan {
     /// A cell by its identifier.
-    pub(super) fn cell(&self, id: &str, dir: &Path) -> Result<&CellPlan, StoreError> {
-        self.cells.iter().find(|cell| cell.id == id).ok_or_else(|| StoreError::UnknownCell {
+    pub(super) fn cell(&self, id: &str, dir: &Path) -> Result<&RowPlan, StoreError> {
+        self.rows.iter().find(|cell| cell.id == id).ok_or_else(|| StoreError::UnknownCell {
             dir: dir.to_owned(),
             cell: id.to_owned(),
             known: self.cell_names(),
@@ -86,14 +86,14 @@ impl RunPlan {
     }
 
     fn cell_names(&self) -> String {
-        self.cells.iter().map(|cell| cell.id.as_str()).collect::<Vec<_>>().join(", ")
+        self.rows.iter().map(|cell| cell.id.as_str()).collect::<Vec<_>>().join(", ")
     }
 
     /// Refuses cells without a name and names, or file names made from them, that two cells share.
     pub(super) fn check(&self, dir: &Path) -> Result<(), StoreError> {
         let refuse = |problem: String| Err(StoreError::Plan { dir: dir.to_owned(), problem });
         let mut seen = BTreeMap::new();
-        for cell in &self.cells {
+        for cell in &self.rows {
             let file = cell.file_name();
             if file.is_empty() {
                 return refuse(format!("the cell {:?} has no name that can be a file's", cell.id));
@@ -107,7 +107,7 @@ impl RunPlan {
 
     /// Refuses to take `now` for the same work as `self`, naming the first thing that differs.
     pub(super) fn expect_same(&self, now: &Self, dir: &Path) -> Result<(), StoreError> {
-        let differs = |cell: Option<&CellPlan>, field: &str, then: Option<String>, now: Option<String>| {
+        let differs = |cell: Option<&RowPlan>, field: &str, then: Option<String>, now: Option<String>| {
             Err(StoreError::Fingerprint {
                 dir: dir.to_owned(),
                 cell: cell.map(|cell| cell.id.clone()),
@@ -116,10 +116,10 @@ impl RunPlan {
                 now,
             })
         };
-        if !self.cells.iter().map(|cell| &cell.id).eq(now.cells.iter().map(|cell| &cell.id)) {
+        if !self.rows.iter().map(|cell| &cell.id).eq(now.rows.iter().map(|cell| &cell.id)) {
             return differs(None, "the list of cells", Some(self.cell_names()), Some(now.cell_names()));
         }
-        for (a, b) in self.cells.iter().zip(&now.cells) {
+        for (a, b) in self.rows.iter().zip(&now.rows) {
             let fields: BTreeSet<&String> = a.fingerprint.keys().chain(b.fingerprint.keys()).collect();
             for field in fields {
                 let (then, now) = (a.fingerprint.get(field), b.fingerprint.get(field));
@@ -136,7 +136,7 @@ impl RunPlan {
                 );
             }
             if a.classes != b.classes {
-                let join = |cell: &CellPlan| Some(cell.classes.join(", "));
+                let join = |cell: &RowPlan| Some(cell.classes.join(", "));
                 return differs(Some(a), "the list of classes", join(a), join(b));
             }
         }

@@ -252,12 +252,12 @@ fn another_fingerprint_is_refused() {
     };
     let weights = "weights:assets/lenet.safetensors";
     let messages = [
-        refused(&|p| *p.cells[0].fingerprint.get_mut(weights).unwrap() = "0000".to_owned()),
-        refused(&|p| _ = p.cells[1].fingerprint.remove("search")),
-        refused(&|p| _ = p.cells[1].fingerprint.insert("oracle".to_owned(), "clip".to_owned())),
-        refused(&|p| p.cells[1].samples = 30),
-        refused(&|p| _ = p.cells[0].classes.pop()),
-        refused(&|p| p.cells[0].id = "mnist/vgg".to_owned()),
+        refused(&|p| *p.rows[0].fingerprint.get_mut(weights).unwrap() = "0000".to_owned()),
+        refused(&|p| _ = p.rows[1].fingerprint.remove("search")),
+        refused(&|p| _ = p.rows[1].fingerprint.insert("oracle".to_owned(), "clip".to_owned())),
+        refused(&|p| p.rows[1].samples = 30),
+        refused(&|p| _ = p.rows[0].classes.pop()),
+        refused(&|p| p.rows[0].id = "mnist/vgg".to_owned()),
     ];
     assert_snapshot!(messages.join("\n"), @r#"
     RUN cannot be resumed (cell "mnist/lenet"): weights:assets/lenet.safetensors was "60303ae22b99" when it began and is "0000" now. Restore it, or begin a new run
@@ -268,7 +268,7 @@ fn another_fingerprint_is_refused() {
     RUN cannot be resumed: the list of cells was "mnist/lenet, cifar/resnet" when it began and is "mnist/vgg, cifar/resnet" now. Restore it, or begin a new run
     "#);
     let mut renamed = plan(20);
-    renamed.cells[0].title = "LeNet".to_owned();
+    renamed.rows[0].title = "LeNet".to_owned();
     renamed.versions.insert("fmr".to_owned(), "0.2.0".to_owned());
     drop(RunStore::resume(&dir, &renamed).unwrap());
     assert_eq!(RunStore::read(&dir).unwrap().plan().versions["fmr"], "0.1.0, then 0.2.0");
@@ -277,7 +277,7 @@ fn another_fingerprint_is_refused() {
 /// A plan whose first cell has a target of a plugin.
 fn plan_with_plugin(hash: &str) -> RunPlan {
     let mut plan = plan(20);
-    plan.cells[0].fingerprint.insert("target.plugin".to_owned(), hash.to_owned());
+    plan.rows[0].fingerprint.insert("target.plugin".to_owned(), hash.to_owned());
     plan
 }
 
@@ -355,7 +355,7 @@ fn folders_that_are_no_run() {
     let read = |name: &str| in_home(told(RunStore::read(&outside.join(name)), &dir));
     let create = |path: &Path| in_home(told(RunStore::create(path, &plan(20)), &dir));
     let mut twins = plan(20);
-    twins.cells[1].id = "mnist-LeNet".to_owned();
+    twins.rows[1].id = "mnist-LeNet".to_owned();
     let messages = [
         read("absent"),
         read("empty"),

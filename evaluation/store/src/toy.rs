@@ -6,11 +6,11 @@ use fmr_core::perturb::Perturbed;
 use fmr_core::{Outcome, SampleRecord, StepRecord};
 use ndarray::{Array1, Array3};
 
-use super::{CellPlan, RunPlan};
+use super::{RowPlan, RunPlan};
 
 /// A plan of two cells.
 pub(crate) fn plan(samples: usize) -> RunPlan {
-    let cell = |id: &str, title: &str, weights: &str| CellPlan {
+    let cell = |id: &str, title: &str, weights: &str| RowPlan {
         id: id.to_owned(),
         title: title.to_owned(),
         samples,
@@ -24,7 +24,7 @@ pub(crate) fn plan(samples: usize) -> RunPlan {
     RunPlan {
         name: "toy".to_owned(),
         experiment: "[run]\nname = \"toy\"\n".to_owned(),
-        cells: vec![
+        rows: vec![
             cell("mnist/lenet", "MNIST · LeNet", "60303ae22b99"),
             cell("cifar/resnet", "CIFAR-10 · ResNet", "fd61a03af4f7"),
         ],

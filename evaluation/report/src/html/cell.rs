@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use fmr_core::SampleRecord;
 use fmr_core::metrics::{MetricsSettings, Summary};
 use fmr_data::pixels::png;
-use fmr_store::{CellPlan, RunStore, SampleImages};
+use fmr_store::{RowPlan, RunStore, SampleImages};
 
 use super::super::sheet::{changed, ending};
 use super::super::table::{Table, percent};
@@ -15,7 +15,7 @@ use super::super::{Column, ReportError, select_samples};
 use super::{escape, plots};
 
 /// The part of `cell`, with at most `samples` samples shown.
-pub(super) fn section(store: &RunStore, cell: &CellPlan, table: &Table, samples: usize) -> Result<String, ReportError> {
+pub(super) fn section(store: &RunStore, cell: &RowPlan, table: &Table, samples: usize) -> Result<String, ReportError> {
     let records = store.records(&cell.id)?;
     let mut out = format!("<section><h2 id=\"{}\">{}</h2>", escape(&cell.file_name()), escape(&cell.title));
     let _ = write!(out, "<p class=\"quiet\">{} of {} images are done.</p>", records.len(), cell.samples);
@@ -38,7 +38,7 @@ pub(super) fn section(store: &RunStore, cell: &CellPlan, table: &Table, samples:
 }
 
 /// Figures of each class, folded away.
-fn classes(records: &[SampleRecord], cell: &CellPlan, table: &Table) -> String {
+fn classes(records: &[SampleRecord], cell: &RowPlan, table: &Table) -> String {
     let settings = table.rows.iter().find_map(|row| row.measured()).map(|s| s.settings.clone());
     let summary = Summary::of(records, &cell.classes, &settings.unwrap_or_else(MetricsSettings::default));
     let mut out = String::from("<details><summary>Class by class</summary><table><tr><th>class<th class=\"num\">n");
@@ -58,7 +58,7 @@ fn classes(records: &[SampleRecord], cell: &CellPlan, table: &Table) -> String {
     out
 }
 
-fn sample(record: &SampleRecord, images: &SampleImages, cell: &CellPlan) -> Result<String, ReportError> {
+fn sample(record: &SampleRecord, images: &SampleImages, cell: &RowPlan) -> Result<String, ReportError> {
     let mut out = format!(
         "<div class=\"sample\"><div class=\"head\"><b>{}</b> <span>{}</span> <span class=\"end\">{}</span></div><div class=\"three\">",
         escape(&cell.class(record.label)),

@@ -7,7 +7,7 @@ mod svg;
 use std::fmt::Write as _;
 
 use fmr_experiment::World;
-use fmr_store::{CellPlan, RunStore};
+use fmr_store::{RowPlan, RunStore};
 
 use super::blocks::Block;
 use super::{Column, ReportError, RowState, Table, TableRow};
@@ -42,7 +42,7 @@ pub fn html(page: &Page<'_>) -> Result<String, ReportError> {
     table.blocks().iter().for_each(|part| out.push_str(&block(part)));
     out.push_str(&flags(table));
     out.push_str(&needs(table));
-    for cell in &store.plan().cells {
+    for cell in &store.plan().rows {
         out.push('\n');
         out.push_str(&cell::section(store, cell, table, samples)?);
     }
@@ -222,12 +222,12 @@ fn record(store: &RunStore) -> String {
         let _ = write!(out, "<tr><td>{}<td>{}", escape(name), escape(version));
     }
     out.push_str("</table></details>");
-    plan.cells.iter().for_each(|cell| out.push_str(&fingerprint(cell)));
+    plan.rows.iter().for_each(|cell| out.push_str(&fingerprint(cell)));
     out.push_str("</section>");
     out
 }
 
-fn fingerprint(cell: &CellPlan) -> String {
+fn fingerprint(cell: &RowPlan) -> String {
     let mut out = format!("<details><summary>Fingerprint of {}</summary><table class=\"prints\">", escape(&cell.title));
     for (field, value) in &cell.fingerprint {
         let _ = write!(out, "<tr><td>{}<td><code>{}</code>", escape(field), escape(value));

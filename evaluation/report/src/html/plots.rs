@@ -1,7 +1,7 @@
 //! What the charts of a cell show, from its records.
 
 use fmr_core::{Outcome, SampleRecord};
-use fmr_store::CellPlan;
+use fmr_store::RowPlan;
 
 use super::super::sheet::perturbed;
 use super::escape;
@@ -75,7 +75,7 @@ pub(super) fn charts(records: &[SampleRecord]) -> String {
 }
 
 /// What the target sees in perturbed images.
-pub(super) fn confusions(cell: &CellPlan, records: &[SampleRecord]) -> String {
+pub(super) fn confusions(cell: &RowPlan, records: &[SampleRecord]) -> String {
     let perturbed = || records.iter().filter(|r| perturbed(r));
     let classes = cell.classes.len();
     let pairs = || perturbed().map(|r| (r.label, r.final_prediction)).filter(|(a, b)| *a < classes && *b < classes);

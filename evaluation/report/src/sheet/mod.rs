@@ -10,7 +10,7 @@ pub use self::select::select_samples;
 pub(super) use self::select::{changed, perturbed};
 use fmr_core::{Outcome, SampleRecord};
 use fmr_data::pixels::{PixelError, encode_png};
-use fmr_store::{CellPlan, RunStore, SampleImages};
+use fmr_store::{RowPlan, RunStore, SampleImages};
 
 use super::ReportError;
 
@@ -57,7 +57,7 @@ impl Default for SheetOptions {
 ///
 /// # Errors
 /// The run cannot be read, or an image is neither grey nor RGB.
-pub fn contact_sheet(store: &RunStore, cell: &CellPlan, options: &SheetOptions) -> Result<Vec<u8>, ReportError> {
+pub fn contact_sheet(store: &RunStore, cell: &RowPlan, options: &SheetOptions) -> Result<Vec<u8>, ReportError> {
     let records = store.records(&cell.id)?;
     let mut shown = Vec::new();
     for at in select_samples(&records, options.samples) {
@@ -75,7 +75,7 @@ struct Shown<'a> {
 }
 
 impl<'a> Shown<'a> {
-    fn of(record: &'a SampleRecord, images: &SampleImages, cell: &CellPlan) -> Result<Self, ReportError> {
+    fn of(record: &'a SampleRecord, images: &SampleImages, cell: &RowPlan) -> Result<Self, ReportError> {
         let shown = |image: &ndarray::Array3<f32>| {
             picture(image.view(), SIDE).ok_or_else(|| ReportError::Image {
                 cell: cell.id.clone(),
@@ -135,7 +135,7 @@ impl Layout {
     }
 }
 
-fn draw(cell: &CellPlan, records: &[SampleRecord], shown: &[Shown<'_>], options: &SheetOptions) -> RgbImage {
+fn draw(cell: &RowPlan, records: &[SampleRecord], shown: &[Shown<'_>], options: &SheetOptions) -> RgbImage {
     let layout = Layout::of(shown);
     let [width, height] = layout.size();
     let mut canvas = Canvas::new(width, height, PAPER);
@@ -152,7 +152,7 @@ fn draw(cell: &CellPlan, records: &[SampleRecord], shown: &[Shown<'_>], options:
     canvas.image
 }
 
-fn header(canvas: &mut Canvas, cell: &CellPlan, records: &[SampleRecord], shown: usize, options: &SheetOptions) {
+fn header(canvas: &mut Canvas, cell: &RowPlan, records: &[SampleRecord], shown: usize, options: &SheetOptions) {
     let room = canvas.image.width() - 2 * MARGIN;
     let mut y = MARGIN;
     canvas.text(MARGIN, y, &Face::TITLE.fit(&cell.title, room), Face::TITLE, INK);
@@ -173,7 +173,7 @@ fn header(canvas: &mut Canvas, cell: &CellPlan, records: &[SampleRecord], shown:
     canvas.fill([MARGIN, y + LINE + 6, room, 1], HAIRLINE);
 }
 
-fn draw_sample(canvas: &mut Canvas, layout: &Layout, [x, y]: [u32; 2], cell: &CellPlan, sample: &Shown<'_>) {
+fn draw_sample(canvas: &mut Canvas, layout: &Layout, [x, y]: [u32; 2], cell: &RowPlan, sample: &Shown<'_>) {
     let record = sample.record;
     let [tile_width, tile_height] = layout.tile;
     let width = layout.sample_width();

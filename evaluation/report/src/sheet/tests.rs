@@ -6,7 +6,7 @@ use super::*;
 #[test]
 fn a_sheet_is_a_picture_of_the_samples() {
     let (_home, store) = run();
-    for (cell, side, channels) in store.plan().cells.iter().zip([28, 32]).map(|(c, side)| (c, side, 3)) {
+    for (cell, side, channels) in store.plan().rows.iter().zip([28, 32]).map(|(c, side)| (c, side, 3)) {
         let options = SheetOptions { samples: 12, subtitle: "small world · budget 5".to_owned() };
         let png = contact_sheet(&store, cell, &options).unwrap();
         let sheet = image::load_from_memory(&png).unwrap().to_rgb8();
@@ -45,7 +45,7 @@ fn an_empty_cell_gives_an_empty_sheet() {
     let home = tempfile::TempDir::new().unwrap();
     let plan = crate::store_toy::plan(4);
     let store = RunStore::create(&home.path().join("run"), &plan).unwrap();
-    let png = contact_sheet(&store, &plan.cells[0], &SheetOptions::default()).unwrap();
+    let png = contact_sheet(&store, &plan.rows[0], &SheetOptions::default()).unwrap();
     assert!(image::load_from_memory(&png).unwrap().height() > MARGIN);
 }
 
