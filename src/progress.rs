@@ -47,7 +47,7 @@ impl Progress {
                 Outcome::BudgetReached | Outcome::EarlyExit => counts.budget += 1,
                 Outcome::StoppedByOracle => counts.stopped += 1,
                 Outcome::ReconstructionRejected => counts.rejected += 1,
-                Outcome::Failed => counts.failed += 1,
+                Outcome::Failed | Outcome::ComponentFailed => counts.failed += 1,
             }
         }
         self.bar.set_message(counts.to_string());

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use fmr_core::SampleRecord;
 use fmr_core::config::{MissingFiles, RunSettings};
 use fmr_core::mask::MaskError;
 use fmr_core::perturb::{Lanes, PerturbError, Perturbed, Perturber, Search};
 use fmr_core::report::Table;
 use fmr_core::store::{KeepImages, RunPlan, RunStore, StoreError};
 use fmr_core::validity::{LogitsFacts, RepeatFacts};
-use fmr_core::{Outcome, SampleRecord};
 use fmr_nn::kernels::parallel::run_serially_on_this_thread;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -258,7 +258,7 @@ fn repeat(
     samples: usize,
 ) -> Result<RepeatFacts, Error> {
     let mut facts = RepeatFacts::default();
-    for record in records.iter().filter(|r| r.outcome != Outcome::Failed).take(samples) {
+    for record in records.iter().filter(|r| !r.outcome.is_failure()).take(samples) {
         let again: Vec<Perturbed> = perturber.run(&cell.samples.batch(&[record.index])?)?;
         facts.samples += 1;
         for again in again.iter().map(|sample| &sample.record).filter(|again| !same(again, record)) {

@@ -455,6 +455,6 @@ fn a_panic_on_one_sample_costs_that_sample_alone() {
         assert_eq!(faulty[i].final_image, sound[i].final_image);
         assert_ne!(faulty[i].final_image, faulty[i].original);
     }
-    assert_eq!(faulty[2].record.outcome, Outcome::Failed);
+    assert_eq!(faulty[2].record.outcome, Outcome::ComponentFailed);
     assert!(faulty[2].record.error.as_ref().unwrap().contains("panicked: too dark"));
 }

@@ -17,12 +17,12 @@ pub(super) fn ends(
     mut ends: Vec<End>,
 ) -> Result<Vec<End>, PerturbError> {
     let open: Vec<usize> =
-        (0..ends.len()).filter(|i| ends[*i].kept.from.is_some() && ends[*i].outcome != Outcome::Failed).collect();
+        (0..ends.len()).filter(|i| ends[*i].kept.from.is_some() && !ends[*i].outcome.is_failure()).collect();
     match finish(perturber, batch, before, first, (&open, &mut ends)) {
         // Alone in its batch the sample is the guilty one: it keeps what it has reached.
         Err(PerturbError::Component(error)) if batch.len() == 1 => {
             for end in &mut ends {
-                (end.outcome, end.error) = (Outcome::Failed, Some(error.to_string()));
+                (end.outcome, end.error) = (Outcome::ComponentFailed, Some(error.to_string()));
             }
         }
         other => other?,

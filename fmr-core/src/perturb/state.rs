@@ -129,14 +129,17 @@ impl Active {
         End::new(self.kept, outcome, t, self.steps)
     }
 
-    /// Ends the search of this sample, which failed at update `t` for the reason `error`. The update is recorded where
-    /// the norm of its gradient is known.
-    pub(super) fn fail(mut self, t: usize, error: String, gradient_norm: Option<f64>) -> End {
+    /// Ends the search of this sample, which a component failed on at update `t`.
+    pub(super) fn component_failed(self, t: usize, error: String) -> End {
+        End { error: Some(error), ..self.end(Outcome::ComponentFailed, t) }
+    }
+
+    /// Ends the search of this sample at update `t`, where a number was not finite for the reason `error`. The gradient
+    /// of the update had the norm `gradient_norm`.
+    pub(super) fn fail(mut self, t: usize, error: String, gradient_norm: f64) -> End {
         let score = f64::from(self.score);
         let (oracle_true, oracle_class, prediction, accepted) = (None, None, None, false);
-        let step =
-            |gradient_norm| StepRecord { t, score, gradient_norm, oracle_true, oracle_class, prediction, accepted };
-        self.steps.extend(gradient_norm.map(step));
+        self.steps.push(StepRecord { t, score, gradient_norm, oracle_true, oracle_class, prediction, accepted });
         End { error: Some(error), ..self.end(Outcome::Failed, t) }
     }
 }

@@ -146,7 +146,7 @@ impl<'w, 'a> Walk<'w, 'a> {
                 Err(PerturbError::Component(error)) if self.batch.len() == 1 => {
                     for a in std::mem::take(&mut self.active) {
                         let at = a.at;
-                        self.ends[at] = Some(a.fail(t, error.to_string(), None));
+                        self.ends[at] = Some(a.component_failed(t, error.to_string()));
                     }
                 }
                 other => other?,
@@ -268,7 +268,7 @@ impl<'w, 'a> Walk<'w, 'a> {
                             attempt: None,
                         });
                         let at = a.at;
-                        self.ends[at] = Some(a.fail(t, error, Some(norm(gradient.view()))));
+                        self.ends[at] = Some(a.fail(t, error, norm(gradient.view())));
                         continue;
                     }
                     let mut update = a.stepper.update(gradient.view(), self.perturber.mask);
@@ -290,7 +290,7 @@ impl<'w, 'a> Walk<'w, 'a> {
             let at = a.at;
             if let Some(what) = self.seen.unsound(row, attempt.latent.view()) {
                 let error = self.nonfinite(at, what, t)?;
-                self.ends[at] = Some(a.fail(t, error, Some(norm(attempt.gradient.view()))));
+                self.ends[at] = Some(a.fail(t, error, norm(attempt.gradient.view())));
                 continue;
             }
             match self.settle_sample(row, a, attempt, t) {

@@ -12,7 +12,7 @@ use super::export::replace_file;
 use super::images::png;
 use super::rows::outcome_name;
 use super::{CellPlan, RunStore, StoreError};
-use crate::{Outcome, SampleRecord};
+use crate::SampleRecord;
 
 /// Name of the list of a folder's images.
 const MANIFEST: &str = "manifest.csv";
@@ -108,7 +108,7 @@ impl RunStore {
 }
 
 fn is_new_image(record: &SampleRecord) -> bool {
-    record.final_from.is_some() && record.outcome != Outcome::Failed
+    record.final_from.is_some() && !record.outcome.is_failure()
 }
 
 /// A folder for each class: its name, with its number where two names would share one.

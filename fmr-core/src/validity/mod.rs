@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 pub use facts::{Facts, LogitsFacts, MaskFacts, RepeatFacts, ReplacedFacts};
 
+use crate::SampleRecord;
 use crate::metrics::{Effort, Interval, Summary};
-use crate::{Outcome, SampleRecord};
 
 /// Shares up to this are in the nature of things: a few images are flipped by any reconstruction.
 const TOLERATED_SHARE: f64 = 0.05;
@@ -166,8 +166,8 @@ fn probabilities(facts: &Facts) -> Option<Flag> {
 }
 
 fn target_flips(records: &[SampleRecord]) -> Option<Flag> {
-    let right = || records.iter().filter(|r| r.clean_prediction == r.label);
-    let (count, of) = (right().filter(|r| r.reconstruction_prediction != r.label).count(), right().count());
+    let right = || records.iter().filter(|r| r.clean_prediction == Some(r.label));
+    let (count, of) = (right().filter(|r| r.reconstruction_prediction != Some(r.label)).count(), right().count());
     flag(FlagKind::ReconstructionFlipsTarget, count, of, share(count, of) > TOLERATED_SHARE, || {
         format!(
             "The bare reconstruction flips the target's right answer on {count} of {of} images ({}): that loss is \
@@ -178,7 +178,7 @@ fn target_flips(records: &[SampleRecord]) -> Option<Flag> {
 }
 
 fn oracle_flips(records: &[SampleRecord]) -> Option<Flag> {
-    let made = || records.iter().filter(|r| r.reconstruction_oracle != usize::MAX);
+    let made = || records.iter().filter(|r| r.reconstruction_oracle.is_some());
     let (count, of) = (made().filter(|r| r.reconstruction_oracle != r.clean_oracle).count(), made().count());
     flag(FlagKind::ReconstructionFlipsOracle, count, of, share(count, of) > TOLERATED_SHARE, || {
         format!(
@@ -203,7 +203,7 @@ fn oracle_wrong(summary: &Summary) -> Option<Flag> {
 
 /// Samples with an accepted update that did not fail: those whose search should have come to something.
 fn perturbed(records: &[SampleRecord]) -> impl Iterator<Item = &SampleRecord> {
-    records.iter().filter(|r| r.accepted_updates > 0 && r.outcome != Outcome::Failed)
+    records.iter().filter(|r| r.accepted_updates > 0 && !r.outcome.is_failure())
 }
 
 fn score_does_not_rise(records: &[SampleRecord], facts: &Facts) -> Option<Flag> {
