@@ -161,7 +161,7 @@ impl Runner {
         let clock = Clock::start(noted(store, id, SECONDS)?.unwrap_or(0.0));
         lanes.run::<Error>(&perturber, left, &|positions| Ok(cell.samples.batch(positions)?), |batch| {
             store.commit(id, &batch)?;
-            batch.iter().for_each(|sample| facts.add(sample.final_logits.view()));
+            batch.iter().for_each(|sample| facts.add(sample.final_logits()));
             note(store, id, LOGITS, &facts)?;
             note(store, id, SECONDS, &clock.seconds())?;
             progress.add(&batch);

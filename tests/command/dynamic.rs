@@ -106,7 +106,7 @@ fn latents_are_the_same_with_dynamic_components() {
         for (linked, loaded) in linked.iter().zip(&loaded) {
             assert_eq!(linked.record, loaded.record);
             assert_eq!(linked.final_latent, loaded.final_latent);
-            assert_eq!(linked.final_logits, loaded.final_logits);
+            assert_eq!(linked.answers, loaded.answers);
             assert_eq!(linked.final_image, loaded.final_image);
         }
     }

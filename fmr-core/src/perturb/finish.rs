@@ -5,7 +5,7 @@ use ndarray::Axis;
 
 use super::evaluate::expect_shape;
 use super::state::{Before, End, First, Kept, stack};
-use super::{PerturbError, Perturber, SampleBatch};
+use super::{Answer, PerturbError, Perturber, SampleBatch};
 use crate::Outcome;
 
 /// The ends of a search with finished latents and images, where the generator finishes them.
@@ -65,8 +65,7 @@ fn finish(
                 from: end.kept.from,
                 image: seen.images.index_axis(Axis(0), row).to_owned(),
                 latent: latent.to_owned(),
-                logits: seen.logits.row(row).to_owned(),
-                oracle_class: verdict.class(oracle),
+                answer: Answer { logits: seen.logits.row(row).to_owned(), oracle: oracle.to_owned() },
                 score: Some(seen.scores[row]),
             };
             end.searched = Some(std::mem::replace(&mut end.kept, finished).latent);

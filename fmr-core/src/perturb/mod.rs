@@ -78,10 +78,38 @@ pub struct Perturbed {
     pub reconstruction: Array3<f32>,
     /// The final image: the original where x̂0 was refused.
     pub final_image: Array3<f32>,
-    /// Target's logits on the final image; empty where the target never saw one.
-    pub final_logits: Array1<f32>,
+    /// What target and oracle say about each of the three.
+    pub answers: Answers,
     /// Latent of the final image, or z0 where the original stands; empty where the sample failed before z0.
     pub final_latent: Array1<f32>,
+}
+
+impl Perturbed {
+    /// Target's logits `[k]` on the final image; empty where the target was not asked.
+    pub fn final_logits(&self) -> ArrayView1<'_, f32> {
+        self.answers.final_image.logits.view()
+    }
+}
+
+/// What target and oracle say about one image, exactly as they said it. Empty where they were not asked, because a
+/// component failed first.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Answer {
+    /// Target's logits, one a class of the target.
+    pub logits: Array1<f32>,
+    /// Oracle's probabilities, one a class of the data set.
+    pub oracle: Array1<f32>,
+}
+
+/// What target and oracle say about the three images of a sample.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Answers {
+    /// About the original itself, also where the search starts from a different image ([`Start`]).
+    pub original: Answer,
+    /// About x̂0.
+    pub reconstruction: Answer,
+    /// About the final image.
+    pub final_image: Answer,
 }
 
 /// One attempted update, as an [`Observer`] sees it.

@@ -3,7 +3,7 @@
 use ndarray::{Array1, Array2, Axis};
 
 use super::state::{Before, End, First, Kept};
-use super::{Perturbed, SampleBatch};
+use super::{Answers, Perturbed, SampleBatch};
 use crate::logits::argmax;
 use crate::verdict::Verdict;
 use crate::{ComponentError, Outcome, SampleRecord};
@@ -15,7 +15,7 @@ pub(super) fn of_end(
     (first, accepted0, z0): (&First, bool, &Array2<f32>),
     end: End,
 ) -> Perturbed {
-    let start = Kept::first(first, verdict, i, z0.row(i));
+    let start = Kept::first(first, i, z0.row(i));
     let moved = |(a, b): (&f32, &f32)| f64::from((a - b).abs());
     let searched = end.searched.as_ref().unwrap_or(&end.kept.latent);
     let latent_moved = match end.kept.from {
@@ -28,13 +28,13 @@ pub(super) fn of_end(
         label: batch.labels[i],
         clean_prediction: Some(argmax(before.sa_logits.row(i))),
         clean_oracle: Some(verdict.class(before.clean_oracle.row(i))),
-        reconstruction_prediction: Some(argmax(start.logits.view())),
-        reconstruction_oracle: Some(start.oracle_class),
+        reconstruction_prediction: Some(argmax(start.answer.logits.view())),
+        reconstruction_oracle: Some(verdict.class(start.answer.oracle.view())),
         reconstruction_accepted: accepted0,
         score0: f64::from(first.scores[i]),
         final_score: f64::from(end.kept.score.unwrap_or(first.scores[i])),
-        final_prediction: Some(argmax(end.kept.logits.view())),
-        final_oracle: Some(end.kept.oracle_class),
+        final_prediction: Some(argmax(end.kept.answer.logits.view())),
+        final_oracle: Some(verdict.class(end.kept.answer.oracle.view())),
         outcome: end.outcome,
         ended_at: end.ended_at,
         accepted_updates: end.steps.iter().filter(|s| s.accepted).count(),
@@ -49,7 +49,7 @@ pub(super) fn of_end(
         original: batch.images.index_axis(Axis(0), i).to_owned(),
         reconstruction: start.image,
         final_image: end.kept.image,
-        final_logits: end.kept.logits,
+        answers: Answers { original: before.answer(i), reconstruction: start.answer, final_image: end.kept.answer },
         final_latent: end.kept.latent,
     }
 }
@@ -72,7 +72,8 @@ pub(super) fn better(old: Perturbed, new: Perturbed) -> Perturbed {
         score0: first.score0,
         ..new.record
     };
-    Perturbed { record, reconstruction: old.reconstruction, ..new }
+    let answers = Answers { reconstruction: old.answers.reconstruction, ..new.answers };
+    Perturbed { record, reconstruction: old.reconstruction, answers, ..new }
 }
 
 /// The outcome of the one sample of a batch, on which a component failed before its search began: no class is known.
@@ -104,7 +105,7 @@ pub(super) fn failed(batch: &SampleBatch, error: &ComponentError) -> Perturbed {
         reconstruction: original.clone(),
         final_image: original.clone(),
         original,
-        final_logits: Array1::zeros(0),
+        answers: Answers::default(),
         final_latent: Array1::zeros(0),
     }
 }

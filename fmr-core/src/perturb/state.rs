@@ -2,10 +2,9 @@
 
 use ndarray::{Array1, Array2, Array3, Array4, ArrayView1, Axis};
 
-use super::SampleBatch;
 use super::rule::Stepper;
 use super::still::Known;
-use crate::verdict::Verdict;
+use super::{Answer, SampleBatch};
 use crate::{Outcome, StepRecord};
 
 /// What is known of a batch before any search.
@@ -19,12 +18,26 @@ pub(super) struct Before {
     pub z0: Array2<f32>,
 }
 
+impl Before {
+    /// What is said about the original of sample `i`.
+    pub(super) fn answer(&self, i: usize) -> Answer {
+        Answer { logits: self.clean_logits.row(i).to_owned(), oracle: self.clean_oracle.row(i).to_owned() }
+    }
+}
+
 /// What everyone says of the images that a search starts from.
 pub(super) struct First {
     pub images: Array4<f32>,
     pub oracle: Array2<f32>,
     pub logits: Array2<f32>,
     pub scores: Array1<f32>,
+}
+
+impl First {
+    /// What is said about the image that the search of sample `i` starts from.
+    pub(super) fn answer(&self, i: usize) -> Answer {
+        Answer { logits: self.logits.row(i).to_owned(), oracle: self.oracle.row(i).to_owned() }
+    }
 }
 
 /// A sample still being searched.
@@ -66,39 +79,31 @@ pub(super) struct Kept {
     pub from: Option<usize>,
     pub image: Array3<f32>,
     pub latent: Array1<f32>,
-    pub logits: Array1<f32>,
-    pub oracle_class: usize,
+    /// What target and oracle say about it.
+    pub answer: Answer,
     /// Absent for the original.
     pub score: Option<f32>,
 }
 
 impl Kept {
     /// The original of sample `i`, at the latent that its search would have started from.
-    pub(super) fn original(
-        batch: &SampleBatch,
-        before: &Before,
-        verdict: &Verdict,
-        i: usize,
-        z0: ArrayView1<'_, f32>,
-    ) -> Self {
+    pub(super) fn original(batch: &SampleBatch, before: &Before, i: usize, z0: ArrayView1<'_, f32>) -> Self {
         Self {
             from: None,
             image: batch.images.index_axis(Axis(0), i).to_owned(),
             latent: z0.to_owned(),
-            logits: before.clean_logits.row(i).to_owned(),
-            oracle_class: verdict.class(before.clean_oracle.row(i)),
+            answer: before.answer(i),
             score: None,
         }
     }
 
     /// The image that the search of sample `i` starts from.
-    pub(super) fn first(first: &First, verdict: &Verdict, i: usize, z0: ArrayView1<'_, f32>) -> Self {
+    pub(super) fn first(first: &First, i: usize, z0: ArrayView1<'_, f32>) -> Self {
         Self {
             from: Some(0),
             image: first.images.index_axis(Axis(0), i).to_owned(),
             latent: z0.to_owned(),
-            logits: first.logits.row(i).to_owned(),
-            oracle_class: verdict.class(first.oracle.row(i)),
+            answer: first.answer(i),
             score: Some(first.scores[i]),
         }
     }

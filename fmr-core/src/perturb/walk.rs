@@ -7,7 +7,7 @@ use super::rule::{Stepper, norm};
 use super::search::{EarlyExit, OnViolation, Select, State};
 use super::state::{Active, Before, End, First, Kept, Retry, Try, stack};
 use super::still::{self, Known};
-use super::{Attempt, PerturbError, Perturber, SampleBatch, StepView, estimate};
+use super::{Answer, Attempt, PerturbError, Perturber, SampleBatch, StepView, estimate};
 use crate::logits::{all_finite, argmax};
 use crate::{ComponentError, Outcome, StepRecord};
 
@@ -82,12 +82,12 @@ impl<'w, 'a> Walk<'w, 'a> {
         let Self { batch, before, z0, first, .. } = self;
         let Perturber { search, verdict, .. } = *self.perturber;
         let oracle = first.oracle.row(i);
-        let kept = Kept::first(first, verdict, i, z0.row(i));
-        let original = || Kept::original(batch, before, verdict, i, z0.row(i));
+        let kept = Kept::first(first, i, z0.row(i));
+        let original = || Kept::original(batch, before, i, z0.row(i));
         let unsound = [
             ("the latent", all_finite(z0.row(i))),
             ("the reconstruction", all_finite(&kept.image)),
-            ("a logit", all_finite(&kept.logits)),
+            ("a logit", all_finite(&kept.answer.logits)),
             ("an oracle probability", all_finite(oracle)),
             ("a logit of the original", all_finite(before.clean_logits.row(i))),
         ];
@@ -101,7 +101,7 @@ impl<'w, 'a> Walk<'w, 'a> {
         let ended = if !accepted {
             Some(end(original(), Outcome::ReconstructionRejected))
         } else if search.early_exit == EarlyExit::MisclassifiedFromStart
-            && argmax(kept.logits.view()) != batch.labels[i]
+            && argmax(kept.answer.logits.view()) != batch.labels[i]
         {
             Some(end(kept.clone(), Outcome::EarlyExit))
         } else if self.allowed == 0 {
@@ -354,8 +354,7 @@ impl<'w, 'a> Walk<'w, 'a> {
                 from: Some(t),
                 image: a.image.clone(),
                 latent: a.latent.clone(),
-                logits: logits.to_owned(),
-                oracle_class: verdict.class(oracle),
+                answer: Answer { logits: logits.to_owned(), oracle: oracle.to_owned() },
                 score: Some(a.score),
             };
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ndarray::{Array1, Array3};
 
 use super::{CellPlan, RunPlan};
-use crate::perturb::Perturbed;
+use crate::perturb::{Answers, Perturbed};
 use crate::{Outcome, SampleRecord, StepRecord};
 
 /// A plan of two cells.
@@ -100,7 +100,7 @@ pub(crate) fn sample(index: usize, channels: usize, side: usize) -> Perturbed {
         original: picture(0.0),
         reconstruction: picture(0.01),
         final_image: picture(0.013 + 1.0 / 3.0 * 0.01),
-        final_logits: Array1::zeros(4),
+        answers: Answers::default(),
         final_latent: Array1::zeros(8),
     }
 }

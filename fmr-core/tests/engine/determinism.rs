@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use fmr_core::perturb::{Lanes, PerturbError, Perturbed};
+use fmr_core::perturb::{Answers, Lanes, PerturbError, Perturbed};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -45,7 +45,9 @@ fn toys() -> Vec<(&'static str, Toy)> {
 
 /// All there is to an outcome, so that a difference of one bit shows.
 fn bits(one: &Perturbed) -> (String, Vec<u32>) {
-    let values = one.final_image.iter().chain(&one.reconstruction).chain(&one.final_latent).chain(&one.final_logits);
+    let Answers { original, reconstruction, final_image } = &one.answers;
+    let answers = [original, reconstruction, final_image].into_iter().flat_map(|a| a.logits.iter().chain(&a.oracle));
+    let values = one.final_image.iter().chain(&one.reconstruction).chain(&one.final_latent).chain(answers);
     (serde_json::to_string(&one.record).unwrap(), values.map(|v| v.to_bits()).collect())
 }
 

@@ -82,7 +82,7 @@ fn finished_images_are_judged_and_recorded_anew() {
         let image = toy.generator.decode(wanted.view().insert_axis(Axis(0)), &[0]).unwrap();
         assert_eq!(after.final_image, image.index_axis(Axis(0), 0));
         let logits = toy.target.logits(image.view()).unwrap();
-        assert_eq!(after.final_logits, logits.row(0));
+        assert_eq!(after.final_logits(), logits.row(0));
         assert_eq!(b.final_prediction, Some(argmax(logits.row(0))));
         assert_eq!(b.final_oracle, Some(argmax(toy.oracle.judge(image.view()).unwrap().row(0))));
         assert_eq!(b.final_oracle, Some(b.label));

@@ -1,6 +1,7 @@
 //! The engine on toy worlds: determinism, failures, and the keys that the golden traces do not touch.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod answers;
 mod behaviour;
 mod determinism;
 mod finishing;

@@ -247,7 +247,7 @@ impl Seen<'_> {
                     tally.same(&what, &ours, wanted);
                 }
                 "final_image" => self.list(&what, image(&self.one.final_image), wanted, tally),
-                "final_logits" => tally.list(&what, wide(self.one.final_logits.view()), wanted),
+                "final_logits" => tally.list(&what, wide(self.one.final_logits()), wanted),
                 "final_prediction" => index(tally, record.final_prediction),
                 "second_target" => {
                     for (name, ours) in ["clean", "final"].into_iter().zip(self.second) {
