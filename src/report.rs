@@ -79,6 +79,7 @@ fn table_row(experiment: &Experiment, store: &RunStore, row: &Row) -> Result<Tab
                 repeated: noted(store, &cell.id, REPEATED)?,
                 replaced: replaced(store, &cell.id)?,
                 step_size: Some(row.search.step_size),
+                ..Facts::default()
             };
             let flags = flags(&records, &summary, &facts);
             (RowState::Measured(Box::new(summary)), flags)

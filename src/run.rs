@@ -208,6 +208,7 @@ pub(crate) fn perturber<'a>(cell: &'a Cell, mask: Option<&'a [f32]>) -> Perturbe
         classes: cell.plan.classes.len(),
         mask,
         observer: &(),
+        cache: None,
     }
 }
 

@@ -441,6 +441,7 @@ fn perturb(target: &dyn Target, images: Array4<f32>) -> Vec<Perturbed> {
         classes: 3,
         mask: None,
         observer: &(),
+        cache: None,
     };
     perturber.run(&batch).unwrap()
 }

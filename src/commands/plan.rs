@@ -66,6 +66,7 @@ fn time_of_one(cell: &Cell) -> Result<Duration, Error> {
             classes: cell.plan.classes.len(),
             mask: None,
             observer: &(),
+            cache: None,
         };
         let begin = Instant::now();
         perturber.run(&cell.samples.batch(&[0])?)?;

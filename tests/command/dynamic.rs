@@ -99,6 +99,7 @@ fn latents_are_the_same_with_dynamic_components() {
                 classes: cell.plan.classes.len(),
                 mask: None,
                 observer: &(),
+                cache: None,
             };
             perturber.run(&cell.samples.batch(&[0, 1, 2]).unwrap()).unwrap()
         });

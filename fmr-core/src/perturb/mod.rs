@@ -4,6 +4,7 @@
 //! differentiated for the next update. Samples that stopped leave the batch. A sample's result depends on its image,
 //! label, seed and settings alone, never on the batch it sat in, on the order, or on the number of threads.
 
+mod cache;
 mod engine;
 mod estimate;
 mod evaluate;
@@ -20,6 +21,7 @@ mod walk;
 use ndarray::{Array1, Array3, Array4, ArrayView1, ArrayView3};
 use thiserror::Error;
 
+pub use cache::{AnswerCache, CacheKey, CacheUse, MemoryCache, TargetFree};
 pub use engine::Perturber;
 pub use lanes::Lanes;
 pub use search::{
@@ -80,6 +82,8 @@ pub struct Perturbed {
     pub final_image: Array3<f32>,
     /// What target and oracle say about each of the three.
     pub answers: Answers,
+    /// Whether a cache knew the sample.
+    pub cached: CacheUse,
     /// Latent of the final image, or z0 where the original stands; empty where the sample failed before z0.
     pub final_latent: Array1<f32>,
 }
@@ -182,6 +186,11 @@ pub enum PerturbError {
     /// Images, labels, names and seeds are not equally many, or shapes do not fit the generator.
     #[error("a batch of samples is inconsistent: {0}")]
     Batch(String),
+}
+
+/// Whether two rows of numbers are the same to the last bit.
+fn same_bits<'v>(a: impl IntoIterator<Item = &'v f32>, b: impl IntoIterator<Item = &'v f32>) -> bool {
+    a.into_iter().map(|v| v.to_bits()).eq(b.into_iter().map(|v| v.to_bits()))
 }
 
 impl From<ComponentError> for PerturbError {

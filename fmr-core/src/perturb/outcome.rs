@@ -3,7 +3,7 @@
 use ndarray::{Array1, Array2, Axis};
 
 use super::state::{Before, End, First, Kept};
-use super::{Answers, Perturbed, SampleBatch};
+use super::{Answers, CacheUse, Perturbed, SampleBatch};
 use crate::logits::argmax;
 use crate::verdict::Verdict;
 use crate::{ComponentError, Outcome, SampleRecord};
@@ -50,6 +50,7 @@ pub(super) fn of_end(
         reconstruction: start.image,
         final_image: end.kept.image,
         answers: Answers { original: before.answer(i), reconstruction: start.answer, final_image: end.kept.answer },
+        cached: CacheUse::default(),
         final_latent: end.kept.latent,
     }
 }
@@ -73,7 +74,7 @@ pub(super) fn better(old: Perturbed, new: Perturbed) -> Perturbed {
         ..new.record
     };
     let answers = Answers { reconstruction: old.answers.reconstruction, ..new.answers };
-    Perturbed { record, reconstruction: old.reconstruction, answers, ..new }
+    Perturbed { record, reconstruction: old.reconstruction, answers, cached: old.cached, ..new }
 }
 
 /// The outcome of the one sample of a batch, on which a component failed before its search began: no class is known.
@@ -106,6 +107,7 @@ pub(super) fn failed(batch: &SampleBatch, error: &ComponentError) -> Perturbed {
         final_image: original.clone(),
         original,
         answers: Answers::default(),
+        cached: CacheUse::default(),
         final_latent: Array1::zeros(0),
     }
 }

@@ -4,7 +4,7 @@ use ndarray::{Array1, Array2, Array3, Array4, ArrayView1, Axis};
 
 use super::rule::Stepper;
 use super::still::Known;
-use super::{Answer, SampleBatch};
+use super::{Answer, SampleBatch, TargetFree};
 use crate::{Outcome, StepRecord};
 
 /// What is known of a batch before any search.
@@ -34,6 +34,16 @@ pub(super) struct First {
 }
 
 impl First {
+    /// What does not depend on the target, of sample `i`, where the search starts from the original's latent.
+    pub(super) fn target_free(&self, before: &Before, i: usize) -> TargetFree {
+        TargetFree {
+            latent: before.z0.row(i).to_owned(),
+            oracle_original: before.clean_oracle.row(i).to_owned(),
+            reconstruction: Some(self.images.index_axis(Axis(0), i).to_owned()),
+            oracle_reconstruction: Some(self.oracle.row(i).to_owned()),
+        }
+    }
+
     /// What is said about the image that the search of sample `i` starts from.
     pub(super) fn answer(&self, i: usize) -> Answer {
         Answer { logits: self.logits.row(i).to_owned(), oracle: self.oracle.row(i).to_owned() }

@@ -1,15 +1,25 @@
 //! One search of a batch from given latents: the loop of Algorithm 1.
 
-use ndarray::{Array1, Array2, Array4, Axis};
+use ndarray::{Array1, Array2, Array4, ArrayView4, Axis};
 
+use super::cache::Lookup;
 use super::evaluate::Seen;
 use super::rule::{Stepper, norm};
 use super::search::{EarlyExit, OnViolation, Select, State};
 use super::state::{Active, Before, End, First, Kept, Retry, Try, stack};
 use super::still::{self, Known};
-use super::{Answer, Attempt, PerturbError, Perturber, SampleBatch, StepView, estimate};
+use super::{Answer, Attempt, CacheUse, PerturbError, Perturber, SampleBatch, StepView, estimate};
 use crate::logits::{all_finite, argmax};
 use crate::{ComponentError, Outcome, StepRecord};
+
+/// Where a search starts from.
+#[derive(Clone, Copy)]
+pub(super) enum StartOf<'k, 'a> {
+    /// The latent of the original, or of the image that it was moved to; a cache may know its image.
+    First(&'k Lookup<'a>),
+    /// That latent with noise; the number of the restart, from 1.
+    Restart(usize),
+}
 
 /// A search under way. Samples leave `active` for `ends` as they stop.
 pub(super) struct Walk<'w, 'a> {
@@ -24,6 +34,8 @@ pub(super) struct Walk<'w, 'a> {
     allowed: usize,
     pub first: First,
     pub accepted0: Vec<bool>,
+    /// What the cache gave for each sample.
+    pub cached: Vec<CacheUse>,
     active: Vec<Active>,
     /// The last evaluation, in which active sample i has row `rows[i]`.
     seen: Seen<'a>,
@@ -42,17 +54,35 @@ impl<'w, 'a> Walk<'w, 'a> {
         batch: &'w SampleBatch,
         before: &'w Before,
         z0: &'w Array2<f32>,
-        restart: usize,
+        start: StartOf<'_, 'a>,
     ) -> Result<Self, PerturbError> {
         let n = batch.len();
         let allowed = perturber.search.updates_allowed();
-        let seen = perturber.parts().see(z0, &batch.labels, &before.clean_logits, perturber.classes, allowed > 0)?;
+        let (parts, classes, track) = (perturber.parts(), perturber.classes, allowed > 0);
+        let (seen, cached, restart) = match start {
+            StartOf::First(known) => {
+                let mut cached = known.uses();
+                let decode = || known.decode(&parts, z0, &batch.labels);
+                let judge =
+                    |images: ArrayView4<'_, f32>| known.judge_reconstructions(&parts, images, classes, &mut cached);
+                (parts.see_with(z0, &batch.labels, &before.clean_logits, track, decode, judge)?, cached, 0)
+            }
+            StartOf::Restart(restart) => {
+                let seen = parts.see(z0, &batch.labels, &before.clean_logits, classes, track)?;
+                (seen, vec![CacheUse::default(); n], restart)
+            }
+        };
         let first = First {
             images: seen.images.clone(),
             oracle: seen.oracle.clone(),
             logits: seen.logits.clone(),
             scores: seen.scores.clone(),
         };
+        if let StartOf::First(known) = start {
+            for (i, used) in cached.iter().enumerate() {
+                known.keep(i, *used, || first.target_free(before, i))?;
+            }
+        }
         let ends = (0..n).map(|_| None).collect();
         let (accepted0, active, rows) = (vec![false; n], Vec::new(), Vec::new());
         let (quantized, still) = (still::quantized(perturber, z0)?, vec![false; n]);
@@ -65,6 +95,7 @@ impl<'w, 'a> Walk<'w, 'a> {
             allowed,
             first,
             accepted0,
+            cached,
             active,
             seen,
             rows,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ndarray::{Array1, Array3};
 
 use super::{CellPlan, RunPlan};
-use crate::perturb::{Answers, Perturbed};
+use crate::perturb::{Answers, CacheUse, Perturbed};
 use crate::{Outcome, SampleRecord, StepRecord};
 
 /// A plan of two cells.
@@ -101,6 +101,7 @@ pub(crate) fn sample(index: usize, channels: usize, side: usize) -> Perturbed {
         reconstruction: picture(0.01),
         final_image: picture(0.013 + 1.0 / 3.0 * 0.01),
         answers: Answers::default(),
+        cached: CacheUse::default(),
         final_latent: Array1::zeros(8),
     }
 }

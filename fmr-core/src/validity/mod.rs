@@ -6,7 +6,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
-pub use facts::{Facts, LogitsFacts, MaskFacts, RepeatFacts, ReplacedFacts};
+pub use facts::{CacheFacts, Facts, LogitsFacts, MaskFacts, RepeatFacts, ReplacedFacts};
 
 use crate::SampleRecord;
 use crate::metrics::{Effort, Interval, Summary};
@@ -35,6 +35,8 @@ pub enum FlagKind {
     FailedSamples,
     /// The same sample done twice gave two results.
     NonDeterminism,
+    /// The same latent decoded twice gave two reconstructions.
+    ChangingReconstructions,
     /// Samples were made with an earlier file of a plugin that was mended since.
     ReplacedPlugin,
     /// The target gives probabilities where logits belong: scores and gradients saturate.
@@ -82,6 +84,7 @@ pub fn flags(records: &[SampleRecord], summary: &Summary, facts: &Facts) -> Vec<
         non_finite_gradients(records),
         failed(summary),
         non_determinism(facts),
+        changing_reconstructions(facts),
         replaced(facts, summary),
         probabilities(facts),
         target_flips(records),
@@ -140,6 +143,16 @@ fn non_determinism(facts: &Facts) -> Option<Flag> {
         format!(
             "{differing} of {samples} samples gave another result when done again (largest difference \
              {largest_difference:e}): a component is not deterministic, and the run cannot be repeated."
+        )
+    })
+}
+
+fn changing_reconstructions(facts: &Facts) -> Option<Flag> {
+    let CacheFacts { known, contradicted } = facts.cache?;
+    flag(FlagKind::ChangingReconstructions, contradicted, known, true, || {
+        format!(
+            "{contradicted} of {known} latents from the cache were decoded to a different reconstruction than before: \
+             the generator is not deterministic, and rows that share the cache are not comparable bit for bit."
         )
     })
 }

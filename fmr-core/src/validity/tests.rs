@@ -4,6 +4,7 @@ use ndarray::array;
 
 use super::*;
 use crate::metrics::MetricsSettings;
+use crate::perturb::CacheUse;
 use crate::{Outcome, StepRecord};
 
 /// A sample against which nothing speaks.
@@ -61,6 +62,7 @@ fn a_sound_run_raises_nothing() {
     let facts = Facts {
         logits: Some(LogitsFacts { rows: 10, like_probabilities: 3 }),
         repeated: Some(RepeatFacts { samples: 5, differing: 0, largest_difference: 0.0 }),
+        cache: Some(CacheFacts { known: 10, contradicted: 0 }),
         replaced: Some(ReplacedFacts { before: 0, times: 1 }),
         mask: Some(MaskFacts { kept: 3, values: 8, test: Some((60, 80)) }),
         step_size: Some(0.1),
@@ -100,6 +102,11 @@ fn facts_beyond_the_records() {
     let (kind, text) = one(0, Facts { repeated, ..Facts::default() }, |_| {});
     assert_eq!(kind, FlagKind::NonDeterminism);
     insta::assert_snapshot!(text, @"2/5 2 of 5 samples gave another result when done again (largest difference 2.5e-1): a component is not deterministic, and the run cannot be repeated.");
+    let mut cache = CacheFacts::default();
+    [CacheUse::Unknown, CacheUse::Known, CacheUse::Contradicted].into_iter().for_each(|used| cache.add(used));
+    let (kind, text) = one(0, Facts { cache: Some(cache), ..Facts::default() }, |_| {});
+    assert_eq!(kind, FlagKind::ChangingReconstructions);
+    insta::assert_snapshot!(text, @"1/2 1 of 2 latents from the cache were decoded to a different reconstruction than before: the generator is not deterministic, and rows that share the cache are not comparable bit for bit.");
     let mut logits = LogitsFacts::default();
     logits.add(array![0.2_f32, 0.3, 0.5].view());
     logits.add(array![0.0_f32, 0.0, 1.0].view());

@@ -14,7 +14,7 @@ use super::toy::{Toy, opaque};
 const SAMPLES: usize = 23;
 
 /// Searches that take every path on which samples might get mixed up.
-fn toys() -> Vec<(&'static str, Toy)> {
+pub(crate) fn toys() -> Vec<(&'static str, Toy)> {
     let masked = |search: &str| Toy { mask: Some(vec![1.0, 0.0, 0.5, 1.0, 1.0]), ..Toy::new(search) };
     let without_gradient = |search: &str| Toy { target: opaque(11), ..Toy::new(search) };
     vec![
@@ -44,7 +44,7 @@ fn toys() -> Vec<(&'static str, Toy)> {
 }
 
 /// All there is to an outcome, so that a difference of one bit shows.
-fn bits(one: &Perturbed) -> (String, Vec<u32>) {
+pub(crate) fn bits(one: &Perturbed) -> (String, Vec<u32>) {
     let Answers { original, reconstruction, final_image } = &one.answers;
     let answers = [original, reconstruction, final_image].into_iter().flat_map(|a| a.logits.iter().chain(&a.oracle));
     let values = one.final_image.iter().chain(&one.reconstruction).chain(&one.final_latent).chain(answers);

@@ -3,6 +3,7 @@
 
 mod answers;
 mod behaviour;
+mod cache;
 mod determinism;
 mod finishing;
 mod still;

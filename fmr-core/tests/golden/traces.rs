@@ -120,6 +120,7 @@ fn run(
         classes: world.classes.len(),
         mask: settings.mask.as_deref(),
         observer,
+        cache: None,
     };
     let [c, h, w] = world.image_shape;
     let pixels = samples.iter().flat_map(|s| s.image.iter().copied()).collect();
