@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use fmr_core::perturb::{Lanes, PerturbError, Perturbed};
-use fmr_core::{ComponentError, Generator, Outcome};
+use fmr_core::{ComponentError, Generator};
 use fmr_data::Samples;
 use fmr_experiment::MaskTable;
 use fmr_mask::{LatentPairs, Latents, Learned, Mask, MaskError, Origin, learn};
@@ -137,7 +137,7 @@ struct Pair {
 /// The latents that stand for a sample, as `latents` chooses them; `None` where no update was accepted.
 fn pair(generator: &dyn Generator, latents: Latents, sample: &Perturbed) -> Result<Option<Pair>, ComponentError> {
     let record = &sample.record;
-    if record.outcome == Outcome::Failed || record.final_from.is_none_or(|t| t == 0) {
+    if record.outcome.is_failure() || record.final_from.is_none_or(|t| t == 0) {
         return Ok(None);
     }
     let image = sample.original.view().insert_axis(Axis(0));

@@ -81,6 +81,7 @@ fn table_row(experiment: &Experiment, store: &RunStore, row: &Row) -> Result<Tab
                 repeated: noted(store, &plan.id, REPEATED)?,
                 replaced: replaced(store, &plan.id)?,
                 step_size: Some(row.search.step_size),
+                ..Facts::default()
             };
             let flags = flags(&records, &summary, &facts);
             (RowState::Measured(Box::new(summary)), flags)

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
+use fmr_core::SampleRecord;
 use fmr_core::perturb::{Lanes, PerturbError, Perturbed, Perturber, Search};
 use fmr_core::validity::{LogitsFacts, RepeatFacts};
-use fmr_core::{Outcome, SampleRecord};
 use fmr_experiment::{MissingFiles, RunSettings};
 use fmr_mask::MaskError;
 use fmr_store::{KeepImages, RunPlan, RunStore, StoreError};
@@ -181,7 +181,7 @@ impl Runner<'_> {
         let clock = Clock::start(noted(store, id, SECONDS)?.unwrap_or(0.0));
         lanes.run::<Error>(&perturber, left, &|positions| Ok(row.samples.batch(positions)?), |batch| {
             store.commit(id, &batch)?;
-            batch.iter().for_each(|sample| facts.add(sample.final_logits.view()));
+            batch.iter().for_each(|sample| facts.add(sample.final_logits()));
             note(store, id, LOGITS, &facts)?;
             note(store, id, SECONDS, &clock.seconds())?;
             self.events.batch(&batch);
@@ -225,6 +225,7 @@ pub(crate) fn perturber<'a>(row: &'a ReadyRow, mask: Option<&'a [f32]>) -> Pertu
         classes: row.plan.classes.len(),
         mask,
         observer: &(),
+        cache: None,
     }
 }
 
@@ -275,7 +276,7 @@ fn repeat(
     samples: usize,
 ) -> Result<RepeatFacts, Error> {
     let mut facts = RepeatFacts::default();
-    for record in records.iter().filter(|r| r.outcome != Outcome::Failed).take(samples) {
+    for record in records.iter().filter(|r| !r.outcome.is_failure()).take(samples) {
         let again: Vec<Perturbed> = perturber.run(&row.samples.batch(&[record.index])?)?;
         facts.samples += 1;
         for again in again.iter().map(|sample| &sample.record).filter(|again| !same(again, record)) {

@@ -209,6 +209,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             classes: classes.len(),
             mask: mask.as_deref(),
             observer: &(),
+            cache: None,
         };
         let lanes = Lanes { lanes, batch, enter: &|| run_serially_on_this_thread(lanes > 1), go_on: &|| true };
         let positions: Vec<usize> = (0..a.images).collect();

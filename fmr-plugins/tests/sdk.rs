@@ -441,6 +441,7 @@ fn perturb(target: &dyn Target, images: Array4<f32>) -> Vec<Perturbed> {
         classes: 3,
         mask: None,
         observer: &(),
+        cache: None,
     };
     perturber.run(&batch).unwrap()
 }
@@ -455,6 +456,6 @@ fn a_panic_on_one_sample_costs_that_sample_alone() {
         assert_eq!(faulty[i].final_image, sound[i].final_image);
         assert_ne!(faulty[i].final_image, faulty[i].original);
     }
-    assert_eq!(faulty[2].record.outcome, Outcome::Failed);
+    assert_eq!(faulty[2].record.outcome, Outcome::ComponentFailed);
     assert!(faulty[2].record.error.as_ref().unwrap().contains("panicked: too dark"));
 }

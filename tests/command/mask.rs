@@ -228,6 +228,7 @@ fn a_masked_run_moves_only_what_is_kept() {
         classes: row.plan.classes.len(),
         mask: Some(&factors),
         observer: &observer,
+        cache: None,
     };
     let positions: Vec<usize> = (0..row.samples.len()).collect();
     let seen: Vec<SampleRecord> =

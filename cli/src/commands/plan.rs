@@ -67,6 +67,7 @@ fn time_of_one(row: &ReadyRow) -> Result<Duration, Error> {
             classes: row.plan.classes.len(),
             mask: None,
             observer: &(),
+            cache: None,
         };
         let begin = Instant::now();
         perturber.run(&row.samples.batch(&[0])?)?;

@@ -20,7 +20,7 @@ struct SampleRow<'a> {
     cell: &'a str,
     index: usize,
     key: &'a str,
-    label: Option<usize>,
+    label: usize,
     class: String,
     clean_prediction: Option<usize>,
     clean_oracle: Option<usize>,
@@ -65,29 +65,25 @@ struct StepRow<'a> {
     accepted: bool,
 }
 
-fn known(class: usize) -> Option<usize> {
-    (class != usize::MAX).then_some(class)
-}
-
 impl<'a> SampleRow<'a> {
     fn of(cell: &'a RowPlan, r: &'a SampleRecord) -> Self {
-        let name = |class: usize| if class == usize::MAX { String::new() } else { cell.class(class) };
+        let name = |class: Option<usize>| class.map_or_else(String::new, |class| cell.class(class));
         Self {
             cell: &cell.id,
             index: r.index,
             key: &r.key,
-            label: known(r.label),
-            class: name(r.label),
-            clean_prediction: known(r.clean_prediction),
-            clean_oracle: known(r.clean_oracle),
-            reconstruction_prediction: known(r.reconstruction_prediction),
-            reconstruction_oracle: known(r.reconstruction_oracle),
+            label: r.label,
+            class: cell.class(r.label),
+            clean_prediction: r.clean_prediction,
+            clean_oracle: r.clean_oracle,
+            reconstruction_prediction: r.reconstruction_prediction,
+            reconstruction_oracle: r.reconstruction_oracle,
             reconstruction_accepted: r.reconstruction_accepted,
             score0: r.score0,
             final_score: r.final_score,
-            final_prediction: known(r.final_prediction),
+            final_prediction: r.final_prediction,
             final_prediction_class: name(r.final_prediction),
-            final_oracle: known(r.final_oracle),
+            final_oracle: r.final_oracle,
             final_oracle_class: name(r.final_oracle),
             outcome: outcome_name(r.outcome),
             ended_at: r.ended_at,

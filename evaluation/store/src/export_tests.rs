@@ -16,7 +16,7 @@ fn exported() -> (TempDir, PathBuf, RunStore) {
     let mut store = RunStore::create(&home.path().join("run"), &plan(12)).unwrap();
     let mut samples = batch(0..7);
     samples[3].record.final_score = f64::NAN;
-    samples[3].record.final_prediction = usize::MAX;
+    samples[3].record.final_prediction = None;
     samples[2].record.key = "a key, with \"quotes\"".to_owned();
     store.commit(CELL, &samples).unwrap();
     let folder = home.path().join("export");
@@ -57,7 +57,7 @@ fn tables_for_other_programs() {
         assert_eq!(value["key"], record.key);
         assert_eq!(value["steps"].as_array().unwrap().len(), record.steps.len());
         assert_eq!(value["final_score"].as_f64(), record.final_score.is_finite().then_some(record.final_score));
-        assert_eq!(value["final_prediction"].is_null(), record.final_prediction == usize::MAX);
+        assert_eq!(value["final_prediction"].is_null(), record.final_prediction.is_none());
     }
 }
 

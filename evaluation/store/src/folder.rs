@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use fmr_core::{Outcome, SampleRecord};
+use fmr_core::SampleRecord;
 use fmr_data::pixels::png;
 use serde::Serialize;
 
@@ -108,7 +108,7 @@ impl RunStore {
 }
 
 fn is_new_image(record: &SampleRecord) -> bool {
-    record.final_from.is_some() && record.outcome != Outcome::Failed
+    record.final_from.is_some() && !record.outcome.is_failure()
 }
 
 /// A folder for each class: its name, with its number where two names would share one.

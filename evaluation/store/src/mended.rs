@@ -53,8 +53,8 @@ fn is_plugin(field: &str) -> bool {
     field.ends_with(".plugin")
 }
 
-/// SQL for samples that failed because a component did: nothing is known of them. See `SampleRecord::component_failed`.
-const COMPONENT_FAILED: &str = "outcome = 'failed' AND clean_prediction IS NULL";
+/// SQL for samples that failed because a component did. See `SampleRecord::component_failed`.
+const COMPONENT_FAILED: &str = "outcome = 'component-failed'";
 
 /// Whether the run may go on under `now`: everything is as it was, but for plugins that may be replaced.
 pub(super) fn expect_resumable(
@@ -111,7 +111,11 @@ pub(super) fn reopen(
         let replaced: Vec<_> = begun.replaced(now).collect();
         for cell in &begun.rows {
             let changed = replaced.iter().any(|(c, ..)| c.id == cell.id);
-            forget(&transaction, &cell.id, if changed { "outcome = 'failed'" } else { COMPONENT_FAILED })?;
+            forget(
+                &transaction,
+                &cell.id,
+                if changed { "outcome IN ('failed', 'component-failed')" } else { COMPONENT_FAILED },
+            )?;
         }
         for (cell, field, then, now) in &replaced {
             transaction

@@ -43,13 +43,10 @@ impl RowPlan {
         self.id.chars().map(keep).collect::<String>().trim_start_matches('.').to_owned()
     }
 
-    /// Name of a class; its number where it has none, `?` where it is unknown ([`usize::MAX`]).
-    pub fn class(&self, label: usize) -> String {
-        match self.classes.get(label) {
-            Some(name) => name.clone(),
-            None if label == usize::MAX => "?".to_owned(),
-            None => label.to_string(),
-        }
+    /// Name of a class; its number where it has none, `?` where it is unknown.
+    pub fn class(&self, class: impl Into<Option<usize>>) -> String {
+        let Some(class) = class.into() else { return "?".to_owned() };
+        self.classes.get(class).cloned().unwrap_or_else(|| class.to_string())
     }
 
     /// Refuses samples that the plan does not hold or that are finished.

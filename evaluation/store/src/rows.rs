@@ -1,8 +1,7 @@
 //! Samples and steps as rows, exact to the last bit.
 //!
 //! SQLite has no NaN (it becomes NULL) and no −0.0 (it becomes 0.0), so those two are kept as blobs of their bits;
-//! every other float is a plain `REAL` that SQL can compare and average. A class that is not known, [`usize::MAX`], is
-//! NULL.
+//! every other float is a plain `REAL` that SQL can compare and average. A class that is not known is NULL.
 
 use std::collections::BTreeSet;
 
@@ -82,12 +81,8 @@ fn get_optional(row: &Row<'_>, column: usize) -> Sql<Option<usize>> {
     row.get::<_, Option<i64>>(column)?.map(|value| from_i64(column, value)).transpose()
 }
 
-fn get_class(row: &Row<'_>, column: usize) -> Sql<usize> {
-    Ok(get_optional(row, column)?.unwrap_or(usize::MAX))
-}
-
-fn class(value: usize) -> Sql<Option<i64>> {
-    if value == usize::MAX { Ok(None) } else { to_i64(value).map(Some) }
+fn class(value: Option<usize>) -> Sql<Option<i64>> {
+    value.map(to_i64).transpose()
 }
 
 /// Name of an outcome in the database and in exports.
@@ -98,6 +93,7 @@ pub(super) fn outcome_name(outcome: Outcome) -> &'static str {
         Outcome::BudgetReached => "budget-reached",
         Outcome::EarlyExit => "early-exit",
         Outcome::Failed => "failed",
+        Outcome::ComponentFailed => "component-failed",
     }
 }
 
@@ -109,6 +105,7 @@ fn get_outcome(row: &Row<'_>, column: usize) -> Sql<Outcome> {
         Outcome::BudgetReached,
         Outcome::EarlyExit,
         Outcome::Failed,
+        Outcome::ComponentFailed,
     ]
     .into_iter()
     .find(|outcome| outcome_name(*outcome) == name)
@@ -139,7 +136,7 @@ pub(super) fn insert(transaction: &Transaction<'_>, cell: &str, batch: &[Perturb
             cell,
             index,
             r.key,
-            class(r.label)?,
+            to_i64(r.label)?,
             class(r.clean_prediction)?,
             class(r.clean_oracle)?,
             class(r.reconstruction_prediction)?,
@@ -206,16 +203,16 @@ fn sample(row: &Row<'_>) -> Sql<SampleRecord> {
     Ok(SampleRecord {
         index: get_usize(row, 0)?,
         key: row.get(1)?,
-        label: get_class(row, 2)?,
-        clean_prediction: get_class(row, 3)?,
-        clean_oracle: get_class(row, 4)?,
-        reconstruction_prediction: get_class(row, 5)?,
-        reconstruction_oracle: get_class(row, 6)?,
+        label: get_usize(row, 2)?,
+        clean_prediction: get_optional(row, 3)?,
+        clean_oracle: get_optional(row, 4)?,
+        reconstruction_prediction: get_optional(row, 5)?,
+        reconstruction_oracle: get_optional(row, 6)?,
         reconstruction_accepted: row.get(7)?,
         score0: get_f64(row, 8)?,
         final_score: get_f64(row, 9)?,
-        final_prediction: get_class(row, 10)?,
-        final_oracle: get_class(row, 11)?,
+        final_prediction: get_optional(row, 10)?,
+        final_oracle: get_optional(row, 11)?,
         outcome: get_outcome(row, 12)?,
         ended_at: get_usize(row, 13)?,
         accepted_updates: get_usize(row, 14)?,

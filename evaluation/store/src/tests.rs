@@ -51,7 +51,7 @@ fn records_come_back_bit_by_bit() {
     awkward.score0 = f64::from_bits(0x7ff8_0000_0000_0123);
     awkward.final_score = f64::NEG_INFINITY;
     awkward.latent_moved = -0.0;
-    awkward.clean_oracle = usize::MAX;
+    awkward.clean_oracle = None;
     awkward.steps[0].oracle_true = Some(f32::from_bits(0x7fc0_0007));
     awkward.steps[1].oracle_true = Some(-0.0);
     awkward.steps[2].oracle_true = Some(0.1);
@@ -285,8 +285,7 @@ fn plan_with_plugin(hash: &str) -> RunPlan {
 fn unknown(range: std::ops::Range<usize>) -> Vec<Perturbed> {
     let mut samples = batch(range);
     for sample in &mut samples {
-        sample.record.outcome = Outcome::Failed;
-        sample.record.clean_prediction = usize::MAX;
+        sample.record.outcome = Outcome::ComponentFailed;
         assert!(sample.record.component_failed());
     }
     samples

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fmr_core::perturb::Perturbed;
+use fmr_core::perturb::{Answers, CacheUse, Perturbed};
 use fmr_core::{Outcome, SampleRecord, StepRecord};
 use ndarray::{Array1, Array3};
 
@@ -70,15 +70,15 @@ pub(crate) fn sample(index: usize, channels: usize, side: usize) -> Perturbed {
         index,
         key: format!("test/{index:05}"),
         label,
-        clean_prediction: if index % 11 == 5 { wrong } else { label },
-        clean_oracle: label,
-        reconstruction_prediction: label,
-        reconstruction_oracle: if produced { label } else { wrong },
+        clean_prediction: Some(if index % 11 == 5 { wrong } else { label }),
+        clean_oracle: Some(label),
+        reconstruction_prediction: Some(label),
+        reconstruction_oracle: Some(if produced { label } else { wrong }),
         reconstruction_accepted: produced,
         score0: 0.1 + 0.01 * index as f64,
         final_score: 0.1 + 0.31 * accepted as f64,
-        final_prediction: if fooled { wrong } else { label },
-        final_oracle: label,
+        final_prediction: Some(if fooled { wrong } else { label }),
+        final_oracle: Some(label),
         outcome,
         ended_at: attempts,
         accepted_updates: accepted,
@@ -100,7 +100,8 @@ pub(crate) fn sample(index: usize, channels: usize, side: usize) -> Perturbed {
         original: picture(0.0),
         reconstruction: picture(0.01),
         final_image: picture(0.013 + 1.0 / 3.0 * 0.01),
-        final_logits: Array1::zeros(4),
+        answers: Answers::default(),
+        cached: CacheUse::default(),
         final_latent: Array1::zeros(8),
     }
 }

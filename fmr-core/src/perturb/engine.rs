@@ -3,11 +3,12 @@
 use ndarray::{Array2, Array4, Axis};
 use rand::RngExt;
 
+use super::cache::Lookup;
 use super::evaluate::{Parts, expect_shape};
 use super::search::{OnNonfinite, Search, StartSaOn};
 use super::state::Before;
-use super::walk::Walk;
-use super::{Observer, PerturbError, Perturbed, SampleBatch, estimate, finish, outcome, start};
+use super::walk::{StartOf, Walk};
+use super::{AnswerCache, Observer, PerturbError, Perturbed, SampleBatch, estimate, finish, outcome, start};
 use crate::verdict::Verdict;
 use crate::{ComponentError, Generator, Oracle, Scorer, Target};
 
@@ -32,6 +33,8 @@ pub struct Perturber<'a> {
     pub mask: Option<&'a [f32]>,
     /// Looks on.
     pub observer: &'a dyn Observer,
+    /// Knows what does not depend on the target; absent: everything is asked for. Results do not depend on it.
+    pub cache: Option<&'a dyn AnswerCache>,
 }
 
 impl<'a> Perturber<'a> {
@@ -84,10 +87,12 @@ impl<'a> Perturber<'a> {
         if batch.is_empty() {
             return Ok(Vec::new());
         }
-        let before = self.before(batch)?;
-        let mut results = self.search_from(batch, &before, &before.z0, 0)?;
+        let known = Lookup::of(self, batch)?;
+        let before = self.before(batch, &known)?;
+        let mut results = self.search_from(batch, &before, &before.z0, StartOf::First(&known))?;
         for restart in 1..=self.search.restarts {
-            let again = self.search_from(batch, &before, &self.noisy(&before.z0, &batch.seeds, restart), restart)?;
+            let noisy = self.noisy(&before.z0, &batch.seeds, restart);
+            let again = self.search_from(batch, &before, &noisy, StartOf::Restart(restart))?;
             results = results.into_iter().zip(again).map(|(old, new)| outcome::better(old, new)).collect();
         }
         Ok(results)
@@ -110,14 +115,15 @@ impl<'a> Perturber<'a> {
         batch: &SampleBatch,
         before: &Before,
         z0: &Array2<f32>,
-        restart: usize,
+        start: StartOf<'_, 'a>,
     ) -> Result<Vec<Perturbed>, PerturbError> {
-        let mut walk = Walk::begin(self, batch, before, z0, restart)?;
+        let mut walk = Walk::begin(self, batch, before, z0, start)?;
         let ends = walk.run()?;
         let ends = finish::ends(self, batch, before, &walk.first, ends)?;
         let told =
             |(i, end)| outcome::of_end((batch, before, self.verdict), i, (&walk.first, walk.accepted0[i], z0), end);
-        Ok(ends.into_iter().enumerate().map(told).collect())
+        let outcomes = ends.into_iter().enumerate().map(told);
+        Ok(outcomes.zip(walk.cached).map(|(outcome, cached)| Perturbed { cached, ..outcome }).collect())
     }
 
     /// The message of a sample that fails on a number that is not finite, or the error of a run that is to end for it.
@@ -128,16 +134,16 @@ impl<'a> Perturber<'a> {
         Ok(format!("{what} is not finite"))
     }
 
-    fn before(&self, batch: &SampleBatch) -> Result<Before, PerturbError> {
+    fn before(&self, batch: &SampleBatch, known: &Lookup<'_>) -> Result<Before, PerturbError> {
         let parts = self.parts();
         let clean_logits = parts.logits(batch.images.view())?;
-        let clean_oracle = parts.judge(batch.images.view(), self.classes)?;
+        let clean_oracle = known.judge_originals(&parts, &batch.images, self.classes)?;
         let moved = start::images(&parts, &batch.images, &batch.labels)?;
         let sa_logits = match &moved {
             Some(images) if self.search.start.sa_on == StartSaOn::Start => parts.logits(images.view())?,
             _ => clean_logits.clone(),
         };
-        let z0 = self.encode(moved.as_ref().unwrap_or(&batch.images), &batch.labels)?;
+        let z0 = known.encode(self, moved.as_ref().unwrap_or(&batch.images), &batch.labels)?;
         Ok(Before { clean_logits, sa_logits, clean_oracle, z0 })
     }
 

@@ -104,10 +104,24 @@ impl<'a> Parts<'a> {
         classes: usize,
         track: bool,
     ) -> Result<Seen<'a>, ComponentError> {
+        let decode = || self.decode(latents, labels);
+        self.see_with(latents, labels, clean, track, decode, |images| self.judge(images, classes))
+    }
+
+    /// As [`Self::see`], with other means of decoding and judging. Where there is a way back, `decode` is not used.
+    pub(super) fn see_with(
+        &self,
+        latents: &Array2<f32>,
+        labels: &[usize],
+        clean: &Array2<f32>,
+        track: bool,
+        decode: impl FnOnce() -> Result<Array4<f32>, ComponentError>,
+        judge: impl FnOnce(ArrayView4<'_, f32>) -> Result<Array2<f32>, ComponentError>,
+    ) -> Result<Seen<'a>, ComponentError> {
         let n = latents.nrows();
         if !(track && self.target.spec().differentiable) {
-            let images = self.decode(latents, labels)?;
-            let oracle = self.judge(images.view(), classes)?;
+            let images = decode()?;
+            let oracle = judge(images.view())?;
             let logits = self.logits(images.view())?;
             let (scores, _) = self.scorer.score(logits.view(), clean.view(), labels)?;
             return Ok(Seen { images, oracle, logits, scores, way_back: None });
@@ -115,7 +129,7 @@ impl<'a> Parts<'a> {
         let (images, generator) = self.generator.decode_with_pullback(latents.view(), labels)?;
         self.check_images(&images, n)?;
         let (images, open) = self.finish(images, true);
-        let oracle = self.judge(images.view(), classes)?;
+        let oracle = judge(images.view())?;
         let (logits, target) = self.target.logits_with_pullback(images.view())?;
         self.check_logits(&logits, n)?;
         let (scores, d_logits) = self.scorer.score(logits.view(), clean.view(), labels)?;

@@ -5,7 +5,7 @@ use ndarray::Axis;
 
 use super::evaluate::expect_shape;
 use super::state::{Before, End, First, Kept, stack};
-use super::{PerturbError, Perturber, SampleBatch};
+use super::{Answer, PerturbError, Perturber, SampleBatch};
 use crate::Outcome;
 
 /// The ends of a search with finished latents and images, where the generator finishes them.
@@ -17,12 +17,12 @@ pub(super) fn ends(
     mut ends: Vec<End>,
 ) -> Result<Vec<End>, PerturbError> {
     let open: Vec<usize> =
-        (0..ends.len()).filter(|i| ends[*i].kept.from.is_some() && ends[*i].outcome != Outcome::Failed).collect();
+        (0..ends.len()).filter(|i| ends[*i].kept.from.is_some() && !ends[*i].outcome.is_failure()).collect();
     match finish(perturber, batch, before, first, (&open, &mut ends)) {
         // Alone in its batch the sample is the guilty one: it keeps what it has reached.
         Err(PerturbError::Component(error)) if batch.len() == 1 => {
             for end in &mut ends {
-                (end.outcome, end.error) = (Outcome::Failed, Some(error.to_string()));
+                (end.outcome, end.error) = (Outcome::ComponentFailed, Some(error.to_string()));
             }
         }
         other => other?,
@@ -65,8 +65,7 @@ fn finish(
                 from: end.kept.from,
                 image: seen.images.index_axis(Axis(0), row).to_owned(),
                 latent: latent.to_owned(),
-                logits: seen.logits.row(row).to_owned(),
-                oracle_class: verdict.class(oracle),
+                answer: Answer { logits: seen.logits.row(row).to_owned(), oracle: oracle.to_owned() },
                 score: Some(seen.scores[row]),
             };
             end.searched = Some(std::mem::replace(&mut end.kept, finished).latent);

@@ -2,10 +2,9 @@
 
 use ndarray::{Array1, Array2, Array3, Array4, ArrayView1, Axis};
 
-use super::SampleBatch;
 use super::rule::Stepper;
 use super::still::Known;
-use crate::verdict::Verdict;
+use super::{Answer, SampleBatch, TargetFree};
 use crate::{Outcome, StepRecord};
 
 /// What is known of a batch before any search.
@@ -19,12 +18,36 @@ pub(super) struct Before {
     pub z0: Array2<f32>,
 }
 
+impl Before {
+    /// What is said about the original of sample `i`.
+    pub(super) fn answer(&self, i: usize) -> Answer {
+        Answer { logits: self.clean_logits.row(i).to_owned(), oracle: self.clean_oracle.row(i).to_owned() }
+    }
+}
+
 /// What everyone says of the images that a search starts from.
 pub(super) struct First {
     pub images: Array4<f32>,
     pub oracle: Array2<f32>,
     pub logits: Array2<f32>,
     pub scores: Array1<f32>,
+}
+
+impl First {
+    /// What does not depend on the target, of sample `i`, where the search starts from the original's latent.
+    pub(super) fn target_free(&self, before: &Before, i: usize) -> TargetFree {
+        TargetFree {
+            latent: before.z0.row(i).to_owned(),
+            oracle_original: before.clean_oracle.row(i).to_owned(),
+            reconstruction: Some(self.images.index_axis(Axis(0), i).to_owned()),
+            oracle_reconstruction: Some(self.oracle.row(i).to_owned()),
+        }
+    }
+
+    /// What is said about the image that the search of sample `i` starts from.
+    pub(super) fn answer(&self, i: usize) -> Answer {
+        Answer { logits: self.logits.row(i).to_owned(), oracle: self.oracle.row(i).to_owned() }
+    }
 }
 
 /// A sample still being searched.
@@ -66,39 +89,31 @@ pub(super) struct Kept {
     pub from: Option<usize>,
     pub image: Array3<f32>,
     pub latent: Array1<f32>,
-    pub logits: Array1<f32>,
-    pub oracle_class: usize,
+    /// What target and oracle say about it.
+    pub answer: Answer,
     /// Absent for the original.
     pub score: Option<f32>,
 }
 
 impl Kept {
     /// The original of sample `i`, at the latent that its search would have started from.
-    pub(super) fn original(
-        batch: &SampleBatch,
-        before: &Before,
-        verdict: &Verdict,
-        i: usize,
-        z0: ArrayView1<'_, f32>,
-    ) -> Self {
+    pub(super) fn original(batch: &SampleBatch, before: &Before, i: usize, z0: ArrayView1<'_, f32>) -> Self {
         Self {
             from: None,
             image: batch.images.index_axis(Axis(0), i).to_owned(),
             latent: z0.to_owned(),
-            logits: before.clean_logits.row(i).to_owned(),
-            oracle_class: verdict.class(before.clean_oracle.row(i)),
+            answer: before.answer(i),
             score: None,
         }
     }
 
     /// The image that the search of sample `i` starts from.
-    pub(super) fn first(first: &First, verdict: &Verdict, i: usize, z0: ArrayView1<'_, f32>) -> Self {
+    pub(super) fn first(first: &First, i: usize, z0: ArrayView1<'_, f32>) -> Self {
         Self {
             from: Some(0),
             image: first.images.index_axis(Axis(0), i).to_owned(),
             latent: z0.to_owned(),
-            logits: first.logits.row(i).to_owned(),
-            oracle_class: verdict.class(first.oracle.row(i)),
+            answer: first.answer(i),
             score: Some(first.scores[i]),
         }
     }
@@ -129,14 +144,17 @@ impl Active {
         End::new(self.kept, outcome, t, self.steps)
     }
 
-    /// Ends the search of this sample, which failed at update `t` for the reason `error`. The update is recorded where
-    /// the norm of its gradient is known.
-    pub(super) fn fail(mut self, t: usize, error: String, gradient_norm: Option<f64>) -> End {
+    /// Ends the search of this sample, which a component failed on at update `t`.
+    pub(super) fn component_failed(self, t: usize, error: String) -> End {
+        End { error: Some(error), ..self.end(Outcome::ComponentFailed, t) }
+    }
+
+    /// Ends the search of this sample at update `t`, where a number was not finite for the reason `error`. The gradient
+    /// of the update had the norm `gradient_norm`.
+    pub(super) fn fail(mut self, t: usize, error: String, gradient_norm: f64) -> End {
         let score = f64::from(self.score);
         let (oracle_true, oracle_class, prediction, accepted) = (None, None, None, false);
-        let step =
-            |gradient_norm| StepRecord { t, score, gradient_norm, oracle_true, oracle_class, prediction, accepted };
-        self.steps.extend(gradient_norm.map(step));
+        self.steps.push(StepRecord { t, score, gradient_norm, oracle_true, oracle_class, prediction, accepted });
         End { error: Some(error), ..self.end(Outcome::Failed, t) }
     }
 }

@@ -1,15 +1,25 @@
 //! One search of a batch from given latents: the loop of Algorithm 1.
 
-use ndarray::{Array1, Array2, Array4, Axis};
+use ndarray::{Array1, Array2, Array4, ArrayView4, Axis};
 
+use super::cache::Lookup;
 use super::evaluate::Seen;
 use super::rule::{Stepper, norm};
 use super::search::{EarlyExit, OnViolation, Select, State};
 use super::state::{Active, Before, End, First, Kept, Retry, Try, stack};
 use super::still::{self, Known};
-use super::{Attempt, PerturbError, Perturber, SampleBatch, StepView, estimate};
+use super::{Answer, Attempt, CacheUse, PerturbError, Perturber, SampleBatch, StepView, estimate};
 use crate::logits::{all_finite, argmax};
 use crate::{ComponentError, Outcome, StepRecord};
+
+/// Where a search starts from.
+#[derive(Clone, Copy)]
+pub(super) enum StartOf<'k, 'a> {
+    /// The latent of the original, or of the image that it was moved to; a cache may know its image.
+    First(&'k Lookup<'a>),
+    /// That latent with noise; the number of the restart, from 1.
+    Restart(usize),
+}
 
 /// A search under way. Samples leave `active` for `ends` as they stop.
 pub(super) struct Walk<'w, 'a> {
@@ -24,6 +34,8 @@ pub(super) struct Walk<'w, 'a> {
     allowed: usize,
     pub first: First,
     pub accepted0: Vec<bool>,
+    /// What the cache gave for each sample.
+    pub cached: Vec<CacheUse>,
     active: Vec<Active>,
     /// The last evaluation, in which active sample i has row `rows[i]`.
     seen: Seen<'a>,
@@ -42,17 +54,35 @@ impl<'w, 'a> Walk<'w, 'a> {
         batch: &'w SampleBatch,
         before: &'w Before,
         z0: &'w Array2<f32>,
-        restart: usize,
+        start: StartOf<'_, 'a>,
     ) -> Result<Self, PerturbError> {
         let n = batch.len();
         let allowed = perturber.search.updates_allowed();
-        let seen = perturber.parts().see(z0, &batch.labels, &before.clean_logits, perturber.classes, allowed > 0)?;
+        let (parts, classes, track) = (perturber.parts(), perturber.classes, allowed > 0);
+        let (seen, cached, restart) = match start {
+            StartOf::First(known) => {
+                let mut cached = known.uses();
+                let decode = || known.decode(&parts, z0, &batch.labels);
+                let judge =
+                    |images: ArrayView4<'_, f32>| known.judge_reconstructions(&parts, images, classes, &mut cached);
+                (parts.see_with(z0, &batch.labels, &before.clean_logits, track, decode, judge)?, cached, 0)
+            }
+            StartOf::Restart(restart) => {
+                let seen = parts.see(z0, &batch.labels, &before.clean_logits, classes, track)?;
+                (seen, vec![CacheUse::default(); n], restart)
+            }
+        };
         let first = First {
             images: seen.images.clone(),
             oracle: seen.oracle.clone(),
             logits: seen.logits.clone(),
             scores: seen.scores.clone(),
         };
+        if let StartOf::First(known) = start {
+            for (i, used) in cached.iter().enumerate() {
+                known.keep(i, *used, || first.target_free(before, i))?;
+            }
+        }
         let ends = (0..n).map(|_| None).collect();
         let (accepted0, active, rows) = (vec![false; n], Vec::new(), Vec::new());
         let (quantized, still) = (still::quantized(perturber, z0)?, vec![false; n]);
@@ -65,6 +95,7 @@ impl<'w, 'a> Walk<'w, 'a> {
             allowed,
             first,
             accepted0,
+            cached,
             active,
             seen,
             rows,
@@ -82,12 +113,12 @@ impl<'w, 'a> Walk<'w, 'a> {
         let Self { batch, before, z0, first, .. } = self;
         let Perturber { search, verdict, .. } = *self.perturber;
         let oracle = first.oracle.row(i);
-        let kept = Kept::first(first, verdict, i, z0.row(i));
-        let original = || Kept::original(batch, before, verdict, i, z0.row(i));
+        let kept = Kept::first(first, i, z0.row(i));
+        let original = || Kept::original(batch, before, i, z0.row(i));
         let unsound = [
             ("the latent", all_finite(z0.row(i))),
             ("the reconstruction", all_finite(&kept.image)),
-            ("a logit", all_finite(&kept.logits)),
+            ("a logit", all_finite(&kept.answer.logits)),
             ("an oracle probability", all_finite(oracle)),
             ("a logit of the original", all_finite(before.clean_logits.row(i))),
         ];
@@ -101,7 +132,7 @@ impl<'w, 'a> Walk<'w, 'a> {
         let ended = if !accepted {
             Some(end(original(), Outcome::ReconstructionRejected))
         } else if search.early_exit == EarlyExit::MisclassifiedFromStart
-            && argmax(kept.logits.view()) != batch.labels[i]
+            && argmax(kept.answer.logits.view()) != batch.labels[i]
         {
             Some(end(kept.clone(), Outcome::EarlyExit))
         } else if self.allowed == 0 {
@@ -146,7 +177,7 @@ impl<'w, 'a> Walk<'w, 'a> {
                 Err(PerturbError::Component(error)) if self.batch.len() == 1 => {
                     for a in std::mem::take(&mut self.active) {
                         let at = a.at;
-                        self.ends[at] = Some(a.fail(t, error.to_string(), None));
+                        self.ends[at] = Some(a.component_failed(t, error.to_string()));
                     }
                 }
                 other => other?,
@@ -268,7 +299,7 @@ impl<'w, 'a> Walk<'w, 'a> {
                             attempt: None,
                         });
                         let at = a.at;
-                        self.ends[at] = Some(a.fail(t, error, Some(norm(gradient.view()))));
+                        self.ends[at] = Some(a.fail(t, error, norm(gradient.view())));
                         continue;
                     }
                     let mut update = a.stepper.update(gradient.view(), self.perturber.mask);
@@ -290,7 +321,7 @@ impl<'w, 'a> Walk<'w, 'a> {
             let at = a.at;
             if let Some(what) = self.seen.unsound(row, attempt.latent.view()) {
                 let error = self.nonfinite(at, what, t)?;
-                self.ends[at] = Some(a.fail(t, error, Some(norm(attempt.gradient.view()))));
+                self.ends[at] = Some(a.fail(t, error, norm(attempt.gradient.view())));
                 continue;
             }
             match self.settle_sample(row, a, attempt, t) {
@@ -354,8 +385,7 @@ impl<'w, 'a> Walk<'w, 'a> {
                 from: Some(t),
                 image: a.image.clone(),
                 latent: a.latent.clone(),
-                logits: logits.to_owned(),
-                oracle_class: verdict.class(oracle),
+                answer: Answer { logits: logits.to_owned(), oracle: oracle.to_owned() },
                 score: Some(a.score),
             };
         }

@@ -3,6 +3,8 @@
 use ndarray::ArrayView1;
 use serde::{Deserialize, Serialize};
 
+use crate::perturb::CacheUse;
+
 /// What the records of a run do not hold. What is not known stays absent, and its flag is not raised.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
@@ -11,6 +13,8 @@ pub struct Facts {
     pub logits: Option<LogitsFacts>,
     /// What came of doing some samples twice.
     pub repeated: Option<RepeatFacts>,
+    /// What a cache gave.
+    pub cache: Option<CacheFacts>,
     /// What was finished before a plugin's file was replaced.
     pub replaced: Option<ReplacedFacts>,
     /// The mask that the search ran with.
@@ -39,6 +43,24 @@ impl LogitsFacts {
         let sum: f64 = row.iter().map(|v| f64::from(*v)).sum();
         let within = row.iter().all(|v| (0.0..=1.0).contains(v));
         self.like_probabilities += usize::from(within && (sum - 1.0).abs() < 1e-3);
+    }
+}
+
+/// What a cache of answers gave. Collect it sample by sample from [`crate::perturb::Perturbed::cached`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct CacheFacts {
+    /// Samples that the cache knew.
+    pub known: usize,
+    /// Of these, how many had a reconstruction that the generator decoded differently.
+    pub contradicted: usize,
+}
+
+impl CacheFacts {
+    /// Counts one sample.
+    pub fn add(&mut self, used: CacheUse) {
+        self.known += usize::from(used != CacheUse::Unknown);
+        self.contradicted += usize::from(used == CacheUse::Contradicted);
     }
 }
 

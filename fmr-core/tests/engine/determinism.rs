@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use fmr_core::perturb::{Lanes, PerturbError, Perturbed};
+use fmr_core::perturb::{Answers, Lanes, PerturbError, Perturbed};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -14,7 +14,7 @@ use super::toy::{Toy, opaque};
 const SAMPLES: usize = 23;
 
 /// Searches that take every path on which samples might get mixed up.
-fn toys() -> Vec<(&'static str, Toy)> {
+pub(crate) fn toys() -> Vec<(&'static str, Toy)> {
     let masked = |search: &str| Toy { mask: Some(vec![1.0, 0.0, 0.5, 1.0, 1.0]), ..Toy::new(search) };
     let without_gradient = |search: &str| Toy { target: opaque(11), ..Toy::new(search) };
     vec![
@@ -44,8 +44,10 @@ fn toys() -> Vec<(&'static str, Toy)> {
 }
 
 /// All there is to an outcome, so that a difference of one bit shows.
-fn bits(one: &Perturbed) -> (String, Vec<u32>) {
-    let values = one.final_image.iter().chain(&one.reconstruction).chain(&one.final_latent).chain(&one.final_logits);
+pub(crate) fn bits(one: &Perturbed) -> (String, Vec<u32>) {
+    let Answers { original, reconstruction, final_image } = &one.answers;
+    let answers = [original, reconstruction, final_image].into_iter().flat_map(|a| a.logits.iter().chain(&a.oracle));
+    let values = one.final_image.iter().chain(&one.reconstruction).chain(&one.final_latent).chain(answers);
     (serde_json::to_string(&one.record).unwrap(), values.map(|v| v.to_bits()).collect())
 }
 

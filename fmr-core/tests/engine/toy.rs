@@ -260,6 +260,7 @@ impl Toy {
             classes: CLASSES,
             mask: self.mask.as_deref(),
             observer: self.observer.as_ref(),
+            cache: None,
         }
     }
 

@@ -76,7 +76,7 @@ fn sample(record: &SampleRecord, images: &SampleImages, cell: &RowPlan) -> Resul
             index: record.index,
             problem,
         })?;
-        let seen = |class: usize| {
+        let seen = |class: Option<usize>| {
             let right = cell.class(class) == cell.class(record.label);
             let mark = if right { "right" } else { "wrong" };
             format!("<span class=\"{mark}\">{}</span>", escape(&cell.class(class)))

@@ -15,7 +15,7 @@ pub(super) fn accepted(records: &[SampleRecord]) -> Vec<f64> {
     let last = records.iter().map(|r| r.ended_at).max().unwrap_or(0);
     let stands = |r: &SampleRecord, t: usize| match r.outcome {
         Outcome::ReconstructionRejected => false,
-        Outcome::StoppedByOracle | Outcome::Failed => t < r.ended_at,
+        Outcome::StoppedByOracle | Outcome::Failed | Outcome::ComponentFailed => t < r.ended_at,
         Outcome::BudgetReached | Outcome::EarlyExit => true,
     };
     let share = |t: usize| {
@@ -78,7 +78,9 @@ pub(super) fn charts(records: &[SampleRecord]) -> String {
 pub(super) fn confusions(cell: &RowPlan, records: &[SampleRecord]) -> String {
     let perturbed = || records.iter().filter(|r| perturbed(r));
     let classes = cell.classes.len();
-    let pairs = || perturbed().map(|r| (r.label, r.final_prediction)).filter(|(a, b)| *a < classes && *b < classes);
+    let pairs = || {
+        perturbed().filter_map(|r| Some((r.label, r.final_prediction?))).filter(|(a, b)| *a < classes && *b < classes)
+    };
     if pairs().next().is_none() {
         return String::new();
     }

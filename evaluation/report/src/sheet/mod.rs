@@ -219,7 +219,7 @@ pub(super) fn ending(record: &SampleRecord) -> String {
         Outcome::StoppedByOracle => format!("stopped at {t}"),
         Outcome::BudgetReached => format!("all {t} updates"),
         Outcome::EarlyExit => format!("exit at {t}"),
-        Outcome::Failed => format!("failed at {t}"),
+        Outcome::Failed | Outcome::ComponentFailed => format!("failed at {t}"),
     }
 }
 

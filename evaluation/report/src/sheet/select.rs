@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fmr_core::{Outcome, SampleRecord};
+use fmr_core::SampleRecord;
 
 /// Positions in `records` of at most `most` samples to show: those whose prediction the perturbation changed first, then
 /// other perturbed ones, then those that were never perturbed; within each group in turn over the true classes, and
@@ -31,10 +31,10 @@ pub fn select_samples(records: &[SampleRecord], most: usize) -> Vec<usize> {
 
 /// At least one update stands, and the search did not fail.
 pub(crate) fn perturbed(record: &SampleRecord) -> bool {
-    record.accepted_updates > 0 && record.outcome != Outcome::Failed
+    record.accepted_updates > 0 && !record.outcome.is_failure()
 }
 
 /// The target was right and is wrong on the perturbed image.
 pub(crate) fn changed(record: &SampleRecord) -> bool {
-    perturbed(record) && record.clean_prediction == record.label && record.final_prediction != record.label
+    perturbed(record) && record.clean_prediction == Some(record.label) && record.final_prediction != Some(record.label)
 }
