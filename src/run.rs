@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use fmr_core::SampleRecord;
-use fmr_core::perturb::{Lanes, PerturbError, Perturbed, Perturber, Search};
+use fmr_core::perturb::{PerturbError, Perturbed, Perturber, SearchSettings, Workers};
 use fmr_core::validity::{LogitsFacts, RepeatFacts};
 use fmr_experiment::{MissingFiles, RunSettings};
 use fmr_mask::MaskError;
@@ -112,8 +112,8 @@ impl Runner<'_> {
         self.events.begun(Begun::new(Some(store.dir()), images, done));
         for row in prepared.ready() {
             let (left, store) = (&left[&row.plan.id], &mut store);
-            self.with_lanes(&prepared.experiment.run, |lanes| {
-                self.row(row, left, prepared.experiment.run.repeat, lanes, store)
+            self.with_workers(&prepared.experiment.run, |workers| {
+                self.row(row, left, prepared.experiment.run.repeat, workers, store)
             })?;
         }
         self.events.finished();
@@ -130,8 +130,8 @@ impl Runner<'_> {
         };
         self.events.begun(Begun::new(None, samples.len(), 0));
         self.events.row(&row.plan.title, Phase::Mask);
-        let learned = self.with_lanes(&prepared.experiment.run, |lanes| {
-            masks::learn_mask(row, mask, samples, lanes, |batch| self.events.batch(batch))
+        let learned = self.with_workers(&prepared.experiment.run, |workers| {
+            masks::learn_mask(row, mask, samples, workers, |batch| self.events.batch(batch))
         })?;
         if learned.is_some() {
             self.events.finished();
@@ -139,20 +139,20 @@ impl Runner<'_> {
         Ok(learned)
     }
 
-    /// Lanes as the `[run]` table wants them.
-    fn with_lanes<T>(&self, run: &RunSettings, work: impl FnOnce(&Lanes<'_>) -> T) -> T {
-        let lanes = match run.lanes {
+    /// Workers as the `[run]` table asks for them.
+    fn with_workers<T>(&self, run: &RunSettings, work: impl FnOnce(&Workers<'_>) -> T) -> T {
+        let threads = match run.lanes {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
-            lanes => lanes,
+            threads => threads,
         };
-        // Events stay on this thread; lanes see the interrupt alone.
+        // Events stay on this thread; workers see the interrupt alone.
         let interrupt = &self.interrupt;
-        work(&Lanes {
-            lanes,
+        work(&Workers {
+            threads,
             batch: run.batch,
-            // A lane's kernels must not start threads of their own where lanes fill the cores already.
+            // A worker's kernels must not start threads of their own where workers fill the cores already.
             enter: &|| {
-                fmr_core::threads::set_budget((lanes > 1).then_some(std::num::NonZeroUsize::MIN));
+                fmr_core::threads::set_budget((threads > 1).then_some(std::num::NonZeroUsize::MIN));
             },
             go_on: &|| !interrupt.asked(),
         })
@@ -164,7 +164,7 @@ impl Runner<'_> {
         row: &ReadyRow,
         left: &[usize],
         repeats: usize,
-        lanes: &Lanes<'_>,
+        workers: &Workers<'_>,
         store: &mut RunStore,
     ) -> Result<(), Error> {
         let id = &row.plan.id;
@@ -174,12 +174,12 @@ impl Runner<'_> {
             store.note(id, key, &name.into())?;
         }
         self.events.row(&row.plan.title, Phase::Mask);
-        let mask = masks::ready(row, lanes, store, |batch| self.events.batch(batch))?;
+        let mask = masks::ready(row, workers, store, |batch| self.events.batch(batch))?;
         let perturber = perturber(row, mask.as_deref());
         self.events.row(&row.plan.title, Phase::Measure);
         let mut facts: LogitsFacts = noted(store, id, LOGITS)?.unwrap_or_default();
         let clock = Clock::start(noted(store, id, SECONDS)?.unwrap_or(0.0));
-        lanes.run::<Error>(&perturber, left, &|positions| Ok(row.samples.batch(positions)?), |batch| {
+        workers.run::<Error>(&perturber, left, &|positions| Ok(row.samples.batch(positions)?), |batch| {
             store.commit(id, &batch)?;
             batch.iter().for_each(|sample| facts.add(sample.final_logits()));
             note(store, id, LOGITS, &facts)?;
@@ -214,7 +214,7 @@ fn to_learn(prepared: &Prepared, store: &RunStore) -> usize {
 
 /// What the engine needs of a row.
 pub(crate) fn perturber<'a>(row: &'a ReadyRow, mask: Option<&'a [f32]>) -> Perturber<'a> {
-    let search: &Search = &row.settings.search;
+    let search: &SearchSettings = &row.settings.search;
     Perturber {
         generator: &*row.generator,
         oracle: &*row.oracle,
