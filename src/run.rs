@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
-use fmr_core::SampleRecord;
-use fmr_core::perturb::{PerturbError, Perturbed, Perturber, SearchSettings, Workers};
-use fmr_core::validity::{LogitsFacts, RepeatFacts};
+use fmr_core::perturb::{PerturbError, Perturber, SearchSettings, Workers};
+use fmr_core::validity::{LogitsFacts, RepeatCheck, RepeatFacts};
 use fmr_experiment::{MissingFiles, RunSettings};
 use fmr_mask::MaskError;
 use fmr_store::{KeepImages, RunPlan, RunStore, StoreError};
@@ -179,11 +178,13 @@ impl Runner<'_> {
         self.events.row(&row.plan.title, Phase::Measure);
         let mut facts: LogitsFacts = noted(store, id, LOGITS)?.unwrap_or_default();
         let clock = Clock::start(noted(store, id, SECONDS)?.unwrap_or(0.0));
+        let mut check = RepeatCheck::new(repeats);
         workers.run::<Error>(&perturber, left, &|positions| Ok(row.samples.batch(positions)?), |batch| {
             store.commit(id, &batch)?;
             batch.iter().for_each(|sample| facts.add(sample.final_logits()));
             note(store, id, LOGITS, &facts)?;
             note(store, id, SECONDS, &clock.seconds())?;
+            check.keep(&batch);
             self.events.batch(&batch);
             Ok(())
         })?;
@@ -193,7 +194,8 @@ impl Runner<'_> {
         }
         // Samples that were taken up again may be among those that are done twice.
         if !left.is_empty() || noted::<RepeatFacts>(store, id, REPEATED)?.is_none() {
-            let repeated = match repeat(row, &perturber, &store.records(id)?, repeats) {
+            let again = |index: usize| Ok(row.samples.batch(&[index])?);
+            let repeated = match check.run(&perturber, &store.records(id)?, again) {
                 Err(Error::Perturb(PerturbError::Cancelled)) if self.interrupt.asked() => {
                     return Err(interrupted(store));
                 }
@@ -266,40 +268,6 @@ fn create_numbered(folder: &Path, plan: &RunPlan, keep: KeepImages) -> Result<Ru
         }
         number += 1;
     }
-}
-
-/// Perturbs the first `samples` samples once more, each alone, and compares.
-fn repeat(
-    row: &ReadyRow,
-    perturber: &Perturber<'_>,
-    records: &[SampleRecord],
-    samples: usize,
-) -> Result<RepeatFacts, Error> {
-    let mut facts = RepeatFacts::default();
-    for record in records.iter().filter(|r| !r.outcome.is_failure()).take(samples) {
-        let again: Vec<Perturbed> = perturber.run(&row.samples.batch(&[record.index])?)?;
-        facts.samples += 1;
-        for again in again.iter().map(|sample| &sample.record).filter(|again| !same(again, record)) {
-            facts.differing += 1;
-            facts.largest_difference = facts.largest_difference.max(difference(again, record));
-        }
-    }
-    Ok(facts)
-}
-
-/// Whether two records say the same, NaN being equal to itself.
-fn same(a: &SampleRecord, b: &SampleRecord) -> bool {
-    format!("{a:?}") == format!("{b:?}")
-}
-
-/// Largest difference of scores and oracle probabilities.
-fn difference(a: &SampleRecord, b: &SampleRecord) -> f64 {
-    let scores = [(a.score0, b.score0), (a.final_score, b.final_score)];
-    let steps = a.steps.iter().zip(&b.steps).flat_map(|(a, b)| {
-        let probabilities = (a.oracle_true.unwrap_or(0.0).into(), b.oracle_true.unwrap_or(0.0).into());
-        [(a.score, b.score), probabilities]
-    });
-    scores.into_iter().chain(steps).map(|(a, b): (f64, f64)| (a - b).abs()).fold(0.0, f64::max)
 }
 
 pub(crate) fn noted<T: DeserializeOwned>(store: &RunStore, row: &str, key: &str) -> Result<Option<T>, StoreError> {
