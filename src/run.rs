@@ -7,7 +7,7 @@ use std::time::Instant;
 use fmr_core::SampleRecord;
 use fmr_core::perturb::{Lanes, PerturbError, Perturbed, Perturber, Search};
 use fmr_core::validity::{LogitsFacts, RepeatFacts};
-use fmr_experiment::{MissingFiles, RunSettings};
+use fmr_experiment::{MissingFiles, RunSettings, SideBySide};
 use fmr_mask::MaskError;
 use fmr_store::{KeepImages, RunPlan, RunStore, StoreError};
 use serde::{Serialize, de::DeserializeOwned};
@@ -141,15 +141,13 @@ impl Runner<'_> {
 
     /// Lanes as the `[run]` table wants them.
     fn with_lanes<T>(&self, run: &RunSettings, work: impl FnOnce(&Lanes<'_>) -> T) -> T {
-        let lanes = match run.lanes {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            lanes => lanes,
-        };
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let SideBySide { lanes, batch } = run.side_by_side(cores);
         // Events stay on this thread; lanes see the interrupt alone.
         let interrupt = &self.interrupt;
         work(&Lanes {
             lanes,
-            batch: run.batch,
+            batch,
             // A lane's kernels must not start threads of their own where lanes fill the cores already.
             enter: &|| {
                 fmr_core::threads::set_budget((lanes > 1).then_some(std::num::NonZeroUsize::MIN));
