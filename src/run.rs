@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use fmr_core::perturb::{PerturbError, Perturber, SearchSettings, Workers};
 use fmr_core::validity::{LogitsFacts, RepeatCheck, RepeatFacts};
-use fmr_experiment::{MissingFiles, RunSettings};
+use fmr_experiment::{MissingFiles, RunSettings, SideBySide};
 use fmr_mask::MaskError;
 use fmr_store::{KeepImages, RunPlan, RunStore, StoreError};
 use serde::{Serialize, de::DeserializeOwned};
@@ -140,15 +140,13 @@ impl Runner<'_> {
 
     /// Workers as the `[run]` table asks for them.
     fn with_workers<T>(&self, run: &RunSettings, work: impl FnOnce(&Workers<'_>) -> T) -> T {
-        let threads = match run.lanes {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            threads => threads,
-        };
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let SideBySide { lanes: threads, batch } = run.side_by_side(cores);
         // Events stay on this thread; workers see the interrupt alone.
         let interrupt = &self.interrupt;
         work(&Workers {
             threads,
-            batch: run.batch,
+            batch,
             // A worker's kernels must not start threads of their own where workers fill the cores already.
             enter: &|| {
                 fmr_core::threads::set_budget((threads > 1).then_some(std::num::NonZeroUsize::MIN));

@@ -23,10 +23,8 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let prepared = arguments.experiment.prepare(&Interrupt::default())?;
     let confidence = prepared.experiment.metrics.confidence;
-    let lanes = match prepared.experiment.run.lanes {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        lanes => lanes,
-    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let lanes = prepared.experiment.run.side_by_side(cores).lanes;
     let mut total = Duration::ZERO;
     for row in prepared.ready() {
         let (n, each) = (row.samples.len(), time_of_one(row)?);
