@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use fmr::core::metrics::Interval;
-use fmr::core::perturb::{Perturber, Search};
+use fmr::core::perturb::{Perturber, SearchSettings};
 use fmr::{Error, Interrupt, ReadyRow, RowMask};
 use indicatif::HumanDuration;
 
@@ -54,7 +54,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 /// Time that one sample takes on one thread if the oracle refuses no update: measured on two short searches.
 fn time_of_one(row: &ReadyRow) -> Result<Duration, Error> {
     let time = |updates: usize| -> Result<Duration, Error> {
-        let search = Search { budget: updates, ..row.settings.search.clone() };
+        let search = SearchSettings { budget: updates, ..row.settings.search.clone() };
         let perturber = Perturber {
             generator: &*row.generator,
             oracle: &*row.oracle,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use fmr_core::SettingError;
 use fmr_core::metrics::MetricsSettings;
-use fmr_core::perturb::Search;
+use fmr_core::perturb::SearchSettings;
 use fmr_core::verdict::VerdictSettings;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -303,7 +303,7 @@ impl Experiment {
         let mut root = self.root.clone();
         root.take("profiles");
         let settings = [
-            ("search", given(&Search::default())),
+            ("search", given(&SearchSettings::default())),
             ("verdict", given(&VerdictSettings::default())),
             ("scorer", given(&BTreeMap::from([("kind", "cross-entropy")]))),
             ("metrics", given(&self.metrics)),
