@@ -77,6 +77,7 @@ pub(crate) struct Listing {
 #[derive(Debug)]
 pub struct Checkpoint {
     path: PathBuf,
+    files: Vec<PathBuf>,
     source: Source,
     container: Container,
     tensors: Vec<TensorInfo>,
@@ -93,7 +94,9 @@ impl Checkpoint {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, CheckpointError> {
         let path = path.as_ref();
         let source = Source::open(path).map_err(|error| Self::io(path, error))?;
-        Self::list(path.to_owned(), source)
+        let mut checkpoint = Self::list(path.to_owned(), source)?;
+        checkpoint.files.push(path.to_owned());
+        Ok(checkpoint)
     }
 
     /// Lists a checkpoint held in memory; `name` stands for the path in messages.
@@ -127,6 +130,7 @@ impl Checkpoint {
         let listing = listing.map_err(|fault| fault.at(&path, container))?;
         let mut checkpoint = Self {
             path,
+            files: Vec::new(),
             source,
             container,
             tensors: Vec::with_capacity(listing.tensors.len()),
@@ -151,6 +155,13 @@ impl Checkpoint {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Every file that was read for this checkpoint: the index of a checkpoint in shards first, then the shards in the
+    /// order of their names. Empty for [`Checkpoint::from_bytes`].
+    #[must_use]
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
     }
 
     /// The container.

@@ -53,6 +53,8 @@ pub struct Loaded {
     pub metadata: BTreeMap<String, String>,
     /// What the file looks like, with its article, if it was recognised.
     pub looks_like: Option<String>,
+    /// Every file that was read: the file itself, or an index and its shards.
+    pub files: Vec<PathBuf>,
     /// Kind of the file.
     pub container: Container,
     /// Small tensors beside the model in a wrapper around it: mean and deviation of a normalising layer.
@@ -92,5 +94,12 @@ pub fn read_selected(
     let beside = state.beside().filter(|info| info.dtype().is_float());
     let beside = beside.map(|info| Ok((info.key().to_owned(), file.tensor_f32(info.key())?.1)));
     let beside = beside.collect::<Result<_, CheckpointError>>()?;
-    Ok(Loaded { tensors, metadata, looks_like: file.looks_like(), container: file.container(), beside })
+    Ok(Loaded {
+        tensors,
+        metadata,
+        looks_like: file.looks_like(),
+        files: file.files().to_vec(),
+        container: file.container(),
+        beside,
+    })
 }
