@@ -200,22 +200,20 @@ impl Selection {
 
     /// The usual container that the file has, with its dot, or nothing.
     fn container(&self, checkpoint: &Checkpoint, root: &str) -> String {
-        let keys = || checkpoint.tensors().iter().filter_map(|tensor| tensor.key().strip_prefix(root));
-        let holds = |prefix: &str| keys().any(|key| key.starts_with(prefix));
+        let keys = checkpoint.tensors().iter().filter_map(|tensor| tensor.key().strip_prefix(root));
+        let inner: BTreeSet<&str> = keys.clone().filter_map(|key| Some(key.split_once('.')?.0)).collect();
         let orders = if self.wants_average() { [EMA_CONTAINERS, CONTAINERS] } else { [CONTAINERS, EMA_CONTAINERS] };
-        let mut containers = orders.into_iter().flatten().map(|name| format!("{name}."));
-        let Some(container) = containers.find(|name| holds(name)) else {
+        let Some(container) = orders.into_iter().flatten().find(|name| inner.contains(**name)) else {
             return String::new();
         };
         // A model's own first level may be called like a container ("model."): it is one only if something else of
         // the checkpoint stands beside it.
-        let first = |key: &'_ str| key.find('.').unwrap_or(key.len());
-        let plain = checkpoint.metadata().iter().map(|(key, _)| &key[..first(key)]);
-        let levels: BTreeSet<&str> = keys().map(|key| &key[..first(key)]).chain(plain).collect();
+        let all = keys.chain(checkpoint.metadata().iter().map(|(key, _)| &**key));
+        let levels: BTreeSet<&str> = all.map(|key| key.split_once('.').map_or(key, |(first, _)| first)).collect();
         let known = |level: &&&str| [COMPANIONS, CONTAINERS, EMA_CONTAINERS].iter().any(|names| names.contains(level));
         let is_container =
             levels.len() == 1 || container.contains("state_dict") || levels.iter().filter(known).count() > 1;
-        if is_container { container } else { String::new() }
+        if is_container { format!("{container}.") } else { String::new() }
     }
 }
 
