@@ -216,3 +216,14 @@ fn missing_files_say_what_to_get() {
     assert_eq!(experiment.data["digits"].missing(&experiment.base).unwrap().key, "data.digits.images");
     assert_eq!(experiment.generators["vqgan"].missing(&experiment.base), None);
 }
+
+#[test]
+fn a_scorer_may_be_named_by_its_plugin() {
+    let named = SOUND.replace("[search]\n", "[scorer]\nplugin = \"mine\"\nweight = 2\n[search]\n");
+    let experiment = read(&named).unwrap();
+    assert_eq!(experiment.rows[0].scorer.kind, "plugin");
+    let resolved = experiment.resolved();
+    let again = Experiment::parse(Path::new("r.toml"), resolved, Path::new("/"), &Changes::default()).unwrap();
+    assert_eq!(again.rows[0].scorer.settings, experiment.rows[0].scorer.settings);
+    assert_eq!(again.rows[0].scorer.kind, "plugin");
+}
