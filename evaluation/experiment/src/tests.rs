@@ -227,3 +227,13 @@ fn a_scorer_may_be_named_by_its_plugin() {
     assert_eq!(again.rows[0].scorer.settings, experiment.rows[0].scorer.settings);
     assert_eq!(again.rows[0].scorer.kind, "plugin");
 }
+
+#[test]
+fn lanes_and_batch_suit_the_device() {
+    use super::{RunSettings, SideBySide};
+    let on = |device: &str| RunSettings { device: device.to_owned(), ..RunSettings::default() };
+    assert_eq!(on("cpu").side_by_side(16), SideBySide { lanes: 16, batch: 4 });
+    assert_eq!(on("libtorch:0").side_by_side(16), SideBySide { lanes: 2, batch: 64 });
+    let given = RunSettings { lanes: 3, batch: 7, ..on("wgpu") };
+    assert_eq!(given.side_by_side(16), SideBySide { lanes: 3, batch: 7 });
+}

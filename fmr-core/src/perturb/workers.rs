@@ -1,31 +1,33 @@
-//! Many samples over several threads.
+//! Many samples on several threads.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 
 use super::{PerturbError, Perturbed, Perturber, SampleBatch};
 
-/// How a run is spread over threads. On a processor, several small batches side by side are faster than one large one:
-/// each stays in its core's cache and no layer waits for the slowest thread.
+/// Threads that perturb batches side by side.
+///
+/// On a processor, several small batches side by side are faster than one large one: each stays in its core's cache, and
+/// no layer waits for the slowest thread.
 #[derive(Clone, Copy)]
-pub struct Lanes<'a> {
-    /// Threads, each with a batch of its own.
-    pub lanes: usize,
+pub struct Workers<'a> {
+    /// Number of threads, each with a batch of its own; `run.lanes` of an experiment file.
+    pub threads: usize,
     /// Samples of a batch.
     pub batch: usize,
     /// Called once on each thread before its first batch, e.g. to keep its kernels from starting threads of their own.
     pub enter: &'a (dyn Fn() + Sync),
-    /// Asked before each batch; `false` begins no more, and those under way are finished and handed over, but for those
-    /// that a component gave up because it was told to.
+    /// Asked before each batch. `false` begins no more batches; those in progress are finished and handed over, except
+    /// those that a component gave up because it was told to.
     pub go_on: &'a (dyn Fn() -> bool + Sync),
 }
 
-impl Lanes<'_> {
-    /// Perturbs all samples, `samples` giving the batch of a range of positions, and hands each batch's outcomes to
-    /// `done` on this thread, in order of completion.
+impl Workers<'_> {
+    /// Perturbs the samples at `positions`. `samples` makes the batch of some positions; `done` is handed each batch's
+    /// outcomes on this thread, in order of completion.
     ///
     /// # Errors
-    /// The first error of `samples`, a batch or `done`; batches under way are finished and dropped.
+    /// The first error of `samples`, of a batch or of `done`. Batches in progress are finished and dropped.
     pub fn run<E: From<PerturbError> + Send>(
         &self,
         perturber: &Perturber<'_>,
@@ -36,8 +38,8 @@ impl Lanes<'_> {
         let batches: Vec<&[usize]> = positions.chunks(self.batch.max(1)).collect();
         let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
         std::thread::scope(|scope| {
-            let (sender, receiver) = mpsc::sync_channel(self.lanes.max(1) * 2);
-            for _ in 0..self.lanes.clamp(1, batches.len().max(1)) {
+            let (sender, receiver) = mpsc::sync_channel(self.threads.max(1) * 2);
+            for _ in 0..self.threads.clamp(1, batches.len().max(1)) {
                 let sender = sender.clone();
                 let (next, stop, batches) = (&next, &stop, &batches);
                 scope.spawn(move || {

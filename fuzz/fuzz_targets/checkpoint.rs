@@ -1,5 +1,4 @@
-//! Opens arbitrary bytes and uses everything they list: `cargo +nightly fuzz run open -- -rss_limit_mb=1024`,
-//! best started with small real checkpoints in `corpus/open`.
+//! Opens arbitrary bytes and uses everything they list.
 
 #![no_main]
 
