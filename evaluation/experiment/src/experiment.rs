@@ -245,7 +245,7 @@ impl Experiment {
         }
         let part = |key: &str| self.root.get(key).cloned().unwrap_or_default();
         let mut scorer = part("scorer");
-        if scorer.get("kind").is_none() {
+        if scorer.get("kind").is_none() && scorer.get("plugin").is_none() {
             scorer.set("kind", Node::given(&"cross-entropy".into()));
         }
         let common = Common {
