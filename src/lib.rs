@@ -4,11 +4,13 @@
 //! [`Runner`] perturbs the images and keeps the results ([`store`]), [`report`] says what they mean. [`Events`] tells a
 //! caller what happens meanwhile. The command `fmr` is one caller of this library.
 
+mod cache;
 mod components;
 mod error;
 mod events;
 mod interrupt;
 mod masks;
+mod plan;
 mod prepare;
 pub mod report;
 mod run;
@@ -18,6 +20,7 @@ pub use error::Error;
 pub use events::{Begun, Events, Phase};
 pub use interrupt::Interrupt;
 pub use masks::{LearnedMask, MASKS, MaskSource, RowMask, learn_mask, save as save_mask};
+pub use plan::Estimate;
 pub use prepare::{Prepared, PreparedRow, ReadyRow, prepare};
 pub use run::{FinishedRun, Runner};
 

@@ -139,8 +139,8 @@ impl Common<'_> {
         for (key, base) in [("search", &self.search), ("verdict", &self.verdict), ("scorer", &self.scorer)] {
             settings.set(key, base.clone());
             if let Some(over) = node.get(key) {
-                // A scorer's settings belong to its kind: another kind starts anew.
-                let anew = key == "scorer" && over.get("kind").is_some();
+                // A scorer's settings belong to its kind or plugin: a different one starts anew.
+                let anew = key == "scorer" && (over.get("kind").is_some() || over.get("plugin").is_some());
                 if anew {
                     settings.set(key, over.clone());
                 } else {

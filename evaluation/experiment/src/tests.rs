@@ -218,6 +218,17 @@ fn missing_files_say_what_to_get() {
 }
 
 #[test]
+fn a_scorer_may_be_named_by_its_plugin() {
+    let named = SOUND.replace("[search]\n", "[scorer]\nplugin = \"mine\"\nweight = 2\n[search]\n");
+    let experiment = read(&named).unwrap();
+    assert_eq!(experiment.rows[0].scorer.kind, "plugin");
+    let resolved = experiment.resolved();
+    let again = Experiment::parse(Path::new("r.toml"), resolved, Path::new("/"), &Changes::default()).unwrap();
+    assert_eq!(again.rows[0].scorer.settings, experiment.rows[0].scorer.settings);
+    assert_eq!(again.rows[0].scorer.kind, "plugin");
+}
+
+#[test]
 fn lanes_and_batch_suit_the_device() {
     use super::{RunSettings, SideBySide};
     let on = |device: &str| RunSettings { device: device.to_owned(), ..RunSettings::default() };
