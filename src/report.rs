@@ -17,7 +17,7 @@ pub use fmr_report::{MaskFigures, Table, mask_art};
 
 use crate::error::Error;
 use crate::masks::MASK;
-use crate::run::{LOGITS, REPEATED, SECONDS, noted};
+use crate::run::{CACHED, LOGITS, REPEATED, SECONDS, noted};
 
 /// Folder of the perturbed images inside a run's folder.
 pub const IMAGES: &str = "images";
@@ -79,9 +79,9 @@ fn table_row(experiment: &Experiment, store: &RunStore, row: &Row) -> Result<Tab
                 mask: mask.figures.as_ref().map(MaskFigures::facts),
                 logits: noted(store, &plan.id, LOGITS)?,
                 repeated: noted(store, &plan.id, REPEATED)?,
+                cache: noted(store, &plan.id, CACHED)?,
                 replaced: replaced(store, &plan.id)?,
                 step_size: Some(row.search.step_size),
-                ..Facts::default()
             };
             let flags = flags(&records, &summary, &facts);
             (RowState::Measured(Box::new(summary)), flags)

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use fmr_core::perturb::{AnswerCache, PerturbError, Perturber, SearchSettings, Workers};
-use fmr_core::validity::{LogitsFacts, RepeatCheck, RepeatFacts};
+use fmr_core::validity::{CacheFacts, LogitsFacts, RepeatCheck, RepeatFacts};
 use fmr_experiment::{MissingFiles, RunSettings, SideBySide};
 use fmr_mask::MaskError;
 use fmr_store::{KeepImages, RunPlan, RunStore, StoreError};
@@ -24,6 +24,8 @@ use crate::prepare::{Prepared, PreparedRow, ReadyRow};
 pub(crate) const SECONDS: &str = "seconds";
 /// Key of the note that holds [`LogitsFacts`].
 pub(crate) const LOGITS: &str = "logits";
+/// Key of the note that holds [`CacheFacts`].
+pub(crate) const CACHED: &str = "cached";
 /// Key of the note that holds [`RepeatFacts`].
 pub(crate) const REPEATED: &str = "repeated";
 
@@ -190,14 +192,19 @@ impl Runner<'_> {
         let perturber = perturber(row, mask.as_deref());
         self.events.row(&row.plan.title, Phase::Measure);
         let mut facts: LogitsFacts = noted(store, id, LOGITS)?.unwrap_or_default();
+        let mut from_cache: CacheFacts = noted(store, id, CACHED)?.unwrap_or_default();
         let clock = Clock::start(noted(store, id, SECONDS)?.unwrap_or(0.0));
         let mut check = RepeatCheck::new(repeats);
         // The repeat check asks everybody again, so that it sees a component that answers differently.
         let cached = Perturber { cache: cache.map(|cache| cache as &dyn AnswerCache), ..perturber };
         workers.run::<Error>(&cached, left, &|positions| Ok(row.samples.batch(positions)?), |batch| {
             store.commit(id, &batch)?;
-            batch.iter().for_each(|sample| facts.add(sample.final_logits()));
+            for sample in &batch {
+                facts.add(sample.final_logits());
+                from_cache.add(sample.cached);
+            }
             note(store, id, LOGITS, &facts)?;
+            note(store, id, CACHED, &from_cache)?;
             note(store, id, SECONDS, &clock.seconds())?;
             check.keep(&batch);
             self.events.batch(&batch);
