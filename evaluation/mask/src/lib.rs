@@ -7,8 +7,9 @@
 //! A loosely solved fit keeps several times too many dimensions, so every fit says how far from the optimum it is: see
 //! [`Optimality`]. [`learn()`] is the whole way from latents to a mask; [`Problem`] is the solver alone.
 //!
-//! The inner Lasso problems are `linfa-elasticnet`'s. What surrounds them — a working set of columns, proximal Newton
-//! steps, Newton steps on the support — makes p ≫ n cheap and the last digits exact.
+//! `linfa-elasticnet` solves the inner Lasso problems that start from zero. It cannot start from a given point, so later
+//! ones are solved by coordinate descent in this crate. A working set of columns, proximal Newton steps and Newton steps
+//! on the support surround both, make p ≫ n cheap and the last digits exact.
 
 mod cholesky;
 mod columns;
