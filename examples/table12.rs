@@ -2,15 +2,9 @@
 //!
 //! `-- --quick` takes a few images, `-- --full` all that are embedded: half to learn the mask from, half to evaluate.
 
-use fmr::core::config::Changes;
-
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() -> miette::Result<()> {
-    let profile = std::env::args().nth(1).map(|argument| argument.trim_start_matches("--").to_owned());
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/experiments/table12.toml");
-    let finished = fmr::run_file(file, &Changes { profile, ..Changes::default() })?;
-    println!("{finished}");
-    Ok(())
+fn main() -> std::process::ExitCode {
+    fmr_cli::table("table12")
 }

@@ -1,8 +1,8 @@
 //! The components that an experiment file can name: those that are linked in, and those of plugins.
 
-use fmr_core::config::{ComponentTable, Experiment, Row};
 use fmr_core::registry::Registry;
 use fmr_core::scorer::ScorerKind;
+use fmr_experiment::{ComponentTable, Experiment, Row};
 use fmr_plugins::host::{Library, Plugins, Role, SearchPath, register_found};
 
 use crate::interrupt::Interrupt;

@@ -2,23 +2,22 @@
 
 use std::path::PathBuf;
 
-use fmr_core::config::ConfigError;
-use fmr_core::data::DataError;
-use fmr_core::mask::MaskError;
 use fmr_core::perturb::PerturbError;
-use fmr_core::report::ReportError;
-use fmr_core::store::StoreError;
-use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
+use fmr_data::DataError;
+use fmr_experiment::ConfigError;
+use fmr_mask::MaskError;
+use fmr_report::ReportError;
+use fmr_store::StoreError;
 
-use crate::prepare::Cell;
+use crate::prepare::ReadyRow;
 
 /// Why there is no result.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The experiment file is wrong, or names something that is.
-    #[error("{}{}: {}", .0.error.file.display(), place(&.0.error), .0.error.problem)]
-    Config(Box<WrongFile>),
+    #[error(transparent)]
+    Config(Box<ConfigError>),
     /// The run's folder cannot be made, read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -48,22 +47,22 @@ pub enum Error {
         needs: String,
     },
     /// The mask of a row cannot be learned, or does not fit the row.
-    #[error("{cell}: {problem}")]
+    #[error("{row}: {problem}")]
     Mask {
         /// The row.
-        cell: String,
+        row: String,
         /// What is wrong.
         problem: MaskError,
     },
     /// A run's mask is gone, and learning it again gave another.
     #[error(
-        "{cell}: {} is not the mask that the run began with, and learning it again gave another one: a component is not \
+        "{row}: {} is not the mask that the run began with, and learning it again gave another one: a component is not \
          deterministic; put the file back or begin a new run",
         path.display()
     )]
     MaskChanged {
         /// The row.
-        cell: String,
+        row: String,
         /// Where the mask belongs.
         path: PathBuf,
     },
@@ -75,56 +74,16 @@ pub enum Error {
     },
 }
 
-/// An error of an experiment file, with the file as it is shown.
-#[derive(Debug)]
-pub struct WrongFile {
-    /// What is wrong, and where.
-    pub error: ConfigError,
-    source: NamedSource<String>,
-}
-
 impl From<ConfigError> for Error {
     fn from(error: ConfigError) -> Self {
-        let source = NamedSource::new(error.file.display().to_string(), error.text.to_string());
-        Self::Config(Box::new(WrongFile { error, source }))
-    }
-}
-
-/// `:line:column`, where the error has a place.
-fn place(error: &ConfigError) -> String {
-    error.line_and_column().map_or_else(String::new, |(line, column)| format!(":{line}:{column}"))
-}
-
-impl Diagnostic for Error {
-    fn help<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
-        match self {
-            Self::Config(wrong) => wrong.error.help.as_ref().map(|help| Box::new(help) as _),
-            _ => None,
-        }
-    }
-
-    fn source_code(&self) -> Option<&dyn SourceCode> {
-        match self {
-            Self::Config(wrong) if wrong.error.span.is_some() => Some(&wrong.source),
-            _ => None,
-        }
-    }
-
-    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        match self {
-            Self::Config(wrong) => {
-                let span = wrong.error.span.clone()?;
-                Some(Box::new(std::iter::once(LabeledSpan::underline(span))))
-            }
-            _ => None,
-        }
+        Self::Config(Box::new(error))
     }
 }
 
 impl Error {
-    /// An error about a cell's mask.
-    pub(crate) fn mask(cell: &Cell, problem: MaskError) -> Self {
-        Self::Mask { cell: cell.plan.id.clone(), problem }
+    /// An error about a row's mask.
+    pub(crate) fn mask(row: &ReadyRow, problem: MaskError) -> Self {
+        Self::Mask { row: row.plan.id.clone(), problem }
     }
 
     /// An error of writing a file.

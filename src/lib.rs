@@ -1,39 +1,34 @@
 //! Foundation Model-oriented Robustness (FMR): how robust an image classifier is, as a foundation model sees it.
 //!
-//! An experiment file ([`fmr_core::config`]) names data, targets, a generator and an oracle; [`prepare()`] makes them,
-//! [`Runner`] perturbs the images and keeps the results ([`fmr_core::store`]), [`report`] says what they mean. The
-//! command `fmr` and the examples are a few lines around these.
+//! An experiment file ([`experiment`]) names data, targets, a generator and an oracle. [`prepare()`] makes them,
+//! [`Runner`] perturbs the images and keeps the results ([`store`]), [`report`] says what they mean. [`Events`] tells a
+//! caller what happens meanwhile. The command `fmr` is one caller of this library.
 
+mod cache;
 mod components;
 mod error;
+mod events;
 mod interrupt;
 mod masks;
 mod prepare;
-mod progress;
 pub mod report;
 mod run;
-mod samples;
 
 pub use components::{registry, registry_of};
-pub use error::{Error, WrongFile};
+pub use error::Error;
+pub use events::{Begun, Events, Phase};
 pub use interrupt::Interrupt;
-pub use masks::{CellMask, LearnedMask, MASKS, MaskSource, learn_mask, save as save_mask};
-pub use prepare::{Cell, Prepared, PreparedRow, prepare};
-pub use run::{Finished, Runner};
-pub use samples::Samples;
+pub use masks::{LearnedMask, MASKS, MaskSource, RowMask, learn_mask, save as save_mask};
+pub use prepare::{Prepared, PreparedRow, ReadyRow, prepare};
+pub use run::{FinishedRun, Runner};
 
 #[doc(inline)]
 pub use fmr_core as core;
-
-/// Runs an experiment file in a new folder, and shows progress on the terminal.
-///
-/// # Errors
-/// The first thing that is wrong with the file, before any work starts, or what ended the run.
-pub fn run_file(file: impl AsRef<std::path::Path>, changes: &core::config::Changes) -> Result<Finished, Error> {
-    let experiment = core::config::Experiment::read(file.as_ref(), changes)?;
-    let runner = Runner::default();
-    let registry = registry_of(&experiment, &runner.interrupt);
-    let prepared = prepare(experiment, &registry)?;
-    runner.interrupt.listen();
-    runner.run(&prepared, None)
-}
+#[doc(inline)]
+pub use fmr_data as data;
+#[doc(inline)]
+pub use fmr_experiment as experiment;
+#[doc(inline)]
+pub use fmr_mask as mask;
+#[doc(inline)]
+pub use fmr_store as store;

@@ -1,35 +1,35 @@
-//! Masks of cells: read from a file, or learned from images that the cell does not evaluate.
+//! Masks of rows: read from a file, or learned from images that the row does not evaluate.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use fmr_core::config::MaskTable;
-use fmr_core::mask::{LatentPairs, Latents, Learned, Mask, MaskError, Origin, learn};
-use fmr_core::perturb::{Lanes, PerturbError, Perturbed};
-use fmr_core::report::MaskFigures;
-use fmr_core::store::{EXPERIMENT_FILE, RunStore};
-use fmr_core::{ComponentError, Generator, Outcome};
+use fmr_core::perturb::{PerturbError, Perturbed, Workers};
+use fmr_core::{ComponentError, Generator};
+use fmr_data::Samples;
+use fmr_experiment::MaskTable;
+use fmr_mask::{LatentPairs, Latents, Learned, Mask, MaskError, Origin, learn};
+use fmr_report::MaskFigures;
+use fmr_store::{EXPERIMENT_FILE, RunStore};
 use ndarray::{Array2, ArrayView2, Axis};
 
 use crate::error::Error;
-use crate::prepare::Cell;
+use crate::prepare::ReadyRow;
 use crate::run::{note, noted, perturber};
-use crate::samples::Samples;
 
 /// Folder of the masks inside a run's folder.
 pub const MASKS: &str = "masks";
 /// Key of the note that holds [`MaskFigures`].
 pub(crate) const MASK: &str = "mask";
 
-/// The mask that a cell runs with.
-pub struct CellMask {
+/// The mask that a row runs with.
+pub struct RowMask {
     /// Its table in the experiment file.
     pub table: MaskTable,
     /// Where it comes from.
     pub source: MaskSource,
 }
 
-impl CellMask {
+impl RowMask {
     /// The mask and the images that it is learned from, unless it is read from a file.
     pub fn learns(&self) -> Option<(&Self, &Samples)> {
         match &self.source {
@@ -64,18 +64,18 @@ impl LearnedMask {
     }
 }
 
-/// Learns the mask of a cell as its table says (paper, section 3.2.1): perturbs the images without a mask, under the
-/// cell's own settings, and tells latents before from latents after. Images whose search accepted no update give no pair.
+/// Learns the mask of a row as its table says (paper, section 3.2.1): perturbs the images without a mask, under the
+/// row's own settings, and tells latents before from latents after. Images whose search accepted no update give no pair.
 ///
-/// The result depends on the images and settings alone. `None` where `lanes` were told not to go on.
+/// The result depends on the images and settings alone. `None` where `workers` were told not to continue.
 ///
 /// # Errors
 /// A component ends the search, or the latents do not make a problem.
 pub fn learn_mask(
-    cell: &Cell,
-    mask: &CellMask,
+    row: &ReadyRow,
+    mask: &RowMask,
     samples: &Samples,
-    lanes: &Lanes<'_>,
+    workers: &Workers<'_>,
     mut done: impl FnMut(&[Perturbed]),
 ) -> Result<Option<LearnedMask>, Error> {
     let begin = Instant::now();
@@ -83,47 +83,47 @@ pub fn learn_mask(
     let mut pairs = Vec::new();
     let mut finished = 0;
     let positions: Vec<usize> = (0..samples.len()).collect();
-    let run = lanes.run::<Error>(&perturber(cell, None), &positions, &|at| Ok(samples.batch(at)?), |batch| {
+    let run = workers.run::<Error>(&perturber(row, None), &positions, &|at| Ok(samples.batch(at)?), |batch| {
         for sample in &batch {
-            pairs.extend(pair(&*cell.generator, settings.latents, sample).map_err(PerturbError::from)?);
+            pairs.extend(pair(&*row.generator, settings.latents, sample).map_err(PerturbError::from)?);
         }
         finished += batch.len();
         done(&batch);
         Ok(())
     });
     match run {
-        Err(Error::Perturb(PerturbError::Cancelled)) if !(lanes.go_on)() => return Ok(None),
+        Err(Error::Perturb(PerturbError::Cancelled)) if !(workers.go_on)() => return Ok(None),
         Ok(()) if finished < samples.len() => return Ok(None),
         other => other?,
     }
-    // Lanes hand batches over in no particular order.
+    // Workers hand batches over in no particular order.
     pairs.sort_by_key(|pair| pair.index);
     let rows = |of: fn(&Pair) -> &Vec<f32>| {
         let values = pairs.iter().flat_map(|pair| of(pair).iter().copied()).collect();
-        Array2::from_shape_vec((pairs.len(), cell.generator.spec().latent_len()), values)
+        Array2::from_shape_vec((pairs.len(), row.generator.spec().latent_len()), values)
     };
     let (Ok(originals), Ok(perturbed)) = (rows(|p| &p.original), rows(|p| &p.perturbed)) else {
         let problem = "its latents are not as long as its spec says";
-        return Err(PerturbError::from(latents_error(&*cell.generator, problem)).into());
+        return Err(PerturbError::from(latents_error(&*row.generator, problem)).into());
     };
     let pairs = LatentPairs {
         originals: originals.view(),
         perturbed: perturbed.view(),
-        layout: &cell.generator.spec().latent,
-        origin: origin(cell, mask),
+        layout: &row.generator.spec().latent,
+        origin: origin(row, mask),
     };
-    let learned = learn(&pairs, settings).map_err(|error| Error::mask(cell, error))?;
+    let learned = learn(&pairs, settings).map_err(|error| Error::mask(row, error))?;
     Ok(Some(LearnedMask { learned, images: finished, seconds: begin.elapsed().as_secs_f64() }))
 }
 
 /// What the mask file says of where it comes from.
-fn origin(cell: &Cell, mask: &CellMask) -> Origin {
+fn origin(row: &ReadyRow, mask: &RowMask) -> Origin {
     Origin {
-        generator: Some(cell.generator.spec().name.clone()),
-        weights_hash: cell.weights_hash().map(str::to_owned),
+        generator: Some(row.generator.spec().name.clone()),
+        weights_hash: row.weights_hash().map(str::to_owned),
         data: mask.table.learn_from.clone(),
         experiment: None,
-        row: Some(cell.row.id.clone()),
+        row: Some(row.settings.id.clone()),
     }
 }
 
@@ -137,7 +137,7 @@ struct Pair {
 /// The latents that stand for a sample, as `latents` chooses them; `None` where no update was accepted.
 fn pair(generator: &dyn Generator, latents: Latents, sample: &Perturbed) -> Result<Option<Pair>, ComponentError> {
     let record = &sample.record;
-    if record.outcome == Outcome::Failed || record.final_from.is_none_or(|t| t == 0) {
+    if record.outcome.is_failure() || record.final_from.is_none_or(|t| t == 0) {
         return Ok(None);
     }
     let image = sample.original.view().insert_axis(Axis(0));
@@ -168,52 +168,52 @@ fn latents_error(generator: &dyn Generator, problem: &str) -> ComponentError {
     ComponentError::new(format!("generator {:?}", generator.spec().name), "give latents to learn a mask from", problem)
 }
 
-/// The mask of a cell as weights for the step rule, made ready in the run's folder: read, learned, or found there from
-/// before. `None` where the cell has none.
+/// The mask of a row as weights for the step rule, made ready in the run's folder: read, learned, or found there from
+/// before. `None` where the row has none.
 pub(crate) fn ready(
-    cell: &Cell,
-    lanes: &Lanes<'_>,
+    row: &ReadyRow,
+    workers: &Workers<'_>,
     store: &mut RunStore,
     done: impl FnMut(&[Perturbed]),
 ) -> Result<Option<Vec<f32>>, Error> {
-    let Some(part) = &cell.mask else { return Ok(None) };
-    let id = &cell.plan.id;
-    let path = path_in(store.dir(), cell);
+    let Some(part) = &row.mask else { return Ok(None) };
+    let id = &row.plan.id;
+    let path = path_in(store.dir(), row);
     let before: Option<MaskFigures> = noted(store, id, MASK)?;
     let known = |mask: &Mask| before.as_ref().is_some_and(|figures| figures.hash == mask.hash());
     let mask = match (&part.source, Mask::load(&path).ok().filter(known)) {
         (_, Some(mask)) => mask,
         (MaskSource::File(mask), None) => {
-            keep(store, cell, &path, mask, &MaskFigures::of(mask, &part.table.label))?;
+            keep(store, row, &path, mask, &MaskFigures::of(mask, &part.table.label))?;
             (**mask).clone()
         }
         (MaskSource::Learn(samples), None) => {
-            let Some(learned) = learn_mask(cell, part, samples, lanes, done)? else {
+            let Some(learned) = learn_mask(row, part, samples, workers, done)? else {
                 return Err(Error::Interrupted { dir: store.dir().to_owned() });
             };
             let figures = learned.figures(&part.table.label);
             let mut mask = learned.learned.mask;
             if before.is_some() && !known(&mask) {
-                return Err(Error::MaskChanged { cell: id.clone(), path });
+                return Err(Error::MaskChanged { row: id.clone(), path });
             }
             mask.origin.experiment = Some(Path::new("..").join(EXPERIMENT_FILE));
-            keep(store, cell, &path, &mask, &figures)?;
+            keep(store, row, &path, &mask, &figures)?;
             mask
         }
     };
-    cell.weigh(&mask).map(Some).map_err(|error| Error::mask(cell, error))
+    row.weigh(&mask).map(Some).map_err(|error| Error::mask(row, error))
 }
 
-/// Where a run keeps the mask of a cell.
-pub(crate) fn path_in(dir: &Path, cell: &Cell) -> PathBuf {
-    dir.join(MASKS).join(format!("{}.mask", cell.plan.file_name()))
+/// Where a run keeps the mask of a row.
+pub(crate) fn path_in(dir: &Path, row: &ReadyRow) -> PathBuf {
+    dir.join(MASKS).join(format!("{}.mask", row.plan.file_name()))
 }
 
 /// Writes the mask, a picture of it and its figures.
-fn keep(store: &mut RunStore, cell: &Cell, path: &Path, mask: &Mask, figures: &MaskFigures) -> Result<(), Error> {
-    save(mask, path).map_err(|error| Error::mask(cell, error))?;
+fn keep(store: &mut RunStore, row: &ReadyRow, path: &Path, mask: &Mask, figures: &MaskFigures) -> Result<(), Error> {
+    save(mask, path).map_err(|error| Error::mask(row, error))?;
     // Last: a file without a note is not trusted.
-    Ok(note(store, &cell.plan.id, MASK, figures)?)
+    Ok(note(store, &row.plan.id, MASK, figures)?)
 }
 
 /// Writes a mask, and beside it its picture.
@@ -227,7 +227,7 @@ pub fn save(mask: &Mask, path: &Path) -> Result<PathBuf, MaskError> {
     }
     mask.save(path)?;
     let picture = path.with_extension("png");
-    let drawn = mask.picture().save(&picture);
+    let drawn = fmr_report::mask_art::picture(mask).save(&picture);
     drawn.map_err(|e| MaskError::file(&picture, format!("cannot be written: {e}")))?;
     Ok(picture)
 }

@@ -4,30 +4,29 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fmr_core::config::{
-    ComponentTable, ConfigError, Experiment, Fingerprints, MaskTable, Masking, MissingFiles, Row, closest,
-};
-use fmr_core::data::Dataset;
-use fmr_core::mask::{Mask, MaskError};
 use fmr_core::registry::{MakeError, Registry, Site};
 use fmr_core::scorer::ScorerSettings;
-use fmr_core::store::CellPlan;
 use fmr_core::verdict::Verdict;
 use fmr_core::{Generator, Oracle, Scorer, Target};
+use fmr_data::{Dataset, Samples};
+use fmr_experiment::{
+    ComponentTable, ConfigError, Experiment, Fingerprints, MaskTable, Masking, MissingFiles, Row, closest,
+};
+use fmr_mask::{Mask, MaskError};
+use fmr_store::RowPlan;
 
 use crate::components::plugin_hashes;
-use crate::masks::{CellMask, MaskSource};
-use crate::samples::Samples;
+use crate::masks::{MaskSource, RowMask};
 
 /// The paper's prompt.
 pub(crate) const PROMPT: &str = "an image of {class}";
 
 /// A row that can run.
-pub struct Cell {
+pub struct ReadyRow {
     /// The row of the experiment file.
-    pub row: Row,
+    pub settings: Row,
     /// The row as the run store knows it.
-    pub plan: CellPlan,
+    pub plan: RowPlan,
     /// The images.
     pub samples: Samples,
     /// g.
@@ -41,16 +40,16 @@ pub struct Cell {
     /// When the oracle lets an image stand.
     pub verdict: Verdict,
     /// What may move; absent: everything.
-    pub mask: Option<CellMask>,
+    pub mask: Option<RowMask>,
 }
 
-impl Cell {
+impl ReadyRow {
     /// Hash of the generator's weights, where its table names a file of that name.
     pub fn weights_hash(&self) -> Option<&str> {
         self.plan.fingerprint.get("generator.weights").map(String::as_str)
     }
 
-    /// The mask as weights for the step rule of this cell.
+    /// The mask as weights for the step rule of this row.
     pub(crate) fn weigh(&self, mask: &Mask) -> Result<Vec<f32>, MaskError> {
         let allow_empty = self.mask.as_ref().is_some_and(|mask| mask.table.settings.allow_empty);
         mask.for_run(self.generator.spec(), self.weights_hash(), allow_empty)
@@ -60,7 +59,7 @@ impl Cell {
 /// A row of the experiment, ready or not.
 pub enum PreparedRow {
     /// It can run.
-    Ready(Box<Cell>),
+    Ready(Box<ReadyRow>),
     /// Files that it needs are not on this machine.
     Missing(Box<Row>, Vec<MissingFiles>),
 }
@@ -75,9 +74,9 @@ pub struct Prepared {
 
 impl Prepared {
     /// The rows that can run.
-    pub fn cells(&self) -> impl Iterator<Item = &Cell> {
+    pub fn ready(&self) -> impl Iterator<Item = &ReadyRow> {
         self.rows.iter().filter_map(|row| match row {
-            PreparedRow::Ready(cell) => Some(&**cell),
+            PreparedRow::Ready(row) => Some(&**row),
             PreparedRow::Missing(..) => None,
         })
     }
@@ -167,17 +166,17 @@ impl Maker<'_> {
             .of_row(e, row, samples.data())
             .map_err(|error| e.error_at(&row.at, error.to_string(), None))?;
         fingerprint.extend(plugin_hashes(e, row));
-        let plan = CellPlan {
+        let plan = RowPlan {
             id: row.id.clone(),
             title: format!("{} · {}", e.data[&row.data].label, row.label),
             samples: samples.len(),
             classes: classes.clone(),
             fingerprint,
         };
-        let mut cell = Cell {
+        let mut ready = ReadyRow {
             scorer,
             verdict: Verdict::new(row.verdict.clone(), &classes),
-            row: row.clone(),
+            settings: row.clone(),
             plan,
             samples,
             generator,
@@ -186,35 +185,35 @@ impl Maker<'_> {
             mask: None,
         };
         if let Some(name) = &row.mask {
-            self.add_mask(&mut cell, &e.masks[name])?;
+            self.add_mask(&mut ready, &e.masks[name])?;
         }
-        Ok(PreparedRow::Ready(Box::new(cell)))
+        Ok(PreparedRow::Ready(Box::new(ready)))
     }
 
-    /// Puts a mask on a cell, and on its fingerprint what the results depend on for it.
-    fn add_mask(&mut self, cell: &mut Cell, table: &MaskTable) -> Result<(), ConfigError> {
+    /// Puts a mask on a row, and on its fingerprint what the results depend on for it.
+    fn add_mask(&mut self, row: &mut ReadyRow, table: &MaskTable) -> Result<(), ConfigError> {
         let e = self.experiment;
         let refuse = |key: &str, problem: String| e.error_at(&format!("{}.{key}", table.at()), problem, None);
         let source = match (&table.learn_from, table.file(&e.base)) {
             (Some(from), _) => {
                 let samples = self.samples(from)?;
-                if let Some(problem) = unfit(&samples, &cell.samples) {
+                if let Some(problem) = unfit(&samples, &row.samples) {
                     return Err(refuse("learn-from", format!("{from} {problem}")));
                 }
-                cell.plan.fingerprint.extend(table.fingerprint(&Masking::Learned(&e.data[from], samples.data())));
+                row.plan.fingerprint.extend(table.fingerprint(&Masking::Learned(&e.data[from], samples.data())));
                 MaskSource::Learn(samples)
             }
             (None, Some(file)) => {
                 let refuse = |error: MaskError| refuse("file", error.to_string());
                 let mask = Mask::load(&file).map_err(refuse)?.spread(table.settings.kind);
-                let hash = cell.weights_hash();
-                mask.for_run(cell.generator.spec(), hash, table.settings.allow_empty).map_err(refuse)?;
-                cell.plan.fingerprint.extend(table.fingerprint(&Masking::Read(&mask)));
+                let hash = row.weights_hash();
+                mask.for_run(row.generator.spec(), hash, table.settings.allow_empty).map_err(refuse)?;
+                row.plan.fingerprint.extend(table.fingerprint(&Masking::Read(&mask)));
                 MaskSource::File(Box::new(mask))
             }
             (None, None) => return Ok(()),
         };
-        cell.mask = Some(CellMask { table: table.clone(), source });
+        row.mask = Some(RowMask { table: table.clone(), source });
         Ok(())
     }
 
@@ -266,7 +265,8 @@ impl Maker<'_> {
             }
         }
         let data: Dataset = settings.load().map_err(|error| refuse(error.to_string()))?;
-        let samples = Samples::new(Arc::new(data), table, e.run.seed).map_err(refuse)?;
+        let samples = Samples::new(Arc::new(data), table.resolution, table.resize, e.run.seed)
+            .map_err(|error| refuse(error.to_string()))?;
         self.made.data.insert(name.to_owned(), samples.clone());
         Ok(samples)
     }

@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use fmr_core::SampleRecord;
-use fmr_core::config::{Experiment, MissingFiles, PaperFigures, Row};
 use fmr_core::metrics::{Effort, PairedFmr, Summary, aligned};
-use fmr_core::report::{
-    Against, Column, MaskFigures, MaskPart, Need, Page, PaperMask, RowState, Setting, SheetOptions, Table, TableRow,
-    Work, contact_sheet, html,
-};
-use fmr_core::store::RunStore;
 use fmr_core::validity::{Facts, ReplacedFacts, flags};
+use fmr_experiment::{Experiment, MissingFiles, PaperFigures, Row};
+use fmr_report::{
+    Against, Column, MaskPart, Need, Page, PaperMask, RowState, Setting, SheetOptions, TableRow, Work, contact_sheet,
+    html,
+};
+use fmr_store::RunStore;
+
+pub use fmr_report::{MaskFigures, Table, mask_art};
 
 use crate::error::Error;
 use crate::masks::MASK;
@@ -36,7 +38,7 @@ pub fn table(experiment: &Experiment, store: &RunStore) -> Result<Table, Error> 
     })
 }
 
-/// Writes the table (`table.txt`, `table.md`, `table.json`), the page (`report.html`), a contact sheet a cell
+/// Writes the table (`table.txt`, `table.md`, `table.json`), the page (`report.html`), a contact sheet a row
 /// (`sheet-CELL.png`) and the perturbed images (`images/`) into the run's folder.
 ///
 /// # Errors
@@ -51,9 +53,9 @@ pub fn write(experiment: &Experiment, store: &RunStore) -> Result<Table, Error> 
     for (name, text) in texts.into_iter().chain([("report.html", page)]) {
         replace(&dir.join(name), text.as_bytes())?;
     }
-    for cell in &store.plan().cells {
-        let sheet = contact_sheet(store, cell, &SheetOptions { samples, subtitle: subtitle(&table.setting) })?;
-        replace(&dir.join(format!("sheet-{}.png", cell.file_name())), &sheet)?;
+    for row in &store.plan().rows {
+        let sheet = contact_sheet(store, row, &SheetOptions { samples, subtitle: subtitle(&table.setting) })?;
+        replace(&dir.join(format!("sheet-{}.png", row.file_name())), &sheet)?;
     }
     store.export_images(&dir.join(IMAGES))?;
     Ok(table)
@@ -67,18 +69,19 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 }
 
 fn table_row(experiment: &Experiment, store: &RunStore, row: &Row) -> Result<TableRow, Error> {
-    let cell = store.plan().cells.iter().find(|cell| cell.id == row.id);
+    let plan = store.plan().rows.iter().find(|plan| plan.id == row.id);
     let mask = mask_part(experiment, store, row)?;
-    let (state, flags) = match cell {
-        Some(cell) => {
-            let records = store.records(&cell.id)?;
-            let summary = Summary::of(&records, &cell.classes, &experiment.metrics);
+    let (state, flags) = match plan {
+        Some(plan) => {
+            let records = store.records(&plan.id)?;
+            let summary = Summary::of(&records, &plan.classes, &experiment.metrics);
             let facts = Facts {
                 mask: mask.figures.as_ref().map(MaskFigures::facts),
-                logits: noted(store, &cell.id, LOGITS)?,
-                repeated: noted(store, &cell.id, REPEATED)?,
-                replaced: replaced(store, &cell.id)?,
+                logits: noted(store, &plan.id, LOGITS)?,
+                repeated: noted(store, &plan.id, REPEATED)?,
+                replaced: replaced(store, &plan.id)?,
                 step_size: Some(row.search.step_size),
+                ..Facts::default()
             };
             let flags = flags(&records, &summary, &facts);
             (RowState::Measured(Box::new(summary)), flags)
@@ -124,7 +127,7 @@ fn mask_part(experiment: &Experiment, store: &RunStore, row: &Row) -> Result<Mas
 }
 
 fn has_cell(store: &RunStore, row: &Row) -> bool {
-    store.plan().cells.iter().any(|cell| cell.id == row.id)
+    store.plan().rows.iter().any(|plan| plan.id == row.id)
 }
 
 /// Finished samples of a row; none where it cannot run here.
@@ -162,9 +165,9 @@ fn is_without_mask(other: &Row, row: &Row) -> bool {
     other.mask.is_none() && of(other) == of(row)
 }
 
-/// What was done before a plugin of the cell was replaced.
-fn replaced(store: &RunStore, cell: &str) -> Result<Option<ReplacedFacts>, Error> {
-    let all = store.replaced_plugins(cell)?;
+/// What was done before a plugin of the row was replaced.
+fn replaced(store: &RunStore, row: &str) -> Result<Option<ReplacedFacts>, Error> {
+    let all = store.replaced_plugins(row)?;
     Ok(all.last().map(|last| ReplacedFacts { before: last.kept, times: all.len() }))
 }
 
@@ -200,7 +203,7 @@ fn columns(paper: &PaperFigures) -> BTreeMap<Column, f64> {
 /// How the rows that ran came about; what differs between rows is in their labels.
 fn setting(experiment: &Experiment, store: &RunStore) -> Setting {
     let e = experiment;
-    let ran: Vec<&Row> = e.rows.iter().filter(|row| store.plan().cells.iter().any(|cell| cell.id == row.id)).collect();
+    let ran: Vec<&Row> = e.rows.iter().filter(|row| store.plan().rows.iter().any(|plan| plan.id == row.id)).collect();
     let list = |of: &dyn Fn(&Row) -> String| {
         let mut seen = BTreeSet::new();
         let all = ran.iter().map(|row| of(row)).filter(|text| seen.insert(text.clone())).collect::<Vec<_>>();

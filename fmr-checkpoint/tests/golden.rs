@@ -63,7 +63,7 @@ fn cases() -> Vec<(String, Vec<Case>)> {
     let folders = COMPONENTS.iter().map(|name| (*name, root.join(name)));
     let folders: Vec<_> = folders.filter(|(_, folder)| folder.is_dir()).collect();
     if folders.is_empty() {
-        println!("no checkpoint fixtures in {}: skipped", root.display());
+        fmr_golden::skip("golden", format_args!("{} holds no checkpoint fixtures", root.display()));
     }
     let cases = |folder: &Path| -> Vec<Case> {
         let mut entries: Vec<_> = folder.read_dir().unwrap().map(|e| e.unwrap().path()).collect();

@@ -40,8 +40,10 @@ impl SettingError {
     }
 
     /// `Ok` where `holds`, else the error that `key = value` is not `wanted`.
-    #[cfg(feature = "evaluation")]
-    pub(crate) fn require(holds: bool, key: &str, value: impl std::fmt::Display, wanted: &str) -> Result<(), Self> {
+    ///
+    /// # Errors
+    /// Where `holds` is false.
+    pub fn require(holds: bool, key: &str, value: impl std::fmt::Display, wanted: &str) -> Result<(), Self> {
         if holds { Ok(()) } else { Err(Self::new(key, format!("is {value}, must be {wanted}"))) }
     }
 }

@@ -35,7 +35,6 @@ pub fn log_softmax(row: ArrayView1<'_, f32>) -> Vec<f64> {
 }
 
 /// Whether every value is a finite number.
-#[cfg(feature = "evaluation")]
 pub(crate) fn all_finite<'a>(values: impl IntoIterator<Item = &'a f32>) -> bool {
     values.into_iter().all(|v| v.is_finite())
 }

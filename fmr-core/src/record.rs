@@ -25,8 +25,17 @@ pub enum Outcome {
     BudgetReached,
     /// The early-exit rule applied after update `ended_at`.
     EarlyExit,
-    /// A score, gradient, latent or image was not finite, or a component failed, at update `ended_at`.
+    /// A score, gradient, latent, image or answer was not finite at update `ended_at`.
     Failed,
+    /// A component could not do what it was asked to at update `ended_at`; 0 where that was before the search.
+    ComponentFailed,
+}
+
+impl Outcome {
+    /// Whether the search ended without a result, for whatever reason. Such a sample never counts as produced.
+    pub fn is_failure(self) -> bool {
+        matches!(self, Self::Failed | Self::ComponentFailed)
+    }
 }
 
 /// One attempted update of one sample.
@@ -51,6 +60,8 @@ pub struct StepRecord {
 }
 
 /// Everything the metrics and reports need of one evaluated sample. Images and latents are kept elsewhere.
+///
+/// A class is absent where nobody was asked for it, because a component failed first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SampleRecord {
     /// Position of the sample in the evaluated subset, from 0.
@@ -60,13 +71,13 @@ pub struct SampleRecord {
     /// True class.
     pub label: usize,
     /// Target's class on the original.
-    pub clean_prediction: usize,
+    pub clean_prediction: Option<usize>,
     /// Oracle's class on the original.
-    pub clean_oracle: usize,
+    pub clean_oracle: Option<usize>,
     /// Target's class on the reconstruction x̂0.
-    pub reconstruction_prediction: usize,
+    pub reconstruction_prediction: Option<usize>,
     /// Oracle's class on the reconstruction x̂0.
-    pub reconstruction_oracle: usize,
+    pub reconstruction_oracle: Option<usize>,
     /// Whether the oracle's verdict accepted the reconstruction.
     pub reconstruction_accepted: bool,
     /// Score of the reconstruction.
@@ -76,9 +87,9 @@ pub struct SampleRecord {
     #[serde(with = "or_null")]
     pub final_score: f64,
     /// Target's class on the final image.
-    pub final_prediction: usize,
+    pub final_prediction: Option<usize>,
     /// Oracle's class on the final image.
-    pub final_oracle: usize,
+    pub final_oracle: Option<usize>,
     /// How the search ended.
     pub outcome: Outcome,
     /// The refused, failed or exiting update, or the number of updates allowed; 0 for a refused reconstruction.
@@ -94,17 +105,16 @@ pub struct SampleRecord {
     /// Largest absolute change of any latent value between z0 and the latent that the search ended with; 0 where none
     /// moved.
     pub latent_moved: f64,
-    /// What failed, for [`Outcome::Failed`].
+    /// What failed, for an outcome that [is a failure](Outcome::is_failure).
     pub error: Option<String>,
     /// The trace, one entry an attempted update.
     pub steps: Vec<StepRecord>,
 }
 
 impl SampleRecord {
-    /// Whether a component failed on the sample, so that nothing is known of it. That is no outcome of the sample's: a
-    /// resumed run tries it again.
+    /// Whether a component failed on the sample. That says nothing about the sample: a resumed run tries it again.
     pub fn component_failed(&self) -> bool {
-        self.outcome == Outcome::Failed && self.clean_prediction == usize::MAX
+        self.outcome == Outcome::ComponentFailed
     }
 }
 
@@ -112,6 +122,14 @@ impl SampleRecord {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn outcomes_keep_their_names() {
+        let names = |outcomes: &[Outcome]| serde_json::to_string(outcomes).unwrap();
+        assert_eq!(names(&[Outcome::Failed, Outcome::ComponentFailed]), r#"["failed","component-failed"]"#);
+        assert!(Outcome::Failed.is_failure() && Outcome::ComponentFailed.is_failure());
+        assert!(!Outcome::ReconstructionRejected.is_failure() && !Outcome::EarlyExit.is_failure());
+    }
 
     #[test]
     fn numbers_that_are_not_finite_survive_json() {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use fmr::core::SampleRecord;
-use fmr::core::config::{Changes, Experiment};
+use fmr::experiment::{Changes, Experiment};
 use fmr::{Prepared, Runner, prepare, registry};
 use proptest::prop_assert_eq;
 use proptest::test_runner::{Config as ProptestConfig, RngAlgorithm, TestRng, TestRunner};
@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::support::{Lab, records};
 
-/// The rows of the first cell.
+/// The rows of the first row.
 fn run(prepared: &Prepared) -> Vec<SampleRecord> {
     run_all(prepared).remove(0).1
 }
@@ -19,14 +19,14 @@ fn run(prepared: &Prepared) -> Vec<SampleRecord> {
 fn run_all(prepared: &Prepared) -> Vec<(String, Vec<SampleRecord>)> {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("run");
-    Runner { quiet: true, ..Runner::default() }.run(prepared, Some(&dir)).unwrap();
+    Runner::default().run(prepared, Some(&dir)).unwrap();
     records(&dir)
 }
 
 /// The models that Table 1 runs on, with their real weights.
 #[test]
 fn batches_and_threads_change_no_bit_of_table_1() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/table1.toml");
+    let file = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join("experiments/table1.toml");
     let run = |batch: usize, lanes: usize| {
         let values = [("run.batch", json!(batch)), ("run.lanes", json!(lanes)), ("search.budget", json!(4))];
         let values = values.map(|(key, value)| (key.to_owned(), value)).to_vec();

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use fmr::core::config::{Changes, Experiment};
 use fmr::core::perturb::Perturber;
 use fmr::core::registry::{Registry, Settings, Site};
-use fmr::core::store::RunStore;
-use fmr::{Cell, Interrupt, prepare, registry, registry_of};
+use fmr::experiment::{Changes, Experiment};
+use fmr::store::RunStore;
+use fmr::{Interrupt, ReadyRow, prepare, registry, registry_of};
 use fmr_plugins::host::{Plugins, SearchPath, register};
 use ndarray::Array4;
 
@@ -20,7 +20,7 @@ fn libraries() -> PathBuf {
 
 /// Table 1 with its components as plugins, and with paths that do not depend on where it lies.
 fn table1(dynamic: bool) -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let text = std::fs::read_to_string(root.join("experiments/table1.toml")).unwrap();
     let text = text.replace("\"../", &format!("\"{}/", root.display()));
     let text = text.replace("\"paper/", &format!("\"{}/experiments/paper/", root.display()));
@@ -47,7 +47,7 @@ fn table_1_is_the_same_with_dynamic_components() {
     let run = |name: &str, dynamic: bool| {
         let file = folder.path().join(format!("{name}.toml"));
         std::fs::write(&file, table1(dynamic)).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_fmr"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fmr-under-test"));
         let output = command.arg("run").arg(&file).args(["--quick", "--out", name]).current_dir(folder.path()).output();
         let output = output.unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -58,10 +58,10 @@ fn table_1_is_the_same_with_dynamic_components() {
     let (loaded_table, loaded, loaded_store) = run("loaded", true);
     assert!(linked.iter().all(|(_, records)| records.len() == 8) && linked.len() >= 2);
     assert_eq!(linked, loaded);
-    for (cell, records) in &linked {
+    for (row, records) in &linked {
         for record in records {
-            let images = [&linked_store, &loaded_store].map(|store| store.images(cell, record.index).unwrap());
-            assert_eq!(images[0], images[1], "{cell}, {}", record.key);
+            let images = [&linked_store, &loaded_store].map(|store| store.images(row, record.index).unwrap());
+            assert_eq!(images[0], images[1], "{row}, {}", record.key);
         }
     }
     // The last line is the run's folder.
@@ -74,8 +74,8 @@ fn table_1_is_the_same_with_dynamic_components() {
         assert!(versions.iter().any(found), "{versions:?}");
     }
     let fields = ["target.plugin", "generator.plugin", "oracle.plugin"];
-    let cells = &loaded_store.plan().cells;
-    assert!(cells.iter().all(|cell| fields.iter().all(|f| cell.fingerprint[*f].starts_with("sha256:"))));
+    let rows = &loaded_store.plan().rows;
+    assert!(rows.iter().all(|row| fields.iter().all(|f| row.fingerprint[*f].starts_with("sha256:"))));
 }
 
 /// Latents are not kept by a run, so they are compared where they are made.
@@ -87,26 +87,27 @@ fn latents_are_the_same_with_dynamic_components() {
         let registry = registry_of(&experiment, &Interrupt::default());
         prepare(experiment, &registry).unwrap()
     });
-    for (linked, loaded) in linked.cells().zip(loaded.cells()) {
-        let [linked, loaded] = [linked, loaded].map(|cell: &Cell| {
+    for (linked, loaded) in linked.ready().zip(loaded.ready()) {
+        let [linked, loaded] = [linked, loaded].map(|row: &ReadyRow| {
             let perturber = Perturber {
-                generator: &*cell.generator,
-                oracle: &*cell.oracle,
-                target: &*cell.target,
-                scorer: &*cell.scorer,
-                search: &cell.row.search,
-                verdict: &cell.verdict,
-                classes: cell.plan.classes.len(),
+                generator: &*row.generator,
+                oracle: &*row.oracle,
+                target: &*row.target,
+                scorer: &*row.scorer,
+                search: &row.settings.search,
+                verdict: &row.verdict,
+                classes: row.plan.classes.len(),
                 mask: None,
                 observer: &(),
+                cache: None,
             };
-            perturber.run(&cell.samples.batch(&[0, 1, 2]).unwrap()).unwrap()
+            perturber.run(&row.samples.batch(&[0, 1, 2]).unwrap()).unwrap()
         });
         assert!(linked.iter().any(|sample| sample.record.latent_moved > 0.0));
         for (linked, loaded) in linked.iter().zip(&loaded) {
             assert_eq!(linked.record, loaded.record);
             assert_eq!(linked.final_latent, loaded.final_latent);
-            assert_eq!(linked.final_logits, loaded.final_logits);
+            assert_eq!(linked.answers, loaded.answers);
             assert_eq!(linked.final_image, loaded.final_image);
         }
     }
@@ -117,7 +118,7 @@ fn latents_are_the_same_with_dynamic_components() {
 fn transforms_and_classifier_oracle_are_the_same_as_plugins() {
     let mut loaded = Registry::default();
     register(&mut loaded, &Plugins { search: SearchPath(vec![libraries()]), ..Plugins::default() });
-    let (linked, base) = (registry(), Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/weights"));
+    let (linked, base) = (registry(), Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join("assets/weights"));
     let site = Site { base, device: "cpu".into(), seed: 3, image: [3, 32, 32] };
     let images = Array4::from_shape_fn((3, 3, 32, 32), |(n, c, y, x)| {
         (0.5 + 0.4 * ((n + 1) as f64 * 0.3 * x as f64 + c as f64).sin() * (0.2 * y as f64).cos()) as f32

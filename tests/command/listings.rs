@@ -3,8 +3,8 @@
 use std::process::{Command, Output};
 
 fn fmr(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_fmr"));
-    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(arguments).output().unwrap()
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fmr-under-test"));
+    command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).args(arguments).output().unwrap()
 }
 
 #[test]

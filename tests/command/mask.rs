@@ -3,11 +3,11 @@
 use std::process::Stdio;
 
 use fmr::core::SampleRecord;
-use fmr::core::mask::{Mask, Unit};
 use fmr::core::perturb::{Observer, Perturber, StepView};
-use fmr::core::report::{MaskFigures, Table};
-use fmr::core::store::RunStore;
-use fmr::{Cell, Runner};
+use fmr::mask::{Mask, Unit};
+use fmr::report::{MaskFigures, Table};
+use fmr::store::RunStore;
+use fmr::{ReadyRow, Runner};
 use serde_json::json;
 
 use crate::support::{EXPERIMENT, Lab, records};
@@ -44,8 +44,8 @@ fn figures(lab: &Lab, run: &str) -> MaskFigures {
     serde_json::from_value(noted).unwrap()
 }
 
-fn rows(lab: &Lab, run: &str, cell: &str) -> Vec<SampleRecord> {
-    records(&lab.path(run)).into_iter().find(|(id, _)| id == cell).unwrap().1
+fn rows(lab: &Lab, run: &str, row: &str) -> Vec<SampleRecord> {
+    records(&lab.path(run)).into_iter().find(|(id, _)| id == row).unwrap().1
 }
 
 #[test]
@@ -125,10 +125,10 @@ fn settings_of_the_mask_are_part_of_the_fingerprint() {
     lab.succeed(&["run", "lab.toml", "--out", "run"]);
     let kept = lab.path("run/experiment.toml");
     let store = RunStore::read(&lab.path("run")).unwrap();
-    let fields = &store.plan().cells[1].fingerprint;
+    let fields = &store.plan().rows[1].fingerprint;
     assert_eq!(fields["mask.strength"], "36.36");
     assert!(fields["mask.learn-from"].starts_with("sha256:") && kept.exists());
-    assert!(store.plan().cells[0].fingerprint.keys().all(|field| !field.starts_with("mask")));
+    assert!(store.plan().rows[0].fingerprint.keys().all(|field| !field.starts_with("mask")));
 
     lab.succeed(&["mask", "learn", "lab.toml"]);
     lab.write("given.toml", &experiment().replace("learn-from = \"others\"", &format!("file = \"{FILE}\"")));
@@ -213,25 +213,26 @@ impl Observer for OnlyKept<'_> {
 fn a_masked_run_moves_only_what_is_kept() {
     let lab = lab();
     let prepared = lab.prepare(&[("run.lanes", json!(1))]);
-    Runner { quiet: true, ..Runner::default() }.run(&prepared, Some(&lab.path("run"))).unwrap();
+    Runner::default().run(&prepared, Some(&lab.path("run"))).unwrap();
     let mask = Mask::load(&lab.path(&format!("run/{FILE}"))).unwrap();
-    let cell: &Cell = prepared.cells().find(|cell| cell.row.id == MASKED).unwrap();
-    let factors = mask.for_run(cell.generator.spec(), cell.weights_hash(), false).unwrap();
+    let row: &ReadyRow = prepared.ready().find(|row| row.settings.id == MASKED).unwrap();
+    let factors = mask.for_run(row.generator.spec(), row.weights_hash(), false).unwrap();
     let observer = OnlyKept(mask.kept(), 0.into());
     let again = Perturber {
-        generator: &*cell.generator,
-        oracle: &*cell.oracle,
-        target: &*cell.target,
-        scorer: &*cell.scorer,
-        search: &cell.row.search,
-        verdict: &cell.verdict,
-        classes: cell.plan.classes.len(),
+        generator: &*row.generator,
+        oracle: &*row.oracle,
+        target: &*row.target,
+        scorer: &*row.scorer,
+        search: &row.settings.search,
+        verdict: &row.verdict,
+        classes: row.plan.classes.len(),
         mask: Some(&factors),
         observer: &observer,
+        cache: None,
     };
-    let positions: Vec<usize> = (0..cell.samples.len()).collect();
+    let positions: Vec<usize> = (0..row.samples.len()).collect();
     let seen: Vec<SampleRecord> =
-        again.run(&cell.samples.batch(&positions).unwrap()).unwrap().into_iter().map(|sample| sample.record).collect();
+        again.run(&row.samples.batch(&positions).unwrap()).unwrap().into_iter().map(|sample| sample.record).collect();
     assert!(observer.1.into_inner() > 0, "nothing moved");
     // What the runner did is what was looked at.
     assert_eq!(rows(&lab, "run", MASKED), seen);

@@ -11,7 +11,7 @@ use std::process::Stdio;
 use std::time::Instant;
 
 use fmr::core::SampleRecord;
-use fmr::core::store::RunStore;
+use fmr::store::RunStore;
 
 use crate::support::{EXPERIMENT, Lab, records};
 
@@ -20,7 +20,7 @@ const CELL: &str = "digits/lenet";
 /// Builds the target in C that the plugins' own tests use, with ten classes; a notice and `None` where there is no C
 /// compiler.
 fn build(lab: &Lab, file: &str, fault: Option<&str>) -> Option<PathBuf> {
-    let (root, path) = (Path::new(env!("CARGO_MANIFEST_DIR")).join("fmr-plugins"), lab.path(file));
+    let (root, path) = (Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join("fmr-plugins"), lab.path(file));
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".into());
     let output = Command::new(&compiler)
@@ -33,7 +33,7 @@ fn build(lab: &Lab, file: &str, fault: Option<&str>) -> Option<PathBuf> {
         .arg("-lm")
         .output();
     let Ok(output) = output else {
-        eprintln!("skipped: there is no C compiler {compiler:?}");
+        fmr_golden::skip("cc", format_args!("there is no C compiler {compiler:?}"));
         return None;
     };
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -75,7 +75,7 @@ fn flat(text: &str) -> String {
 
 fn expect_same_images(lab: &Lab, one: &str, other: &str) {
     let [one, other] = [one, other].map(|run| RunStore::read(&lab.path(run)).unwrap());
-    for index in 0..one.plan().cells[0].samples {
+    for index in 0..one.plan().rows[0].samples {
         assert_eq!(one.images(CELL, index).unwrap(), other.images(CELL, index).unwrap());
     }
 }
@@ -195,7 +195,7 @@ fn a_plugin_is_on_record_and_can_be_pinned_however_it_is_named() {
         let run = format!("run-{i}");
         lab.succeed(&["run", "lab.toml", "--out", &run]);
         let plan = RunStore::read(&lab.path(&run)).unwrap().plan().clone();
-        let hash = plan.cells[0].fingerprint["target.plugin"].strip_prefix("sha256:").unwrap().to_owned();
+        let hash = plan.rows[0].fingerprint["target.plugin"].strip_prefix("sha256:").unwrap().to_owned();
         let on_record = &plan.versions[&format!("plugin {file}")];
         assert_eq!(on_record, &format!("linear-c 1.2.3, sha256:{hash}"));
         // The pinned file is taken, another is refused in one sentence at its place in the file.

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use fmr::core::store::RunStore;
+use fmr::store::RunStore;
 
 use crate::support::{EXPERIMENT, Lab, records};
 
@@ -65,7 +65,8 @@ fn python() -> Option<PathBuf> {
     if Command::new(&python).args(["-c", "import torch"]).output().is_ok_and(|o| o.status.success()) {
         return Some(python);
     }
-    eprintln!("skipped: {} has no PyTorch; set VIRTUAL_ENV to an environment that has it", python.display());
+    let reason = format_args!("{} has no PyTorch; set VIRTUAL_ENV to an environment that has it", python.display());
+    fmr_golden::skip("python", reason);
     None
 }
 
@@ -74,10 +75,12 @@ fn python() -> Option<PathBuf> {
 fn plugin(python: &Path) -> Option<PathBuf> {
     let shared = "import sysconfig; raise SystemExit(not sysconfig.get_config_var('Py_ENABLE_SHARED'))";
     if !Command::new(python).args(["-c", shared]).status().unwrap().success() {
-        eprintln!("skipped: {} was built without a shared library, which the plugin needs", python.display());
+        let reason = format_args!("{} was built without a shared library, which the plugin needs", python.display());
+        fmr_golden::skip("python", reason);
         return None;
     }
-    let (root, target) = (Path::new(env!("CARGO_MANIFEST_DIR")), Path::new(env!("CARGO_TARGET_TMPDIR")).join("python"));
+    let (root, target) =
+        (Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")), Path::new(env!("CARGO_TARGET_TMPDIR")).join("python"));
     let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["build", "--release", "--locked", "--color=never", "--manifest-path"])
         .arg(root.join("plugins/python/Cargo.toml"))
@@ -132,7 +135,7 @@ weights = "lenet.pt"
             }
         }
         // Another model under the same name is another run.
-        let fingerprint = RunStore::read(&lab.path(run)).unwrap().plan().cells[0].fingerprint.clone();
+        let fingerprint = RunStore::read(&lab.path(run)).unwrap().plan().rows[0].fingerprint.clone();
         assert!(fingerprint["target.module"].starts_with("sha256:"), "{fingerprint:?}");
         lab.write("my_model.py", &format!("{MODEL}# changed\n"));
         assert!(lab.refuse(&["resume", run]).contains("target.module"));

@@ -49,7 +49,7 @@ impl Locked {
             locked.each("chattr", "+i");
         }
         if folders.iter().any(|folder| writable(folder)) {
-            eprintln!("skipped: this user may write to every folder here");
+            fmr_golden::skip("read-only", "this user may write to every folder here");
             return None;
         }
         Some(locked)
@@ -96,7 +96,7 @@ fn a_run_whose_folder_became_read_only_is_whole_again_afterwards() {
     // Ends in the midst, as in `a_disk_that_fills_up_is_an_error_and_the_run_resumes`.
     let script = "trap '' XFSZ; ulimit -f 160; exec \"$0\" run lab.toml --out part";
     let output = Command::new("bash")
-        .args(["-c", script, env!("CARGO_BIN_EXE_fmr")])
+        .args(["-c", script, env!("CARGO_BIN_EXE_fmr-under-test")])
         .current_dir(lab.path(""))
         .output()
         .unwrap();
@@ -118,7 +118,7 @@ fn a_disk_that_fills_up_is_an_error_and_the_run_resumes() {
     lab.succeed(&["run", "lab.toml", "--out", "whole"]);
     let script = "trap '' XFSZ; ulimit -f 160; exec \"$0\" run lab.toml --out full";
     let output = Command::new("bash")
-        .args(["-c", script, env!("CARGO_BIN_EXE_fmr")])
+        .args(["-c", script, env!("CARGO_BIN_EXE_fmr-under-test")])
         .current_dir(lab.path(""))
         .output()
         .unwrap();

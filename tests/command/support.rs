@@ -5,8 +5,8 @@ use std::process::{Command, Output};
 
 use burn::module::Module;
 use fmr::core::SampleRecord;
-use fmr::core::config::{Changes, Experiment};
-use fmr::core::store::RunStore;
+use fmr::experiment::{Changes, Experiment};
+use fmr::store::RunStore;
 use fmr::{Prepared, prepare, registry};
 use fmr_clip::{Clip, ClipConfig};
 use fmr_nn::device::device;
@@ -66,7 +66,7 @@ impl Lab {
     /// A laboratory with [`EXPERIMENT`].
     pub(crate) fn new() -> Self {
         let lab = Self { folder: tempfile::tempdir().unwrap() };
-        let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets");
+        let assets = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join("assets");
         for (from, to) in [
             ("data/mnist-test-1000-images-idx3-ubyte.gz", "images.gz"),
             ("data/mnist-test-1000-labels-idx1-ubyte.gz", "labels.gz"),
@@ -107,7 +107,7 @@ impl Lab {
 
     /// The command, to be run in the laboratory's folder.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_fmr"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fmr-under-test"));
         command.args(arguments).current_dir(self.folder.path()).env("NO_COLOR", "1").env_remove("FMR_LOG");
         command
     }
@@ -134,8 +134,8 @@ impl Lab {
     }
 }
 
-/// All rows of all cells of a run.
+/// All rows of all rows of a run.
 pub(crate) fn records(dir: &Path) -> Vec<(String, Vec<SampleRecord>)> {
     let store = RunStore::read(dir).unwrap();
-    store.plan().cells.iter().map(|cell| (cell.id.clone(), store.records(&cell.id).unwrap())).collect()
+    store.plan().rows.iter().map(|row| (row.id.clone(), store.records(&row.id).unwrap())).collect()
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 fn experiments() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments")
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join("experiments")
 }
 
 #[test]
@@ -18,7 +18,7 @@ fn shipped_experiments_are_sound() {
             let names = profiles.and_then(|p| p.as_table().map(|p| p.keys().cloned().collect::<Vec<_>>()));
             let named = names.unwrap_or_default().into_iter().map(|name| vec!["--profile".to_owned(), name]);
             for profile in std::iter::once(vec![]).chain(named) {
-                let mut command = Command::new(env!("CARGO_BIN_EXE_fmr"));
+                let mut command = Command::new(env!("CARGO_BIN_EXE_fmr-under-test"));
                 let output = command.arg("check").arg(&path).args(profile).output().unwrap();
                 assert!(output.status.success(), "{}: {}", path.display(), String::from_utf8_lossy(&output.stderr));
             }
@@ -35,7 +35,7 @@ fn tables_of_masks_run_in_their_quick_form() {
     let folder = tempfile::tempdir().unwrap();
     for (name, paper) in [("table11", "sparsity"), ("table12", "nine_class_imagenet")] {
         let out = folder.path().join(name);
-        let mut command = Command::new(env!("CARGO_BIN_EXE_fmr"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fmr-under-test"));
         command.arg("run").arg(experiments().join(format!("{name}.toml"))).arg("--out").arg(&out);
         command.args(["--quick", "--set", "search.budget=6", "--set", "search.step-size=0.01"]);
         let output = command.output().unwrap();
@@ -51,9 +51,9 @@ fn tables_of_masks_run_in_their_quick_form() {
         for part in ["MNIST", "CIFAR-10", "9-class ImageNet", "sparse mask", "missing here", "With the mask against"] {
             assert!(text.contains(part), "{part}: {text}");
         }
-        let store = fmr::core::store::RunStore::read(&out).unwrap();
+        let store = fmr::store::RunStore::read(&out).unwrap();
         let learned = |id: &str| store.noted(id, "mask").unwrap().is_some_and(|mask| mask["learning"].is_object());
-        let masked = store.plan().cells.iter().filter(|cell| learned(&cell.id)).count();
-        assert_eq!((store.plan().cells.len(), masked), (4, 2), "{text}");
+        let masked = store.plan().rows.iter().filter(|row| learned(&row.id)).count();
+        assert_eq!((store.plan().rows.len(), masked), (4, 2), "{text}");
     }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use burn::module::Module;
 use burn::tensor::Device;
 use fmr::core::Outcome;
-use fmr::core::data::imagenet_classes;
-use fmr::core::store::RunStore;
+use fmr::core::imagenet_classes;
+use fmr::store::RunStore;
 use fmr_clip::Clip;
 use fmr_nn::weights::Builder;
 use fmr_vqgan::Autoencoder;
@@ -53,7 +53,7 @@ fn parameters<M: Module>(make: impl Fn(&mut Builder) -> M) -> Shapes {
 
 /// A copy of Table 1 with its one row of ResNet-50 on ImageNet, and where it looks for the files of that row.
 fn table1(folder: &Path) -> impl Fn(&str) -> PathBuf {
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
+    let shipped = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join("experiments");
     let text = std::fs::read_to_string(shipped.join("table1.toml")).unwrap();
     let mut table: toml::Table = text.parse().unwrap();
     let is_wanted = |row: &&toml::Value| {
@@ -111,7 +111,7 @@ fn the_papers_setting_runs_in_bounded_memory() {
     // Random weights agree on nothing: the oracle's rule must compare with the reconstruction.
     let verdict = r#"verdict={rule="relative",share=0.0}"#;
     let out = folder.path().join("run");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_fmr"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fmr-under-test"));
     command.args(["run", "experiments/table1.toml", "--limit", "1", "--out"]).arg(&out);
     command.args(["--set", "search.budget=2", "--set", "run.repeat=0", "--set", verdict]);
     let log = folder.path().join("log");
@@ -120,11 +120,11 @@ fn the_papers_setting_runs_in_bounded_memory() {
     assert!(status.success(), "{}", std::fs::read_to_string(&log).unwrap());
 
     let store = RunStore::read(&out).unwrap();
-    let cell = &store.plan().cells[0];
-    let record = store.records(&cell.id).unwrap().remove(0);
+    let row = &store.plan().rows[0];
+    let record = store.records(&row.id).unwrap().remove(0);
     assert_eq!((record.outcome, record.accepted_updates), (Outcome::BudgetReached, 2), "{record:?}");
     assert!(record.steps.iter().all(|s| s.gradient_norm > 0.0 && s.gradient_norm.is_finite()), "{record:?}");
-    let seconds = store.noted(&cell.id, "seconds").unwrap();
+    let seconds = store.noted(&row.id, "seconds").unwrap();
     println!("one image, two updates: {} s", seconds.map_or_else(String::new, |s| s.to_string()));
     match peak {
         Some(peak) => {

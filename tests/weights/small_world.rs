@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use fmr::core::config::{Changes, Experiment};
 use fmr::core::logits::argmax;
-use fmr::{Cell, Prepared, prepare, registry};
+use fmr::experiment::{Changes, Experiment};
+use fmr::{Prepared, ReadyRow, prepare, registry};
 use ndarray::{Array2, ArrayView4};
 
 /// Images looked at: enough that what is measured is within a few points of what was stated.
@@ -14,13 +14,13 @@ const SLACK: f64 = 0.2;
 
 /// The rows of Table 1 that run from the repository alone.
 fn rows() -> Prepared {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/table1.toml");
+    let file = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join("experiments/table1.toml");
     let changes = Changes { limit: Some(IMAGES), ..Changes::default() };
     prepare(Experiment::read(&file, &changes).unwrap(), &registry()).unwrap()
 }
 
-fn images(cell: &Cell) -> fmr::core::perturb::SampleBatch {
-    cell.samples.batch(&(0..cell.samples.len()).collect::<Vec<_>>()).unwrap()
+fn images(row: &ReadyRow) -> fmr::core::perturb::SampleBatch {
+    row.samples.batch(&(0..row.samples.len()).collect::<Vec<_>>()).unwrap()
 }
 
 fn share(answers: &Array2<f32>, labels: &[usize]) -> f64 {
@@ -29,11 +29,11 @@ fn share(answers: &Array2<f32>, labels: &[usize]) -> f64 {
 }
 
 /// What the recipe of the model that `role` names measured.
-fn stated(cell: &Cell, prepared: &Prepared, role: &str, key: impl Fn(&str) -> bool) -> f64 {
+fn stated(row: &ReadyRow, prepared: &Prepared, role: &str, key: impl Fn(&str) -> bool) -> f64 {
     let e = &prepared.experiment;
     let table = match role {
-        "target" => &e.targets[&cell.row.target],
-        _ => &e.oracles[&cell.row.oracle],
+        "target" => &e.targets[&row.settings.target],
+        _ => &e.oracles[&row.settings.oracle],
     };
     let weights = e.base.join(table.settings.0["weights"].as_str().unwrap());
     let text = std::fs::read_to_string(weights.with_extension("json")).unwrap();
@@ -45,21 +45,21 @@ fn stated(cell: &Cell, prepared: &Prepared, role: &str, key: impl Fn(&str) -> bo
 #[test]
 fn classifiers_and_the_oracle_are_as_good_as_stated() {
     let prepared = rows();
-    assert!(prepared.cells().count() > 0, "no row of Table 1 runs from the repository");
-    for cell in prepared.cells() {
-        let batch = images(cell);
-        let found = share(&cell.target.logits(batch.images.view()).unwrap(), &batch.labels);
-        let wanted = stated(cell, &prepared, "target", |key| key.ends_with("accuracy"));
-        println!("{}: target {found:.2}, {wanted:.3} stated", cell.row.id);
-        assert!((found - wanted).abs() <= SLACK, "{}: {found} instead of {wanted}", cell.row.id);
+    assert!(prepared.ready().count() > 0, "no row of Table 1 runs from the repository");
+    for row in prepared.ready() {
+        let batch = images(row);
+        let found = share(&row.target.logits(batch.images.view()).unwrap(), &batch.labels);
+        let wanted = stated(row, &prepared, "target", |key| key.ends_with("accuracy"));
+        println!("{}: target {found:.2}, {wanted:.3} stated", row.settings.id);
+        assert!((found - wanted).abs() <= SLACK, "{}: {found} instead of {wanted}", row.settings.id);
 
-        let judged = cell.oracle.judge(batch.images.view()).unwrap();
+        let judged = row.oracle.judge(batch.images.view()).unwrap();
         assert!(judged.outer_iter().all(|row| (row.sum() - 1.0).abs() < 1e-4 && row.iter().all(|p| *p >= 0.0)));
         let found = share(&judged, &batch.labels);
         let wanted =
-            stated(cell, &prepared, "oracle", |key| key.starts_with(&cell.row.data) && key.ends_with("accuracy"));
-        println!("{}: oracle {found:.2}, {wanted:.3} stated", cell.row.id);
-        assert!((found - wanted).abs() <= SLACK, "{}: {found} instead of {wanted}", cell.row.id);
+            stated(row, &prepared, "oracle", |key| key.starts_with(&row.settings.data) && key.ends_with("accuracy"));
+        println!("{}: oracle {found:.2}, {wanted:.3} stated", row.settings.id);
+        assert!((found - wanted).abs() <= SLACK, "{}: {found} instead of {wanted}", row.settings.id);
     }
 }
 
@@ -67,18 +67,18 @@ fn classifiers_and_the_oracle_are_as_good_as_stated() {
 #[test]
 fn reconstructions_look_like_their_images() {
     let prepared = rows();
-    for cell in prepared.cells() {
-        let batch = images(cell);
-        let latents = cell.generator.encode(batch.images.view(), &batch.labels).unwrap();
-        let again = cell.generator.decode(latents.view(), &batch.labels).unwrap().mapv(|v| v.clamp(0.0, 1.0));
+    for row in prepared.ready() {
+        let batch = images(row);
+        let latents = row.generator.encode(batch.images.view(), &batch.labels).unwrap();
+        let again = row.generator.decode(latents.view(), &batch.labels).unwrap().mapv(|v| v.clamp(0.0, 1.0));
         let square = |a: ArrayView4<'_, f32>, b: ArrayView4<'_, f32>| (&a - &b).mapv(|d| d * d).mean().unwrap();
         let mean = batch.images.mean().unwrap();
         let mean = batch.images.mapv(|_| mean);
         let (error, spread) = (square(again.view(), batch.images.view()), square(mean.view(), batch.images.view()));
-        let found = share(&cell.target.logits(again.view()).unwrap(), &batch.labels);
-        println!("{}: reconstructed with mean square {error:.4} of {spread:.4}, target {found:.2}", cell.row.id);
-        assert!(error < 0.25 * spread, "{}: {error} of {spread}", cell.row.id);
-        let wanted = stated(cell, &prepared, "target", |key| key.ends_with("accuracy"));
-        assert!(found > wanted - 0.5, "{}: {found} instead of {wanted}", cell.row.id);
+        let found = share(&row.target.logits(again.view()).unwrap(), &batch.labels);
+        println!("{}: reconstructed with mean square {error:.4} of {spread:.4}, target {found:.2}", row.settings.id);
+        assert!(error < 0.25 * spread, "{}: {error} of {spread}", row.settings.id);
+        let wanted = stated(row, &prepared, "target", |key| key.ends_with("accuracy"));
+        assert!(found > wanted - 0.5, "{}: {found} instead of {wanted}", row.settings.id);
     }
 }

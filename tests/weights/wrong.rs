@@ -46,7 +46,7 @@ impl Lab {
         };
         let text = made.expect_err(what).to_string();
         let folder = self.folder.path().to_string_lossy().into_owned();
-        let repository = concat!(env!("CARGO_MANIFEST_DIR"), "/");
+        let repository = concat!(env!("CARGO_MANIFEST_DIR"), "/../");
         self.read.push(format!("{what}\n  {}", text.replace(&folder, "FOLDER").replace(repository, "")));
     }
 
@@ -89,7 +89,7 @@ fn reshaped(mut tensors: StateDict, key: &str, shape: &[usize]) -> StateDict {
 }
 
 fn asset(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/weights").join(name)
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join("assets/weights").join(name)
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn generators() {
     lab.refuse_tensors("another VQGAN", &sound, &[], r#"{"model": "vqgan_imagenet_f16_16384"}"#);
     lab.refuse_half("{}");
     lab.refuse("another kind of model", &asset("lenet.safetensors"), "{}");
-    lab.refuse("no checkpoint", &Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"), "{}");
+    lab.refuse("no checkpoint", &Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join("README.md"), "{}");
     lab.refuse("a model that nobody published", &lab.path(), r#"{"model": "vqgan_f16"}"#);
     lab.refuse("hidden latents made of rows", &lab.path(), r#"{"latent": "hidden", "quantize": "at-end"}"#);
     insta::assert_snapshot!(lab.told());

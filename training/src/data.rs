@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use fmr_core::data::DataSettings;
+use fmr_data::DataSettings;
 
 use crate::batches::Pixels;
 use crate::recipe::TrainError;

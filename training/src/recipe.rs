@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use fmr_core::data::DataSettings;
+use fmr_data::DataSettings;
 
 use crate::augment::Augment;
 use crate::schedule::Schedule;

@@ -36,7 +36,7 @@ impl Endings {
                 Outcome::StoppedByOracle => &mut endings.stopped_later,
                 Outcome::BudgetReached => &mut endings.budget_reached,
                 Outcome::EarlyExit => &mut endings.early_exit,
-                Outcome::Failed => &mut endings.failed,
+                Outcome::Failed | Outcome::ComponentFailed => &mut endings.failed,
             };
             *count += 1;
             if matches!(record.outcome, Outcome::ReconstructionRejected | Outcome::StoppedByOracle) {

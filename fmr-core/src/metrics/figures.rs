@@ -73,6 +73,7 @@ impl Figures {
         let share = |hits, of| Proportion::of(hits, of, settings.confidence);
         let count = |holds: &dyn Fn(&SampleRecord) -> bool| records.iter().filter(|r| holds(r)).count();
         let same_name = |a: usize, b: usize| a == b || names.get(a).zip(names.get(b)).is_some_and(|(a, b)| a == b);
+        let right = |seen: Option<usize>, label| seen.is_some_and(|class| same_name(class, label));
 
         let images: Vec<Indicators> = records.iter().map(|r| reading.indicators(r)).collect();
         let counts = Counts::of(&images);
@@ -92,9 +93,9 @@ impl Figures {
             fmr: Ratio::of(&counts, fmr_reading, settings.confidence),
             vr: share(counts.produced, vr_over),
             reconstructed: share(reconstructed, n),
-            reconstruction_accuracy: share(count(&|r| r.reconstruction_prediction == r.label), n),
-            oracle_clean: share(count(&|r| same_name(r.clean_oracle, r.label)), n),
-            oracle_reconstruction: share(count(&|r| same_name(r.reconstruction_oracle, r.label)), n),
+            reconstruction_accuracy: share(count(&|r| r.reconstruction_prediction == Some(r.label)), n),
+            oracle_clean: share(count(&|r| right(r.clean_oracle, r.label)), n),
+            oracle_reconstruction: share(count(&|r| right(r.reconstruction_oracle, r.label)), n),
             accepted_updates: Mean::of(accepted, reconstructed),
             endings: Endings::of(records.iter().copied()),
         }

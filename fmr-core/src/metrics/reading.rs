@@ -21,7 +21,7 @@ impl<'a> Reading<'a> {
 
     /// Whether the sample counts as successfully produced.
     pub fn produced(&self, record: &SampleRecord) -> bool {
-        if record.outcome == Outcome::Failed {
+        if record.outcome.is_failure() {
             return false;
         }
         let accepted = record.reconstruction_accepted;
@@ -48,9 +48,9 @@ impl<'a> Reading<'a> {
             SaOn::Reconstruction => record.reconstruction_prediction,
         };
         Indicators {
-            clean_correct: clean == record.label,
+            clean_correct: clean == Some(record.label),
             produced: self.produced(record),
-            final_correct: record.final_prediction == record.label,
+            final_correct: record.final_prediction == Some(record.label),
         }
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::average::macro_average;
 use super::{Average, Figures, MetricsSettings, Reading};
-use crate::{Outcome, SampleRecord};
+use crate::SampleRecord;
 
 /// Figures of one class.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -69,7 +69,7 @@ impl Summary {
             Average::Pooled => pooled,
             Average::Macro => macro_average(&by_class.iter().map(|c| &c.figures).collect::<Vec<_>>(), &pooled),
         };
-        let failed = records.iter().filter(|r| r.outcome == Outcome::Failed);
+        let failed = records.iter().filter(|r| r.outcome.is_failure());
         let failures = failed.map(|r| Failure {
             key: r.key.clone(),
             at: r.ended_at,

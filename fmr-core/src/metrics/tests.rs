@@ -10,7 +10,7 @@ const BUDGET: usize = 4;
 fn record(index: usize, label: usize, outcome: Outcome, accepted: usize) -> SampleRecord {
     let ended_at = match outcome {
         Outcome::ReconstructionRejected => 0,
-        Outcome::StoppedByOracle | Outcome::Failed => accepted + 1,
+        Outcome::StoppedByOracle | Outcome::Failed | Outcome::ComponentFailed => accepted + 1,
         Outcome::BudgetReached | Outcome::EarlyExit => accepted,
     };
     let refused = outcome == Outcome::ReconstructionRejected;
@@ -18,15 +18,15 @@ fn record(index: usize, label: usize, outcome: Outcome, accepted: usize) -> Samp
         index,
         key: format!("test/{index}"),
         label,
-        clean_prediction: label,
-        clean_oracle: label,
-        reconstruction_prediction: label,
-        reconstruction_oracle: if refused { label + 1 } else { label },
+        clean_prediction: Some(label),
+        clean_oracle: Some(label),
+        reconstruction_prediction: Some(label),
+        reconstruction_oracle: Some(if refused { label + 1 } else { label }),
         reconstruction_accepted: !refused,
         score0: 0.0,
         final_score: 1.0,
-        final_prediction: label,
-        final_oracle: label,
+        final_prediction: Some(label),
+        final_oracle: Some(label),
         outcome,
         ended_at,
         accepted_updates: accepted,
@@ -46,9 +46,9 @@ fn records() -> Vec<SampleRecord> {
         record(2, 0, Outcome::StoppedByOracle, 2),
         record(3, 0, Outcome::BudgetReached, BUDGET),
         record(4, 0, Outcome::Failed, 3),
-        SampleRecord { final_prediction: 9, ..record(5, 1, Outcome::EarlyExit, 0) },
-        SampleRecord { final_prediction: 9, ..record(6, 1, Outcome::EarlyExit, 2) },
-        SampleRecord { final_prediction: 9, ..record(7, 1, Outcome::EarlyExit, BUDGET) },
+        SampleRecord { final_prediction: Some(9), ..record(5, 1, Outcome::EarlyExit, 0) },
+        SampleRecord { final_prediction: Some(9), ..record(6, 1, Outcome::EarlyExit, 2) },
+        SampleRecord { final_prediction: Some(9), ..record(7, 1, Outcome::EarlyExit, BUDGET) },
     ]
 }
 
@@ -109,7 +109,7 @@ fn denominators_are_keys() {
 #[test]
 fn sa_on_reconstructions_looks_at_them() {
     let mut records = records();
-    records[0].reconstruction_prediction = 5;
+    records[0].reconstruction_prediction = Some(5);
     let settings: MetricsSettings = toml::from_str("sa-on = \"reconstruction\"").unwrap();
     let figures = Summary::of(&records, &[], &settings).overall;
     assert_eq!((figures.sa.hits, figures.reconstruction_accuracy.hits), (7, 7));
@@ -127,7 +127,7 @@ fn macro_figures_are_means_over_classes() {
 
 #[test]
 fn to_the_oracle_equal_names_are_one_class() {
-    let seen = SampleRecord { clean_oracle: 0, ..record(0, 2, Outcome::BudgetReached, BUDGET) };
+    let seen = SampleRecord { clean_oracle: Some(0), ..record(0, 2, Outcome::BudgetReached, BUDGET) };
     let names = ["missile", "cat", "missile"].map(str::to_owned);
     let figures = Summary::of(&[seen], &names, &MetricsSettings::default()).overall;
     assert_eq!((figures.oracle_clean.hits, figures.sa.hits), (1, 1));

@@ -4,28 +4,34 @@
 //! differentiated for the next update. Samples that stopped leave the batch. A sample's result depends on its image,
 //! label, seed and settings alone, never on the batch it sat in, on the order, or on the number of threads.
 
+mod begin;
+mod cache;
 mod engine;
 mod estimate;
 mod evaluate;
+mod evaluation;
 mod finish;
-mod lanes;
+mod originals;
 mod outcome;
+mod reused;
 mod rule;
 mod search;
+mod settings;
+mod settle;
 mod start;
 mod state;
-mod still;
-mod walk;
+mod workers;
 
 use ndarray::{Array1, Array3, Array4, ArrayView1, ArrayView3};
 use thiserror::Error;
 
+pub use cache::{AnswerCache, CacheKey, CacheUse, MemoryCache, TargetFree};
 pub use engine::Perturber;
-pub use lanes::Lanes;
-pub use search::{
-    BudgetCounts, Clamp, EarlyExit, Estimator, ImageDomain, OnNonfinite, OnViolation, Rule, Search, Select, Start,
-    StartKind, StartSaOn, StartUnits, State,
+pub use settings::{
+    BudgetCounts, Clamp, EarlyExit, Estimator, ImageDomain, OnNonfinite, OnViolation, Rule, SearchSettings, Select,
+    Start, StartKind, StartSaOn, StartUnits, State,
 };
+pub use workers::Workers;
 
 use crate::{ComponentError, SampleRecord};
 
@@ -78,10 +84,40 @@ pub struct Perturbed {
     pub reconstruction: Array3<f32>,
     /// The final image: the original where x̂0 was refused.
     pub final_image: Array3<f32>,
-    /// Target's logits on the final image; empty where the target never saw one.
-    pub final_logits: Array1<f32>,
+    /// What target and oracle say about each of the three.
+    pub answers: Answers,
+    /// Whether a cache knew the sample.
+    pub cached: CacheUse,
     /// Latent of the final image, or z0 where the original stands; empty where the sample failed before z0.
     pub final_latent: Array1<f32>,
+}
+
+impl Perturbed {
+    /// Target's logits `[k]` on the final image; empty where the target was not asked.
+    pub fn final_logits(&self) -> ArrayView1<'_, f32> {
+        self.answers.final_image.logits.view()
+    }
+}
+
+/// What target and oracle say about one image, exactly as they said it. Empty where they were not asked, because a
+/// component failed first.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Answer {
+    /// Target's logits, one a class of the target.
+    pub logits: Array1<f32>,
+    /// Oracle's probabilities, one a class of the data set.
+    pub oracle: Array1<f32>,
+}
+
+/// What target and oracle say about the three images of a sample.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Answers {
+    /// About the original itself, also where the search starts from a different image ([`Start`]).
+    pub original: Answer,
+    /// About x̂0.
+    pub reconstruction: Answer,
+    /// About the final image.
+    pub final_image: Answer,
 }
 
 /// One attempted update, as an [`Observer`] sees it.
@@ -154,6 +190,11 @@ pub enum PerturbError {
     /// Images, labels, names and seeds are not equally many, or shapes do not fit the generator.
     #[error("a batch of samples is inconsistent: {0}")]
     Batch(String),
+}
+
+/// Whether two rows of numbers are the same to the last bit.
+fn same_bits<'v>(a: impl IntoIterator<Item = &'v f32>, b: impl IntoIterator<Item = &'v f32>) -> bool {
+    a.into_iter().map(|v| v.to_bits()).eq(b.into_iter().map(|v| v.to_bits()))
 }
 
 impl From<ComponentError> for PerturbError {

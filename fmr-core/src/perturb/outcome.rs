@@ -1,40 +1,40 @@
-//! From the end of a search to what is told of a sample.
+//! Builds a sample's record from how its search ended.
 
-use ndarray::{Array1, Array2, Axis};
+use ndarray::{Array1, Array3, Axis};
 
-use super::state::{Before, End, First, Kept};
-use super::{Perturbed, SampleBatch};
+use super::evaluation::Judged;
+use super::originals::Context;
+use super::state::Searched;
+use super::{Answer, Answers, CacheUse, Perturbed, SampleBatch};
 use crate::logits::argmax;
-use crate::verdict::Verdict;
 use crate::{ComponentError, Outcome, SampleRecord};
 
-/// The outcome of sample `i`, whose search started at `z0`, looked like `first` there and found `end`.
-pub(super) fn of_end(
-    (batch, before, verdict): (&SampleBatch, &Before, &Verdict),
-    i: usize,
-    (first, accepted0, z0): (&First, bool, &Array2<f32>),
-    end: End,
-) -> Perturbed {
-    let start = Kept::first(first, verdict, i, z0.row(i));
+/// The outcome of sample `i`.
+pub(super) fn of(context: Context<'_, '_>, i: usize, Searched { start, end }: Searched) -> Perturbed {
+    let Context { perturber, batch, originals } = context;
+    let prediction = |answer: &Answer| Some(argmax(answer.logits.view()));
+    let oracle_class = |answer: &Answer| Some(perturber.verdict.class(answer.oracle.view()));
     let moved = |(a, b): (&f32, &f32)| f64::from((a - b).abs());
     let searched = end.searched.as_ref().unwrap_or(&end.kept.latent);
     let latent_moved = match end.kept.from {
-        Some(_) => searched.iter().zip(before.z0.row(i)).map(moved).fold(0.0, f64::max),
+        Some(_) => searched.iter().zip(originals.z0.row(i)).map(moved).fold(0.0, f64::max),
         None => 0.0,
     };
+    let (reconstruction, last) = (&start.judged, &end.kept.judged);
+    let original = originals.answer(i);
     let record = SampleRecord {
         index: batch.indices[i],
         key: batch.keys[i].clone(),
         label: batch.labels[i],
-        clean_prediction: argmax(before.sa_logits.row(i)),
-        clean_oracle: verdict.class(before.clean_oracle.row(i)),
-        reconstruction_prediction: argmax(start.logits.view()),
-        reconstruction_oracle: start.oracle_class,
-        reconstruction_accepted: accepted0,
-        score0: f64::from(first.scores[i]),
-        final_score: f64::from(end.kept.score.unwrap_or(first.scores[i])),
-        final_prediction: argmax(end.kept.logits.view()),
-        final_oracle: end.kept.oracle_class,
+        clean_prediction: Some(argmax(originals.sa_logits.row(i))),
+        clean_oracle: oracle_class(&original),
+        reconstruction_prediction: prediction(&reconstruction.answer),
+        reconstruction_oracle: oracle_class(&reconstruction.answer),
+        reconstruction_accepted: start.accepted,
+        score0: f64::from(reconstruction.score),
+        final_score: f64::from(last.score),
+        final_prediction: prediction(&last.answer),
+        final_oracle: oracle_class(&last.answer),
         outcome: end.outcome,
         ended_at: end.ended_at,
         accepted_updates: end.steps.iter().filter(|s| s.accepted).count(),
@@ -44,20 +44,23 @@ pub(super) fn of_end(
         error: end.error,
         steps: end.steps,
     };
+    let parts = |judged: &Judged| (judged.image.clone(), judged.answer.clone());
+    let ((reconstruction, reconstruction_answer), (final_image, final_answer)) = (parts(reconstruction), parts(last));
     Perturbed {
         record,
         original: batch.images.index_axis(Axis(0), i).to_owned(),
-        reconstruction: start.image,
-        final_image: end.kept.image,
-        final_logits: end.kept.logits,
+        reconstruction,
+        final_image,
+        answers: Answers { original, reconstruction: reconstruction_answer, final_image: final_answer },
+        cached: start.cached,
         final_latent: end.kept.latent,
     }
 }
 
-/// The better of two searches of one sample, `new` being a restart. What is told of the reconstruction stays that of
+/// The better of two searches of one sample, `new` being a restart. What is said about the reconstruction stays that of
 /// the first search: x̂0 is the image of the latent without noise.
 pub(super) fn better(old: Perturbed, new: Perturbed) -> Perturbed {
-    let stands = |r: &SampleRecord| r.outcome != Outcome::Failed && r.final_from.is_some();
+    let stands = |r: &SampleRecord| !r.outcome.is_failure() && r.final_from.is_some();
     let (first, again) = (&old.record, &new.record);
     // A refused reconstruction ends a sample, whatever noise would make of it.
     let wins =
@@ -72,29 +75,28 @@ pub(super) fn better(old: Perturbed, new: Perturbed) -> Perturbed {
         score0: first.score0,
         ..new.record
     };
-    Perturbed { record, reconstruction: old.reconstruction, ..new }
+    let answers = Answers { reconstruction: old.answers.reconstruction, ..new.answers };
+    Perturbed { record, reconstruction: old.reconstruction, answers, cached: old.cached, ..new }
 }
 
-/// The outcome of the one sample of a batch, on which a component failed before its search began.
+/// The outcome of the one sample of a batch, on which a component failed before its search began: no class is known.
 pub(super) fn failed(batch: &SampleBatch, error: &ComponentError) -> Perturbed {
-    let original = batch.images.index_axis(Axis(0), 0).to_owned();
-    // Nothing is known of it: predictions that cannot be true count it as wrong everywhere.
-    let unknown = usize::MAX;
+    let original: Array3<f32> = batch.images.index_axis(Axis(0), 0).to_owned();
     Perturbed {
         record: SampleRecord {
             index: batch.indices[0],
             key: batch.keys[0].clone(),
             label: batch.labels[0],
-            clean_prediction: unknown,
-            clean_oracle: unknown,
-            reconstruction_prediction: unknown,
-            reconstruction_oracle: unknown,
+            clean_prediction: None,
+            clean_oracle: None,
+            reconstruction_prediction: None,
+            reconstruction_oracle: None,
             reconstruction_accepted: false,
             score0: 0.0,
             final_score: 0.0,
-            final_prediction: unknown,
-            final_oracle: unknown,
-            outcome: Outcome::Failed,
+            final_prediction: None,
+            final_oracle: None,
+            outcome: Outcome::ComponentFailed,
             ended_at: 0,
             accepted_updates: 0,
             final_from: None,
@@ -106,7 +108,8 @@ pub(super) fn failed(batch: &SampleBatch, error: &ComponentError) -> Perturbed {
         reconstruction: original.clone(),
         final_image: original.clone(),
         original,
-        final_logits: Array1::zeros(0),
+        answers: Answers::default(),
+        cached: CacheUse::default(),
         final_latent: Array1::zeros(0),
     }
 }

@@ -1,15 +1,17 @@
 //! Flags that a run raises by itself: signs that its figures do not mean what they seem to (design, section 10).
 
 mod facts;
+mod repeat;
 #[cfg(test)]
 mod tests;
 
 use serde::{Deserialize, Serialize};
 
-pub use facts::{Facts, LogitsFacts, MaskFacts, RepeatFacts, ReplacedFacts};
+pub use facts::{CacheFacts, Facts, LogitsFacts, MaskFacts, RepeatFacts, ReplacedFacts};
+pub use repeat::RepeatCheck;
 
+use crate::SampleRecord;
 use crate::metrics::{Effort, Interval, Summary};
-use crate::{Outcome, SampleRecord};
 
 /// Shares up to this are in the nature of things: a few images are flipped by any reconstruction.
 const TOLERATED_SHARE: f64 = 0.05;
@@ -35,6 +37,8 @@ pub enum FlagKind {
     FailedSamples,
     /// The same sample done twice gave two results.
     NonDeterminism,
+    /// The same latent decoded twice gave two reconstructions.
+    ChangingReconstructions,
     /// Samples were made with an earlier file of a plugin that was mended since.
     ReplacedPlugin,
     /// The target gives probabilities where logits belong: scores and gradients saturate.
@@ -82,6 +86,7 @@ pub fn flags(records: &[SampleRecord], summary: &Summary, facts: &Facts) -> Vec<
         non_finite_gradients(records),
         failed(summary),
         non_determinism(facts),
+        changing_reconstructions(facts),
         replaced(facts, summary),
         probabilities(facts),
         target_flips(records),
@@ -134,12 +139,24 @@ fn failed(summary: &Summary) -> Option<Flag> {
 }
 
 fn non_determinism(facts: &Facts) -> Option<Flag> {
-    let seen = facts.repeated?;
-    let RepeatFacts { samples, differing, largest_difference } = seen;
+    let RepeatFacts { samples, differing, largest_difference, largest, .. } = facts.repeated?;
     flag(FlagKind::NonDeterminism, differing, samples, true, || {
+        let kinds = largest.kinds().into_iter().filter(|(_, difference)| *difference > 0.0);
+        let kinds: Vec<String> = kinds.map(|(kind, difference)| format!("{kind} {difference:.1e}")).collect();
+        let largest = if kinds.is_empty() { format!("{largest_difference:.1e}") } else { kinds.join(", ") };
         format!(
-            "{differing} of {samples} samples gave another result when done again (largest difference \
-             {largest_difference:e}): a component is not deterministic, and the run cannot be repeated."
+            "{differing} of {samples} samples gave a different result when perturbed again (largest differences: \
+             {largest}): a component is not deterministic, and the run cannot be repeated bit for bit."
+        )
+    })
+}
+
+fn changing_reconstructions(facts: &Facts) -> Option<Flag> {
+    let CacheFacts { known, contradicted } = facts.cache?;
+    flag(FlagKind::ChangingReconstructions, contradicted, known, true, || {
+        format!(
+            "{contradicted} of {known} latents from the cache were decoded to a different reconstruction than before: \
+             the generator is not deterministic, and rows that share the cache are not comparable bit for bit."
         )
     })
 }
@@ -166,8 +183,8 @@ fn probabilities(facts: &Facts) -> Option<Flag> {
 }
 
 fn target_flips(records: &[SampleRecord]) -> Option<Flag> {
-    let right = || records.iter().filter(|r| r.clean_prediction == r.label);
-    let (count, of) = (right().filter(|r| r.reconstruction_prediction != r.label).count(), right().count());
+    let right = || records.iter().filter(|r| r.clean_prediction == Some(r.label));
+    let (count, of) = (right().filter(|r| r.reconstruction_prediction != Some(r.label)).count(), right().count());
     flag(FlagKind::ReconstructionFlipsTarget, count, of, share(count, of) > TOLERATED_SHARE, || {
         format!(
             "The bare reconstruction flips the target's right answer on {count} of {of} images ({}): that loss is \
@@ -178,7 +195,7 @@ fn target_flips(records: &[SampleRecord]) -> Option<Flag> {
 }
 
 fn oracle_flips(records: &[SampleRecord]) -> Option<Flag> {
-    let made = || records.iter().filter(|r| r.reconstruction_oracle != usize::MAX);
+    let made = || records.iter().filter(|r| r.reconstruction_oracle.is_some());
     let (count, of) = (made().filter(|r| r.reconstruction_oracle != r.clean_oracle).count(), made().count());
     flag(FlagKind::ReconstructionFlipsOracle, count, of, share(count, of) > TOLERATED_SHARE, || {
         format!(
@@ -203,7 +220,7 @@ fn oracle_wrong(summary: &Summary) -> Option<Flag> {
 
 /// Samples with an accepted update that did not fail: those whose search should have come to something.
 fn perturbed(records: &[SampleRecord]) -> impl Iterator<Item = &SampleRecord> {
-    records.iter().filter(|r| r.accepted_updates > 0 && r.outcome != Outcome::Failed)
+    records.iter().filter(|r| r.accepted_updates > 0 && !r.outcome.is_failure())
 }
 
 fn score_does_not_rise(records: &[SampleRecord], facts: &Facts) -> Option<Flag> {

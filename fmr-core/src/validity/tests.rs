@@ -3,8 +3,9 @@
 use ndarray::array;
 
 use super::*;
-use crate::StepRecord;
 use crate::metrics::MetricsSettings;
+use crate::perturb::CacheUse;
+use crate::{Outcome, StepRecord};
 
 /// A sample against which nothing speaks.
 fn sound(index: usize) -> SampleRecord {
@@ -21,15 +22,15 @@ fn sound(index: usize) -> SampleRecord {
         index,
         key: format!("test/{index:05}"),
         label: 0,
-        clean_prediction: 0,
-        clean_oracle: 0,
-        reconstruction_prediction: 0,
-        reconstruction_oracle: 0,
+        clean_prediction: Some(0),
+        clean_oracle: Some(0),
+        reconstruction_prediction: Some(0),
+        reconstruction_oracle: Some(0),
         reconstruction_accepted: true,
         score0: 0.1,
         final_score: 0.4,
-        final_prediction: 0,
-        final_oracle: 0,
+        final_prediction: Some(0),
+        final_oracle: Some(0),
         outcome: Outcome::BudgetReached,
         ended_at: 1,
         accepted_updates: 1,
@@ -60,7 +61,8 @@ fn one(count: usize, facts: Facts, change: impl Fn(&mut SampleRecord)) -> (FlagK
 fn a_sound_run_raises_nothing() {
     let facts = Facts {
         logits: Some(LogitsFacts { rows: 10, like_probabilities: 3 }),
-        repeated: Some(RepeatFacts { samples: 5, differing: 0, largest_difference: 0.0 }),
+        repeated: Some(RepeatFacts { samples: 5, whole: 5, ..RepeatFacts::default() }),
+        cache: Some(CacheFacts { known: 10, contradicted: 0 }),
         replaced: Some(ReplacedFacts { before: 0, times: 1 }),
         mask: Some(MaskFacts { kept: 3, values: 8, test: Some((60, 80)) }),
         step_size: Some(0.1),
@@ -96,10 +98,16 @@ fn facts_beyond_the_records() {
     let (kind, text) = one(0, Facts { replaced, ..Facts::default() }, |_| {});
     assert_eq!(kind, FlagKind::ReplacedPlugin);
     insta::assert_snapshot!(text, @"4/10 4 of 10 samples were made before a plugin's file was replaced (2 times): they are the earlier file's, which the run keeps the hash of.");
-    let repeated = Some(RepeatFacts { samples: 5, differing: 2, largest_difference: 0.25 });
+    let largest = crate::Difference { score: 0.25, pixel: 1.0 / 255.0, ..crate::Difference::default() };
+    let repeated = Some(RepeatFacts { samples: 5, whole: 5, differing: 2, largest_difference: 0.25, largest });
     let (kind, text) = one(0, Facts { repeated, ..Facts::default() }, |_| {});
     assert_eq!(kind, FlagKind::NonDeterminism);
-    insta::assert_snapshot!(text, @"2/5 2 of 5 samples gave another result when done again (largest difference 2.5e-1): a component is not deterministic, and the run cannot be repeated.");
+    insta::assert_snapshot!(text, @"2/5 2 of 5 samples gave a different result when perturbed again (largest differences: score 2.5e-1, pixel 3.9e-3): a component is not deterministic, and the run cannot be repeated bit for bit.");
+    let mut cache = CacheFacts::default();
+    [CacheUse::Unknown, CacheUse::Known, CacheUse::Contradicted].into_iter().for_each(|used| cache.add(used));
+    let (kind, text) = one(0, Facts { cache: Some(cache), ..Facts::default() }, |_| {});
+    assert_eq!(kind, FlagKind::ChangingReconstructions);
+    insta::assert_snapshot!(text, @"1/2 1 of 2 latents from the cache were decoded to a different reconstruction than before: the generator is not deterministic, and rows that share the cache are not comparable bit for bit.");
     let mut logits = LogitsFacts::default();
     logits.add(array![0.2_f32, 0.3, 0.5].view());
     logits.add(array![0.0_f32, 0.0, 1.0].view());
@@ -115,13 +123,13 @@ fn facts_beyond_the_records() {
 
 #[test]
 fn reconstructions_and_oracle() {
-    let (kind, text) = one(1, Facts::default(), |r| r.reconstruction_prediction = 1);
+    let (kind, text) = one(1, Facts::default(), |r| r.reconstruction_prediction = Some(1));
     assert_eq!(kind, FlagKind::ReconstructionFlipsTarget);
     insta::assert_snapshot!(text, @"1/10 The bare reconstruction flips the target's right answer on 1 of 10 images (10.0 %): that loss is the generator's, not the perturbation's (see metrics.sa-on).");
-    let (kind, text) = one(1, Facts::default(), |r| r.reconstruction_oracle = 1);
+    let (kind, text) = one(1, Facts::default(), |r| r.reconstruction_oracle = Some(1));
     assert_eq!(kind, FlagKind::ReconstructionFlipsOracle);
     insta::assert_snapshot!(text, @"1/10 The bare reconstruction flips the oracle's answer on 1 of 10 images (10.0 %): the generator is not faithful enough for this oracle.");
-    let (kind, text) = one(1, Facts::default(), |r| (r.clean_oracle, r.reconstruction_oracle) = (1, 1));
+    let (kind, text) = one(1, Facts::default(), |r| (r.clean_oracle, r.reconstruction_oracle) = (Some(1), Some(1)));
     assert_eq!(kind, FlagKind::OracleWrongOnOriginals);
     insta::assert_snapshot!(text, @r#"1/10 The oracle is wrong on 1 of 10 originals (10.0 %): it refuses images for its own mistakes, and a validation rate of 100 % is out of reach for verdict.rule = "argmax"."#);
 }
@@ -143,8 +151,8 @@ fn searches_that_come_to_nothing() {
 fn low_validation_rate() {
     let (kind, text) = one(2, Facts::default(), |r| {
         (r.outcome, r.accepted_updates, r.final_from) = (Outcome::StoppedByOracle, 0, Some(0));
-        (r.label, r.clean_prediction, r.clean_oracle) = (1, 1, 1);
-        (r.reconstruction_prediction, r.reconstruction_oracle) = (1, 1);
+        (r.label, r.clean_prediction, r.clean_oracle) = (1, Some(1), Some(1));
+        (r.reconstruction_prediction, r.reconstruction_oracle) = (Some(1), Some(1));
     });
     assert_eq!(kind, FlagKind::LowValidationRate);
     insta::assert_snapshot!(text, @"2/10 Only 8 of 10 images were produced (80.0 %; worst class: dog, 0 of 2): PA and FMR are those of the images that the oracle let through, which are easier, and so too high.");

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use fmr_core::metrics::{Average, MetricsSettings, Produced, Summary};
-use fmr_core::perturb::{Lanes, Observer, PerturbError, Perturbed, StepView};
+use fmr_core::perturb::{Observer, PerturbError, Perturbed, StepView, Workers};
 use fmr_core::{Outcome, SampleRecord};
 use ndarray::Array1;
 use proptest::prelude::*;
@@ -29,18 +29,23 @@ fn a_component_that_fails_fails_only_the_guilty() {
     let sound = records(&Toy::new(search), &all());
     let toy = Toy { generator: Box::new(Curved::failing_above(1.2)), ..Toy::new(search) };
     let found = records(&toy, &all());
-    let failed: Vec<&SampleRecord> = found.iter().filter(|r| r.outcome == Outcome::Failed).collect();
+    let failed: Vec<&SampleRecord> = found.iter().filter(|r| r.component_failed()).collect();
     assert!(failed.len() > 1 && failed.len() < found.len(), "{} failed", failed.len());
     assert!(failed.iter().all(|r| r.error.as_ref().unwrap().contains("a latent is too large")));
-    for (a, b) in found.iter().zip(&sound).filter(|(a, _)| a.outcome != Outcome::Failed) {
+    for (a, b) in found.iter().zip(&sound).filter(|(a, _)| !a.component_failed()) {
         assert_eq!(a, b);
     }
     // What failed later keeps what it had reached.
-    let (late, before) =
-        found.iter().zip(&sound).find(|(a, _)| a.outcome == Outcome::Failed && a.ended_at > 1).unwrap();
+    let (late, before) = found.iter().zip(&sound).find(|(a, _)| a.component_failed() && a.ended_at > 1).unwrap();
     assert_eq!(late.clean_prediction, before.clean_prediction);
     assert_eq!(late.steps[..], before.steps[..late.steps.len()]);
     assert_eq!(late.final_from, Some(late.accepted_updates));
+    // Of what failed before the search, no class is known, and none counts as right.
+    let early: Vec<SampleRecord> = failed.into_iter().filter(|r| r.ended_at == 0).cloned().collect();
+    assert!(!early.is_empty() && early.iter().all(|r| (r.clean_prediction, r.final_oracle) == (None, None)));
+    let figures = Summary::of(&early, &[], &MetricsSettings::default()).overall;
+    assert_eq!((figures.sa.hits, figures.counts.produced, figures.oracle_clean.hits), (0, 0, 0));
+    assert_eq!((figures.sa.of, figures.endings.failed), (early.len(), early.len()));
 }
 
 #[test]
@@ -149,8 +154,8 @@ fn what_a_component_was_told_to_give_up_is_no_failure() {
     told.store(false, Ordering::Relaxed);
     let run = |go_on: &(dyn Fn() -> bool + Sync)| {
         let mut found = Vec::new();
-        let lanes = Lanes { lanes: 1, batch: 1, enter: &|| {}, go_on };
-        let result = lanes.run::<PerturbError>(&toy.perturber(), &all(), &|p| Ok(toy.samples(p)), |some| {
+        let workers = Workers { threads: 1, batch: 1, enter: &|| {}, go_on };
+        let result = workers.run::<PerturbError>(&toy.perturber(), &all(), &|p| Ok(toy.samples(p)), |some| {
             found.extend(some.into_iter().map(|p| p.record));
             Ok(())
         });

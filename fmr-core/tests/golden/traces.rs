@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use fmr_core::logits::argmax;
 use fmr_core::metrics::{MetricsSettings, Produced, Reading, Summary};
 use fmr_core::perturb::{
-    Clamp, Observer, Perturbed, Perturber, SampleBatch, Search, Start, StartKind, StartSaOn, StepView,
+    Clamp, Observer, Perturbed, Perturber, SampleBatch, SearchSettings, Start, StartKind, StartSaOn, StepView,
 };
 use fmr_core::scorer::{ScorerKind, ScorerSettings, TargetClass};
 use fmr_core::verdict::{Verdict, VerdictSettings};
@@ -66,7 +66,7 @@ impl Observer for Keep {
 
 /// Settings of a trace.
 struct Settings {
-    search: Search,
+    search: SearchSettings,
     scorer: ScorerKind,
     mask: Option<Vec<f32>>,
     faults: Vec<Fault>,
@@ -88,7 +88,7 @@ impl Settings {
                 _ => drop(search.insert(key.replace('_', "-"), value)),
             }
         }
-        let mut search: Search = serde_json::from_value(Value::Object(search)).unwrap();
+        let mut search: SearchSettings = serde_json::from_value(Value::Object(search)).unwrap();
         search.clamp = Clamp::None;
         if epsilon != 0.0 {
             search.start = Start { kind: StartKind::Fgsm, epsilon, sa_on: StartSaOn::Original, ..Start::default() };
@@ -120,6 +120,7 @@ fn run(
         classes: world.classes.len(),
         mask: settings.mask.as_deref(),
         observer,
+        cache: None,
     };
     let [c, h, w] = world.image_shape;
     let pixels = samples.iter().flat_map(|s| s.image.iter().copied()).collect();
@@ -185,8 +186,8 @@ fn compare_trace(name: &str, world: &World, samples: &[Sample], trace: &Value, e
     }
     if let Some(expected) = trace.get("second_target_metrics") {
         let shown = |(_, s): &(&Value, Seen<'_>)| SampleRecord {
-            clean_prediction: s.second[0],
-            final_prediction: s.second[1],
+            clean_prediction: Some(s.second[0]),
+            final_prediction: Some(s.second[1]),
             ..s.one.record.clone()
         };
         let shown: Vec<SampleRecord> = seen.iter().map(shown).collect();
@@ -223,9 +224,9 @@ impl Seen<'_> {
         };
         for (key, wanted) in expected.as_object().unwrap() {
             let what = format!("{at}: {key}");
-            let index = |tally: &mut Tally, ours: usize| tally.same(&what, &Value::from(ours), wanted);
+            let index = |tally: &mut Tally, ours: Option<usize>| tally.same(&what, &Value::from(ours), wanted);
             match key.as_str() {
-                "sample" => index(tally, record.index),
+                "sample" => index(tally, Some(record.index)),
                 "clean_logits" => tally.list(&what, logits(&target, &self.one.original), wanted),
                 "clean_prediction" => index(tally, record.clean_prediction),
                 "clean_oracle" => index(tally, record.clean_oracle),
@@ -240,14 +241,14 @@ impl Seen<'_> {
                 "score0" => tally.value(&what, Some(record.score0), wanted),
                 "steps" => self.compare_steps(at, wanted, tally),
                 "outcome" => tally.same(&what, &serde_json::to_value(record.outcome).unwrap(), wanted),
-                "ended_at" => index(tally, record.ended_at),
-                "accepted_updates" => index(tally, record.accepted_updates),
+                "ended_at" => index(tally, Some(record.ended_at)),
+                "accepted_updates" => index(tally, Some(record.accepted_updates)),
                 "final_from" => {
                     let ours = record.final_from.map_or(Value::from("original"), Value::from);
                     tally.same(&what, &ours, wanted);
                 }
                 "final_image" => self.list(&what, image(&self.one.final_image), wanted, tally),
-                "final_logits" => tally.list(&what, wide(self.one.final_logits.view()), wanted),
+                "final_logits" => tally.list(&what, wide(self.one.final_logits()), wanted),
                 "final_prediction" => index(tally, record.final_prediction),
                 "second_target" => {
                     for (name, ours) in ["clean", "final"].into_iter().zip(self.second) {
@@ -267,7 +268,7 @@ impl Seen<'_> {
     }
 
     /// The target's class on the image that the search starts from, which a run with the other reading of SA gives.
-    fn start_prediction(&self) -> usize {
+    fn start_prediction(&self) -> Option<usize> {
         let mut search = self.settings.search.clone();
         search.start.sa_on = StartSaOn::Start;
         let settings = Settings {

@@ -1,6 +1,6 @@
 //! What the logits of a classifier stand for.
 
-use fmr_core::data::imagenet_classes;
+use fmr_core::imagenet_classes;
 use serde::{Deserialize, Serialize};
 
 /// A list of classes in label order.

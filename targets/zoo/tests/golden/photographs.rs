@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use fmr_core::data::{DataSettings, Dataset};
 use fmr_core::preprocess::Picture;
+use fmr_data::{DataSettings, Dataset};
 use fmr_golden::Case;
 use fmr_zoo::{Network, Preprocess, entry};
 use sha2::{Digest as _, Sha256};
@@ -23,7 +23,8 @@ fn photographs() -> Option<(PathBuf, Dataset)> {
     let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/imagenet-sample.tar");
     let path = std::env::var_os("FMR_IMAGENET_SAMPLE").map_or_else(beside, PathBuf::from);
     if !path.is_file() {
-        println!("skipped: there is no {} (name another file with FMR_IMAGENET_SAMPLE)", path.display());
+        let reason = format_args!("there is no {} (FMR_IMAGENET_SAMPLE names a different file)", path.display());
+        fmr_golden::skip("golden", reason);
         return None;
     }
     let table = serde_json::json!({"kind": "images", "path": path, "prefix": "imagenet-sample"});

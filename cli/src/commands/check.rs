@@ -1,0 +1,42 @@
+//! `fmr check FILE`
+
+use clap::Args;
+use fmr::experiment::MissingFiles;
+use fmr::{Interrupt, PreparedRow, RowMask};
+
+use super::shared::ExperimentArguments;
+use crate::failure::Failure;
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    experiment: ExperimentArguments,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let prepared = arguments.experiment.prepare(&Interrupt::default())?;
+    for row in &prepared.rows {
+        match row {
+            PreparedRow::Ready(row) => {
+                let [c, h, w] = row.samples.image();
+                let classes = row.plan.classes.len();
+                let learns = row.mask.as_ref().and_then(RowMask::learns);
+                let mask = match (&row.settings.mask, learns) {
+                    (None, _) => String::new(),
+                    (Some(name), None) => format!(", mask {name}"),
+                    (Some(name), Some((_, samples))) => format!(", mask {name} learned from {} others", samples.len()),
+                };
+                println!(
+                    "ready    {}: {} images {c}×{h}×{w}, {classes} classes{mask}",
+                    row.settings.id,
+                    row.samples.len()
+                );
+            }
+            PreparedRow::Missing(row, files) => {
+                let files: Vec<String> = files.iter().map(MissingFiles::list).collect();
+                println!("missing  {}: {}", row.id, files.join(", "));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,29 @@
+//! `fmr export RUN`
+
+use std::path::PathBuf;
+
+use clap::Args;
+use fmr::report::{EXPORT, IMAGES};
+use fmr::store::RunStore;
+
+use crate::failure::Failure;
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Folder of the run.
+    run: PathBuf,
+    /// Folder for `samples.jsonl`, `samples.csv`, `steps.csv` and the images; `export` in the run unless given.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let store = RunStore::read(&arguments.run)?;
+    let out = arguments.out.clone().unwrap_or_else(|| arguments.run.join(EXPORT));
+    let mut written = store.export_tables(&out)?;
+    written.extend(store.export_images(&out.join(IMAGES))?);
+    for path in written {
+        println!("{}", path.display());
+    }
+    Ok(())
+}

@@ -1,0 +1,21 @@
+//! `fmr inspect FILE`
+
+use std::path::PathBuf;
+
+use clap::Args;
+use fmr_checkpoint::{Checkpoint, CheckpointError};
+
+use crate::failure::Failure;
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Checkpoint: safetensors, PyTorch or TorchScript. Nothing in it is executed.
+    file: PathBuf,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let text = |error: CheckpointError| Failure::Text(error.to_string());
+    let summary = Checkpoint::open(&arguments.file).and_then(|file| file.summary()).map_err(text)?;
+    print!("{summary}");
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! The subcommands, one module each.
+
+mod check;
+mod export;
+mod inspect;
+mod mask;
+mod models;
+mod plan;
+mod plugin;
+mod report;
+mod resume;
+mod run;
+mod shared;
+mod train;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::failure;
+pub(crate) use run::run_file;
+
+/// How robust is an image classifier, as a foundation model sees it? Foundation Model-oriented Robustness, measured.
+#[derive(Parser)]
+#[command(version, about, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run an experiment file and print its table.
+    Run(run::Arguments),
+    /// Go on with a run that was stopped or killed.
+    Resume(resume::Arguments),
+    /// Print the table of a run and write its report anew.
+    Report(report::Arguments),
+    /// Check an experiment file, its data, weights and class names, without running it.
+    Check(check::Arguments),
+    /// Say what an experiment will cost and how wide its intervals will be.
+    Plan(plan::Arguments),
+    /// Write the samples and images of a run in open formats.
+    Export(export::Arguments),
+    /// Train a model from a recipe.
+    Train(train::Arguments),
+    /// Say what a checkpoint is: family, layout, sizes and keys.
+    Inspect(inspect::Arguments),
+    /// List the models that can be loaded, and from which published files.
+    Models,
+    /// Learn or show a sparse mask: which latent values the perturbation moves.
+    Mask(mask::Arguments),
+    /// List, check or begin plugins.
+    Plugin(plugin::Arguments),
+}
+
+/// Runs the command line; the exit code is 0, 1 for errors, 2 for a wrong command line, 130 where the user stopped it.
+pub fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_env("FMR_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+    let arguments = Arguments::parse();
+    let result = match arguments.command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Resume(arguments) => resume::run(&arguments),
+        Command::Report(arguments) => report::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Plan(arguments) => plan::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
+        Command::Train(arguments) => train::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Models => {
+            models::run();
+            Ok(())
+        }
+        Command::Mask(arguments) => mask::run(&arguments),
+        Command::Plugin(arguments) => plugin::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failure::show(error),
+    }
+}

@@ -1,0 +1,33 @@
+//! `fmr resume RUN`
+
+use std::path::PathBuf;
+
+use clap::Args;
+use fmr::Runner;
+use fmr::store::RunStore;
+
+use super::shared::{experiment_of, prepare, print_finished};
+use crate::failure::Failure;
+use crate::{Terminal, signals};
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Folder of the run.
+    run: PathBuf,
+    /// Resume although a plugin file has changed: the plugin was repaired after it ended the run. Not needed where it
+    /// only failed on samples.
+    #[arg(long)]
+    mended: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let experiment = experiment_of(&RunStore::read(&arguments.run)?)?;
+    let terminal = Terminal::default();
+    let runner = Runner { events: &terminal, ..Runner::default() };
+    let prepared = prepare(experiment, &runner.interrupt)?;
+    signals::listen(&runner.interrupt);
+    let resume = if arguments.mended { Runner::resume_mended } else { Runner::resume };
+    let run = resume(&runner, &prepared, &arguments.run);
+    terminal.clear();
+    print_finished(&prepared.experiment, &run?.store)
+}

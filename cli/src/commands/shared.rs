@@ -1,0 +1,85 @@
+//! What subcommands share: options that change an experiment file, and errors as people read them.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use fmr::experiment::{Changes, ConfigError, Experiment};
+use fmr::report::{self, Table};
+use fmr::store::RunStore;
+use fmr::{Interrupt, Prepared};
+use serde_json::Value;
+
+use crate::failure::Failure;
+
+/// An experiment file and what the command line changes of it.
+#[derive(Args)]
+pub(crate) struct ExperimentArguments {
+    /// Experiment file (TOML).
+    file: PathBuf,
+    /// Use the file's profile `quick`: a few images, to see that everything works.
+    #[arg(long, conflicts_with_all = ["full", "profile"])]
+    quick: bool,
+    /// Use the file's profile `full`: all images.
+    #[arg(long, conflicts_with = "profile")]
+    full: bool,
+    /// Use this profile of the file.
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+    /// At most this many images of each data set.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
+    /// Set a value of the file, e.g. `search.budget=5`; may be given several times.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = assignment)]
+    set: Vec<(String, Value)>,
+}
+
+impl ExperimentArguments {
+    /// Reads the file.
+    pub(crate) fn read(&self) -> Result<Experiment, ConfigError> {
+        let named = |set: bool, name: &str| set.then(|| name.to_owned());
+        let profile = self.profile.clone().or(named(self.quick, "quick")).or(named(self.full, "full"));
+        let limit = self.limit.and_then(|limit| usize::try_from(limit).ok());
+        Experiment::read(&self.file, &Changes { profile, values: self.set.clone(), limit })
+    }
+
+    /// Reads the file and makes its components.
+    pub(crate) fn prepare(&self, interrupt: &Interrupt) -> Result<Prepared, ConfigError> {
+        prepare(self.read()?, interrupt)
+    }
+}
+
+/// Makes the components of an experiment, whose calls the interrupt reaches.
+pub(crate) fn prepare(experiment: Experiment, interrupt: &Interrupt) -> Result<Prepared, ConfigError> {
+    let registry = fmr::registry_of(&experiment, interrupt);
+    fmr::prepare(experiment, &registry)
+}
+
+/// `a.b=VALUE`, where VALUE is TOML, or else a text.
+pub(crate) fn assignment(text: &str) -> Result<(String, Value), String> {
+    let (key, value) = text.split_once('=').ok_or("write KEY=VALUE")?;
+    let parsed = toml::from_str::<toml::Table>(&format!("v = {value}")).ok().and_then(|mut table| table.remove("v"));
+    let value = match parsed {
+        Some(value) => serde_json::to_value(value).map_err(|e| e.to_string())?,
+        None => Value::String(value.trim().to_owned()),
+    };
+    Ok((key.trim().to_owned(), value))
+}
+
+/// The experiment that a run keeps.
+pub(crate) fn experiment_of(store: &RunStore) -> Result<Experiment, ConfigError> {
+    let dir = store.dir();
+    let file = dir.join(fmr::store::EXPERIMENT_FILE);
+    Experiment::parse(&file, store.plan().experiment.clone(), dir, &Changes::default())
+}
+
+/// Writes the reports of a run, and prints its table and, on the last line, its folder.
+pub(crate) fn print_finished(experiment: &Experiment, store: &RunStore) -> Result<(), Failure> {
+    print_table(&report::write(experiment, store)?, store.dir());
+    Ok(())
+}
+
+/// Prints a table and, on the last line, the run's folder.
+pub(crate) fn print_table(table: &Table, dir: &Path) {
+    let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+    println!("{table}\n{}", dir.display());
+}

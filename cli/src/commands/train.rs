@@ -1,0 +1,21 @@
+//! `fmr train RECIPE`
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::failure::Failure;
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Recipe (TOML). A run that was stopped goes on where it stopped.
+    recipe: PathBuf,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let figures = fmr_train::train(&arguments.recipe).map_err(|error| Failure::Text(error.to_string()))?;
+    for (name, value) in figures {
+        println!("{name} {value:.4}");
+    }
+    Ok(())
+}

@@ -1,0 +1,8 @@
+//! The command `fmr`.
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    fmr_cli::main()
+}

@@ -1,0 +1,404 @@
+//! An experiment file as a whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fmr_core::SettingError;
+use fmr_core::metrics::MetricsSettings;
+use fmr_core::perturb::SearchSettings;
+use fmr_core::verdict::VerdictSettings;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::error::{ConfigError, Source};
+use super::masks::MaskTable;
+use super::node::{Node, join};
+use super::rows::{Common, Row, checked, given};
+use super::suggest;
+use super::tables::{ComponentTable, DataTable};
+use super::world::World;
+
+/// The `[run]` table: how the work is done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RunSettings {
+    /// Samples perturbed together; 0: what suits the device (see [`RunSettings::side_by_side`]). Results do not depend
+    /// on it.
+    pub batch: usize,
+    /// Batches worked on side by side, each on a thread of its own; 0: what suits the device. Results do not depend on
+    /// it.
+    pub lanes: usize,
+    /// Seed of whatever is random (restarts, the gradient-free estimator).
+    pub seed: u64,
+    /// Device that computes unless a component's table names another.
+    pub device: String,
+    /// Folder that new runs are put in, relative to where the command runs.
+    pub folder: PathBuf,
+    /// Whether final images are kept with all their digits; else rounded to 8 bits.
+    pub keep_exact_finals: bool,
+    /// Folder of latents, reconstructions and the oracle's answers on originals and reconstructions, shared by runs;
+    /// relative to where the command runs. Absent: rows of one run share theirs, and nothing outlives the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<PathBuf>,
+    /// Samples of each row perturbed a second time, to see whether results repeat.
+    pub repeat: usize,
+}
+
+impl Default for RunSettings {
+    fn default() -> Self {
+        Self {
+            batch: 0,
+            lanes: 0,
+            seed: 0,
+            device: "cpu".to_owned(),
+            folder: "runs".into(),
+            keep_exact_finals: true,
+            cache: None,
+            repeat: 1,
+        }
+    }
+}
+
+/// How a run is spread over threads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SideBySide {
+    /// Threads, each with a batch of its own.
+    pub lanes: usize,
+    /// Samples of a batch.
+    pub batch: usize,
+}
+
+impl RunSettings {
+    /// Threads and samples of a batch on a machine with `cores`, with what suits the device where the file leaves it
+    /// open: one small batch a core on the processor, because each stays in its core's cache; two large batches on a
+    /// graphics card, so that one computes while the other is copied.
+    pub fn side_by_side(&self, cores: usize) -> SideBySide {
+        let suits = if self.device == "cpu" {
+            SideBySide { lanes: cores.max(1), batch: 4 }
+        } else {
+            SideBySide { lanes: 2, batch: 64 }
+        };
+        let given = |given: usize, suits: usize| if given == 0 { suits } else { given };
+        SideBySide { lanes: given(self.lanes, suits.lanes), batch: given(self.batch, suits.batch) }
+    }
+}
+
+/// The `[report]` table: what people read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ReportSettings {
+    /// Whose models, and whether it is the paper's setting.
+    pub world: World,
+    /// Decimals of figures in percent.
+    pub digits: usize,
+    /// Samples of each row on its contact sheet.
+    pub samples: usize,
+    /// Whatever else a reader must know, a sentence each.
+    pub remarks: Vec<String>,
+}
+
+impl Default for ReportSettings {
+    fn default() -> Self {
+        Self { world: World::Small, digits: 2, samples: 12, remarks: Vec::new() }
+    }
+}
+
+/// What a caller changes of a file, in this order.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Changes {
+    /// A `[profiles.NAME]` table to lay on top.
+    pub profile: Option<String>,
+    /// Values by dotted path, e.g. `run.lanes`.
+    pub values: Vec<(String, Value)>,
+    /// At most this many images of every data set.
+    pub limit: Option<usize>,
+}
+
+/// An experiment file that has been read and checked, as far as that is possible without its other files.
+#[derive(Debug, Clone)]
+pub struct Experiment {
+    /// Name of the run.
+    pub name: String,
+    /// Title of the table.
+    pub title: String,
+    /// How the work is done.
+    pub run: RunSettings,
+    /// How samples become figures.
+    pub metrics: MetricsSettings,
+    /// What people read.
+    pub report: ReportSettings,
+    /// Data sets by name.
+    pub data: BTreeMap<String, DataTable>,
+    /// Targets by name.
+    pub targets: BTreeMap<String, ComponentTable>,
+    /// Generators by name.
+    pub generators: BTreeMap<String, ComponentTable>,
+    /// Oracles by name.
+    pub oracles: BTreeMap<String, ComponentTable>,
+    /// Masks by name; there need not be any.
+    pub masks: BTreeMap<String, MaskTable>,
+    /// The rows.
+    pub rows: Vec<Row>,
+    /// Folder that relative paths start from.
+    pub base: PathBuf,
+    /// Folders in which plugins are looked for first.
+    pub plugin_path: Vec<PathBuf>,
+    source: Source,
+    root: Node,
+}
+
+const KEYS: [&str; 17] = [
+    "name",
+    "title",
+    "base",
+    "data",
+    "targets",
+    "generators",
+    "oracles",
+    "masks",
+    "scorer",
+    "search",
+    "verdict",
+    "metrics",
+    "report",
+    "run",
+    "rows",
+    "profiles",
+    "plugin-path",
+];
+
+impl Experiment {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or the first thing that is wrong with it.
+    pub fn read(file: &Path, changes: &Changes) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(file).map_err(|e| {
+            let help = (e.kind() == std::io::ErrorKind::NotFound).then(|| "give an experiment file (TOML)".to_owned());
+            ConfigError::of_file(file, e.to_string(), help)
+        })?;
+        Self::parse(file, text, file.parent().unwrap_or(Path::new("")), changes)
+    }
+
+    /// Reads the text of a file whose relative paths start from `folder`, unless it names a `base`.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn parse(file: &Path, text: String, folder: &Path, changes: &Changes) -> Result<Self, ConfigError> {
+        let source = Source { file: file.to_owned(), text: Arc::from(text) };
+        let root = changed(&source, Node::parse(&source)?, changes)?;
+        root.expect_keys(&source, "", &KEYS)?;
+        let base: Option<PathBuf> = optional(&source, &root, "base")?;
+        let base = base.map_or_else(|| folder.to_owned(), |b| folder.join(b));
+        let plugin_path: Vec<PathBuf> = optional(&source, &root, "plugin-path")?.unwrap_or_default();
+        let name: String = optional(&source, &root, "name")?
+            .or_else(|| file.file_stem().map(|s| s.to_string_lossy().into_owned()))
+            .unwrap_or_default();
+        let metrics: MetricsSettings = optional(&source, &root, "metrics")?.unwrap_or_default();
+        let data = tables(&source, &root, "data", DataTable::read)?;
+        let mut experiment = Self {
+            title: optional(&source, &root, "title")?.unwrap_or_else(|| name.clone()),
+            name,
+            run: optional(&source, &root, "run")?.unwrap_or_default(),
+            metrics,
+            report: optional(&source, &root, "report")?.unwrap_or_default(),
+            masks: masks(&source, &root, &data)?,
+            data,
+            targets: components(&source, &root, "targets")?,
+            generators: components(&source, &root, "generators")?,
+            oracles: components(&source, &root, "oracles")?,
+            rows: Vec::new(),
+            plugin_path: plugin_path.iter().map(|folder| base.join(folder)).collect(),
+            base,
+            source,
+            root,
+        };
+        experiment.check_settings()?;
+        experiment.rows = experiment.expand_rows()?;
+        Ok(experiment)
+    }
+
+    fn check_settings(&self) -> Result<(), ConfigError> {
+        let refuse = |table: &str, e: &SettingError| {
+            let node = self.root.get(table).cloned().unwrap_or_default();
+            checked(&self.source, &node, table, e)
+        };
+        self.metrics.check().map_err(|e| refuse("metrics", &e))?;
+        let ranges = [("batch", self.run.batch, 0, 65_536), ("lanes", self.run.lanes, 0, 1024)];
+        for (key, value, least, most) in ranges {
+            if !(least..=most).contains(&value) {
+                let problem = format!("is {value}, must be from {least} to {most}");
+                return Err(refuse("run", &SettingError::new(key, problem)));
+            }
+        }
+        if self.report.digits > 6 {
+            let problem = format!("is {}, must be from 0 to 6", self.report.digits);
+            return Err(refuse("report", &SettingError::new("digits", problem)));
+        }
+        Ok(())
+    }
+
+    fn expand_rows(&self) -> Result<Vec<Row>, ConfigError> {
+        fn labels(tables: &BTreeMap<String, ComponentTable>) -> BTreeMap<&str, &str> {
+            tables.iter().map(|(name, table)| (name.as_str(), table.label.as_str())).collect()
+        }
+        let part = |key: &str| self.root.get(key).cloned().unwrap_or_default();
+        let mut scorer = part("scorer");
+        if scorer.get("kind").is_none() && scorer.get("plugin").is_none() {
+            scorer.set("kind", Node::given(&"cross-entropy".into()));
+        }
+        let common = Common {
+            source: &self.source,
+            base: &self.base,
+            tables: BTreeMap::from([
+                ("data", self.data.iter().map(|(name, table)| (name.as_str(), table.label.as_str())).collect()),
+                ("target", labels(&self.targets)),
+                ("generator", labels(&self.generators)),
+                ("oracle", labels(&self.oracles)),
+                ("mask", self.masks.iter().map(|(name, table)| (name.as_str(), table.label.as_str())).collect()),
+            ]),
+            search: part("search"),
+            verdict: part("verdict"),
+            scorer,
+        };
+        let Some(list) = self.root.get("rows") else {
+            let help = "a table needs at least one [[rows]] with the names of its data set and target".to_owned();
+            return Err(self.source.error(None, "the file has no [[rows]]", Some(help)));
+        };
+        let mut rows = Vec::new();
+        for (index, node) in list.items().iter().enumerate() {
+            rows.extend(common.expand(index, node)?.into_iter().map(|(row, long)| (row, long, node)));
+        }
+        let mut short = BTreeMap::<String, usize>::new();
+        rows.iter().for_each(|(row, ..)| *short.entry(row.id.clone()).or_default() += 1);
+        let mut seen = BTreeSet::new();
+        for (row, long, node) in &mut rows {
+            if short[&row.id] > 1 {
+                row.id.clone_from(long);
+            }
+            if !seen.insert(row.id.clone()) {
+                let problem = format!("two rows are {:?}", row.id);
+                let help =
+                    "rows must differ in data, target, generator, oracle, mask or in what they vary, or have an `id`";
+                return Err(self.source.error(node.value_span(), problem, Some(help.to_owned())));
+            }
+        }
+        Ok(rows.into_iter().map(|(row, ..)| row).collect())
+    }
+
+    /// The experiment file.
+    pub fn file(&self) -> &Path {
+        &self.source.file
+    }
+
+    /// An error about a key of a component's table; the setting's key is relative to the table.
+    pub fn component_error(&self, table: &ComponentTable, error: &SettingError) -> ConfigError {
+        table.node.setting_error(&self.source, &table.at, error)
+    }
+
+    /// An error about the value at a dotted path.
+    pub fn error_at(&self, path: &str, problem: impl Into<String>, help: Option<String>) -> ConfigError {
+        self.source.error(self.root.find(path).0.value_span(), problem, help)
+    }
+
+    /// The file with the changes applied, every default written out and every row by itself, such that it can be read
+    /// again from anywhere and without the paper's tables.
+    pub fn resolved(&self) -> String {
+        let mut root = self.root.clone();
+        root.take("profiles");
+        let settings = [
+            ("search", given(&SearchSettings::default())),
+            ("verdict", given(&VerdictSettings::default())),
+            ("scorer", given(&BTreeMap::from([("kind", "cross-entropy")]))),
+            ("metrics", given(&self.metrics)),
+            ("run", given(&self.run)),
+            ("report", given(&self.report)),
+            ("name", given(&self.name)),
+            ("title", given(&self.title)),
+        ];
+        for (key, mut table) in settings {
+            if let Some(given) = root.get(key) {
+                table.overlay(given);
+            }
+            root.set(key, table);
+        }
+        if let Some(cache) = &self.run.cache {
+            // A resumed run finds it from any folder.
+            root.set("run.cache", given(&std::path::absolute(cache).unwrap_or_else(|_| cache.clone())));
+        }
+        for table in self.masks.values().filter(|table| table.learn_from.is_some()) {
+            let mut settings = given(&table.settings);
+            root.get("masks")
+                .and_then(|masks| masks.get(&table.name))
+                .into_iter()
+                .for_each(|own| settings.overlay(own));
+            root.set(&table.at(), settings);
+        }
+        root.set("base", given(&std::path::absolute(self.base.join(".")).unwrap_or_else(|_| self.base.clone())));
+        root.set("rows", Node::list(self.rows.iter().map(|row| row.to_node(&root)).collect()));
+        toml::to_string_pretty(&root.to_json()).unwrap_or_else(|e| format!("# {e}\n"))
+    }
+}
+
+/// The document with a caller's changes.
+fn changed(source: &Source, mut root: Node, changes: &Changes) -> Result<Node, ConfigError> {
+    if let Some(profile) = &changes.profile {
+        let profiles = root.get("profiles").cloned().unwrap_or_default();
+        let known: Vec<&str> = profiles.entries().map(|(name, _)| name).collect();
+        let over = profiles.get(profile).ok_or_else(|| {
+            let problem = format!("the file has no [profiles.{profile}]");
+            source.error(root.get("profiles").and_then(Node::value_span), problem, suggest::help("", "profile", &known))
+        })?;
+        root.overlay(over);
+    }
+    for (path, value) in &changes.values {
+        root.set(path, Node::given(value));
+    }
+    if let Some(limit) = changes.limit {
+        let names: Vec<String> =
+            root.get("data").into_iter().flat_map(Node::entries).map(|(name, _)| name.to_owned()).collect();
+        for name in names {
+            root.set(&format!("data.{name}.limit"), Node::given(&limit.into()));
+        }
+    }
+    Ok(root)
+}
+
+fn optional<T: serde::de::DeserializeOwned>(source: &Source, root: &Node, key: &str) -> Result<Option<T>, ConfigError> {
+    root.get(key).map(|node| node.read(source, key)).transpose()
+}
+
+fn tables<T>(
+    source: &Source,
+    root: &Node,
+    role: &str,
+    read: impl Fn(&Source, &str, &Node) -> Result<T, ConfigError>,
+) -> Result<BTreeMap<String, T>, ConfigError> {
+    let Some(all) = root.get(role).filter(|all| all.is_table() && all.entries().next().is_some()) else {
+        let help = format!("add a [{}] table", join(role, "NAME"));
+        return Err(source.error(
+            root.get(role).and_then(Node::value_span),
+            format!("the file has no {role}"),
+            Some(help),
+        ));
+    };
+    all.entries().map(|(name, node)| Ok((name.to_owned(), read(source, name, node)?))).collect()
+}
+
+/// The `[masks.NAME]` tables, if any.
+fn masks(
+    source: &Source,
+    root: &Node,
+    data: &BTreeMap<String, DataTable>,
+) -> Result<BTreeMap<String, MaskTable>, ConfigError> {
+    let names: Vec<&str> = data.keys().map(String::as_str).collect();
+    match root.get("masks") {
+        Some(_) => tables(source, root, "masks", |source, name, node| MaskTable::read(source, name, node, &names)),
+        None => Ok(BTreeMap::new()),
+    }
+}
+
+fn components(source: &Source, root: &Node, role: &str) -> Result<BTreeMap<String, ComponentTable>, ConfigError> {
+    tables(source, root, role, |source, name, node| ComponentTable::read(source, role, name, node))
+}

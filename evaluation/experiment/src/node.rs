@@ -1,0 +1,298 @@
+//! A TOML document as a tree that remembers where each value stands.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use fmr_core::SettingError;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use toml::de::{DeTable, DeValue};
+
+use super::error::{ConfigError, Source};
+use super::suggest;
+
+/// A value with its place in the file; `None` where it was given otherwise, e.g. on the command line.
+#[derive(Debug, Clone, Default)]
+pub struct Node {
+    /// Place of the key; a table's is that of the last part of its header.
+    key: Option<Range<usize>>,
+    /// Place of the value.
+    span: Option<Range<usize>>,
+    content: Content,
+}
+
+#[derive(Debug, Clone)]
+enum Content {
+    Table(BTreeMap<String, Node>),
+    Array(Vec<Node>),
+    Leaf(Value),
+}
+
+impl Default for Content {
+    fn default() -> Self {
+        Self::Table(BTreeMap::new())
+    }
+}
+
+/// Equal values; where they stand does not matter.
+impl PartialEq for Node {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_json() == other.to_json()
+    }
+}
+
+impl Node {
+    /// Reads a document.
+    pub(super) fn parse(source: &Source) -> Result<Self, ConfigError> {
+        let document = DeTable::parse(&source.text).map_err(|e| {
+            let mut message = e.message().to_owned();
+            if message.is_empty() {
+                message = e.to_string();
+            }
+            source.error(e.span(), message, Some("the file must be valid TOML".to_owned()))
+        })?;
+        let span = Some(document.span());
+        Ok(Self { key: None, span, content: table(document.get_ref()) })
+    }
+
+    /// A value that stands in no file.
+    pub(super) fn given(value: &Value) -> Self {
+        let content = match value {
+            Value::Object(map) => Content::Table(map.iter().map(|(k, v)| (k.clone(), Self::given(v))).collect()),
+            Value::Array(values) => Content::Array(values.iter().map(Self::given).collect()),
+            leaf => Content::Leaf(leaf.clone()),
+        };
+        Self { key: None, span: None, content }
+    }
+
+    /// A list that stands in no file.
+    pub(super) fn list(nodes: Vec<Self>) -> Self {
+        Self { key: None, span: None, content: Content::Array(nodes) }
+    }
+
+    /// The value without its places.
+    pub fn to_json(&self) -> Value {
+        match &self.content {
+            Content::Table(entries) => Value::Object(entries.iter().map(|(k, v)| (k.clone(), v.to_json())).collect()),
+            Content::Array(nodes) => Value::Array(nodes.iter().map(Self::to_json).collect()),
+            Content::Leaf(value) => value.clone(),
+        }
+    }
+
+    /// Place of the key, or else of the value.
+    pub(super) fn key_span(&self) -> Option<Range<usize>> {
+        self.key.clone().or_else(|| self.span.clone())
+    }
+
+    /// Place of the value; of a table, the place of its header.
+    pub(super) fn value_span(&self) -> Option<Range<usize>> {
+        match self.content {
+            Content::Table(_) => self.key_span(),
+            _ => self.span.clone().or_else(|| self.key.clone()),
+        }
+    }
+
+    /// The entries of a table; none of any other value.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&str, &Self)> {
+        let entries = match &self.content {
+            Content::Table(entries) => Some(entries),
+            _ => None,
+        };
+        entries.into_iter().flatten().map(|(k, v)| (k.as_str(), v))
+    }
+
+    /// The values of an array, or the value itself: `"a"` stands for `["a"]` where several may be given.
+    pub(super) fn items(&self) -> &[Self] {
+        match &self.content {
+            Content::Array(nodes) => nodes,
+            _ => std::slice::from_ref(self),
+        }
+    }
+
+    /// An entry of a table.
+    pub(super) fn get(&self, key: &str) -> Option<&Self> {
+        match &self.content {
+            Content::Table(entries) => entries.get(key),
+            _ => None,
+        }
+    }
+
+    /// Takes an entry out of a table.
+    pub(super) fn take(&mut self, key: &str) -> Option<Self> {
+        match &mut self.content {
+            Content::Table(entries) => entries.remove(key),
+            _ => None,
+        }
+    }
+
+    /// Whether this is a table.
+    pub(super) fn is_table(&self) -> bool {
+        matches!(self.content, Content::Table(_))
+    }
+
+    /// Sets the value at a dotted path, making tables on the way.
+    pub(super) fn set(&mut self, path: &str, value: Self) {
+        let (head, rest) = path.split_once('.').map_or((path, None), |(h, r)| (h, Some(r)));
+        if !self.is_table() {
+            self.content = Content::default();
+        }
+        let Content::Table(entries) = &mut self.content else { return };
+        match rest {
+            Some(rest) => entries.entry(head.to_owned()).or_default().set(rest, value),
+            None => {
+                entries.insert(head.to_owned(), value);
+            }
+        }
+    }
+
+    /// Lays `over` on top: tables merge key by key, anything else is replaced.
+    pub(super) fn overlay(&mut self, over: &Self) {
+        match (&mut self.content, &over.content) {
+            (Content::Table(below), Content::Table(above)) => {
+                for (key, node) in above {
+                    match below.get_mut(key) {
+                        Some(there) => there.overlay(node),
+                        None => {
+                            below.insert(key.clone(), node.clone());
+                        }
+                    }
+                }
+            }
+            _ => *self = over.clone(),
+        }
+    }
+
+    /// The node at a path as serde writes it (`a.b[2].c`), or the deepest one on the way there, and whether it was
+    /// found.
+    pub(super) fn find(&self, path: &str) -> (&Self, bool) {
+        let mut node = self;
+        for part in path.split(['.', '[']).map(|p| p.trim_end_matches(']')).filter(|p| !p.is_empty()) {
+            let next = match &node.content {
+                Content::Table(entries) => entries.get(part),
+                Content::Array(nodes) => part.parse::<usize>().ok().and_then(|i| nodes.get(i)),
+                Content::Leaf(_) => None,
+            };
+            match next {
+                Some(next) => node = next,
+                None => return (node, false),
+            }
+        }
+        (node, true)
+    }
+
+    /// Reads the value into a type. `name` is the value's path in the file, for messages.
+    pub(super) fn read<T: DeserializeOwned>(&self, source: &Source, name: &str) -> Result<T, ConfigError> {
+        serde_path_to_error::deserialize(self.to_json()).map_err(|e| {
+            let path = e.path().to_string();
+            let path = if path == "." { String::new() } else { path };
+            self.explain(source, name, &path, &e.inner().to_string())
+        })
+    }
+
+    /// An error of reading in people's words.
+    fn explain(&self, source: &Source, name: &str, path: &str, problem: &str) -> ConfigError {
+        let quoted: Vec<&str> = problem.split('`').skip(1).step_by(2).collect();
+        let (given, known) = (quoted.first().copied().unwrap_or_default(), quoted.get(1..).unwrap_or_default());
+        let parent = path.strip_suffix(given).unwrap_or(path).trim_end_matches('.');
+        if problem.starts_with("unknown field") {
+            let (node, _) = self.find(&join(parent, given));
+            let problem = format!("{} is not a known key", join(name, &join(parent, given)));
+            return source.error(node.key_span(), problem, suggest::help(given, "key", known));
+        }
+        if problem.starts_with("missing field") {
+            let (node, _) = self.find(parent);
+            let table = join(name, parent);
+            let place = if table.is_empty() { "the file".to_owned() } else { format!("[{table}]") };
+            return source.error(node.value_span(), format!("{place} lacks the key `{given}`"), None);
+        }
+        let (node, _) = self.find(path);
+        let key = join(name, path);
+        if problem.starts_with("unknown variant") {
+            let problem = format!("{key} cannot be {given:?}");
+            return source.error(node.value_span(), problem, suggest::help(given, "value", known));
+        }
+        source.error(node.value_span(), format!("{key}: {}", plain(problem)), None)
+    }
+
+    /// A setting's error as one with a place; the setting's key is relative to this table.
+    pub(super) fn setting_error(&self, source: &Source, name: &str, error: &SettingError) -> ConfigError {
+        if error.problem.contains(" field `") || error.problem.contains("unknown variant `") {
+            return self.explain(source, name, &error.key, &error.problem);
+        }
+        let (node, _) = self.find(&error.key);
+        let (key, problem) = (join(name, &error.key), plain(&error.problem));
+        // Problems of ranges go on from the key ("is 0, must be …"), others stand by themselves.
+        let colon = if problem.starts_with("is ") { "" } else { ":" };
+        source.error(node.value_span(), format!("{key}{colon} {problem}"), None)
+    }
+
+    /// Refuses keys of a table other than the known ones.
+    pub(super) fn expect_keys(&self, source: &Source, name: &str, known: &[&str]) -> Result<(), ConfigError> {
+        if !self.is_table() {
+            return Err(source.error(self.value_span(), format!("{name} must be a table"), None));
+        }
+        match self.entries().find(|(key, _)| !known.contains(key)) {
+            Some((key, node)) => {
+                let problem = format!("{} is not a known key", join(name, key));
+                Err(source.error(node.key_span(), problem, suggest::help(key, "key", known)))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// A dotted path of two parts, either of which may be empty.
+pub(super) fn join(a: &str, b: &str) -> String {
+    if a.is_empty() || b.is_empty() || b.starts_with('[') { format!("{a}{b}") } else { format!("{a}.{b}") }
+}
+
+/// serde's names of types in plain words.
+fn plain(problem: &str) -> String {
+    let Some((found, expected)) =
+        problem.split_once(", expected ").filter(|_| problem.starts_with("invalid ") && !problem.contains('\n'))
+    else {
+        return problem.to_owned();
+    };
+    let found = found.trim_start_matches("invalid type: ").trim_start_matches("invalid value: ");
+    let expected = match expected {
+        "f32" | "f64" => "a number",
+        "usize" | "u64" | "u32" => "a whole number that is not negative",
+        "i64" | "i32" => "a whole number",
+        "a boolean" | "bool" => "true or false",
+        "a string" | "path string" => "a string",
+        "a sequence" => "a list",
+        table if table.starts_with("struct ") => "a table",
+        other => other,
+    };
+    format!("expected {expected}, found {found}")
+}
+
+fn table(entries: &DeTable<'_>) -> Content {
+    let node = |(key, value): (&toml::Spanned<std::borrow::Cow<'_, str>>, &toml::Spanned<DeValue<'_>>)| {
+        let node = Node { key: Some(key.span()), span: Some(value.span()), content: content(value.get_ref()) };
+        (key.get_ref().to_string(), node)
+    };
+    Content::Table(entries.iter().map(node).collect())
+}
+
+fn content(value: &DeValue<'_>) -> Content {
+    match value {
+        DeValue::Table(entries) => table(entries),
+        DeValue::Array(values) => Content::Array(
+            values.iter().map(|v| Node { key: None, span: Some(v.span()), content: content(v.get_ref()) }).collect(),
+        ),
+        DeValue::String(s) => Content::Leaf(s.as_ref().into()),
+        DeValue::Boolean(b) => Content::Leaf((*b).into()),
+        DeValue::Integer(i) => {
+            let digits = i.as_str().replace('_', "");
+            let number = i64::from_str_radix(digits.trim_start_matches("0x").trim_start_matches("0o"), i.radix());
+            Content::Leaf(number.map_or_else(|_| digits.into(), Value::from))
+        }
+        DeValue::Float(f) => {
+            let number = f.as_str().replace('_', "").parse::<f64>().ok().and_then(serde_json::Number::from_f64);
+            // Infinities and NaN are no setting's value: as text they meet the error of a wrong type.
+            Content::Leaf(number.map_or_else(|| f.as_str().into(), Value::Number))
+        }
+        DeValue::Datetime(d) => Content::Leaf(d.to_string().into()),
+    }
+}

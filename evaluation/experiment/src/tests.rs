@@ -1,0 +1,239 @@
+use std::path::Path;
+
+use super::{Changes, ConfigError, Experiment};
+
+const SOUND: &str = r#"
+name = "tiny"
+[data.digits]
+kind = "idx"
+images = "images.gz"
+labels = "labels.gz"
+label = "MNIST"
+[targets.lenet]
+kind = "zoo"
+weights = "lenet.safetensors"
+obtain = { what = "LeNet", get = "train it" }
+[targets.wide]
+kind = "zoo"
+weights = "wide.safetensors"
+[generators.vqgan]
+kind = "vqgan"
+[oracles.clip]
+kind = "clip"
+[search]
+budget = 5
+[[rows]]
+target = ["lenet", "wide"]
+vary = { "search.step-size" = [0.001, 0.1] }
+[profiles.quick]
+data.digits.limit = 8
+search.budget = 3
+"#;
+
+fn read(text: &str) -> Result<Experiment, ConfigError> {
+    read_with(text, &Changes::default())
+}
+
+fn read_with(text: &str, changes: &Changes) -> Result<Experiment, ConfigError> {
+    Experiment::parse(Path::new("tiny.toml"), text.to_owned(), Path::new("/base"), changes)
+}
+
+/// The error of the sound file with one line in another's place.
+fn error(line: &str, instead: &str) -> String {
+    assert!(SOUND.contains(line), "{line}");
+    read(&SOUND.replace(line, instead)).err().unwrap().to_string()
+}
+
+#[test]
+fn lists_span_a_matrix() {
+    let experiment = read(SOUND).unwrap();
+    let ids: Vec<&str> = experiment.rows.iter().map(|r| r.id.as_str()).collect();
+    insta::assert_snapshot!(ids.join("\n"), @r"
+    digits/lenet/search.step-size 0.001
+    digits/lenet/search.step-size 0.1
+    digits/wide/search.step-size 0.001
+    digits/wide/search.step-size 0.1
+    ");
+    assert_eq!((experiment.rows[1].search.step_size, experiment.rows[1].search.budget), (0.1, 5));
+    assert_eq!(experiment.rows[1].label, "lenet, search.step-size 0.1");
+    assert_eq!(experiment.data["digits"].label, "MNIST");
+    assert_eq!(experiment.rows[0].scorer.kind, "cross-entropy");
+}
+
+#[test]
+fn profiles_limits_and_values_change_the_file() {
+    let quick = Changes { profile: Some("quick".to_owned()), ..Changes::default() };
+    let experiment = read_with(SOUND, &quick).unwrap();
+    assert_eq!((experiment.data["digits"].settings.limit, experiment.rows[0].search.budget), (Some(8), 3));
+    let changes = Changes { values: vec![("run.lanes".to_owned(), 3.into())], limit: Some(4), ..quick };
+    let experiment = read_with(SOUND, &changes).unwrap();
+    assert_eq!((experiment.data["digits"].settings.limit, experiment.run.lanes), (Some(4), 3));
+    let wrong = Changes { profile: Some("quik".to_owned()), ..Changes::default() };
+    insta::assert_snapshot!(read_with(SOUND, &wrong).unwrap_err(), @"tiny.toml:24:2: the file has no [profiles.quik]; the profiles are `quick`");
+}
+
+#[test]
+fn what_is_resolved_reads_the_same_again() {
+    let experiment = read_with(SOUND, &Changes { profile: Some("quick".to_owned()), ..Changes::default() }).unwrap();
+    let mut again = Experiment::parse(
+        Path::new("elsewhere/experiment.toml"),
+        experiment.resolved(),
+        Path::new("/elsewhere"),
+        &Changes::default(),
+    )
+    .unwrap();
+    assert_eq!(again.resolved(), experiment.resolved());
+    // A row of the resolved file is one row alone.
+    again.rows.iter_mut().for_each(|row| row.at.clone_from(&experiment.rows[0].at));
+    assert_eq!((&again.rows, &again.base, &again.data), (&experiment.rows, &experiment.base, &experiment.data));
+}
+
+#[test]
+fn errors_have_a_place_and_say_what_would_be_right() {
+    let errors = [
+        error("budget = 5", "bugdet = 5"),
+        error("budget = 5", "budget = \"five\""),
+        error("budget = 5", "budget = -5"),
+        error("budget = 5", "budget = 0"),
+        error("budget = 5", "restarts = 2000"),
+        error("budget = 5", "rule = \"sgn\""),
+        error("budget = 5", "start = { kind = \"fgsm\", epsilom = 0.1 }"),
+        error("budget = 5", "budget = 5 5"),
+        error("[search]", "[serach]"),
+        error("kind = \"idx\"", "kind = \"idxs\""),
+        error("kind = \"idx\"", "kind = \"idx\"\nlimit = 0"),
+        error("kind = \"idx\"", ""),
+        error("kind = \"vqgan\"", ""),
+        error("obtain = { what = \"LeNet\", get = \"train it\" }", "obtain = \"train it\""),
+        error("target = [\"lenet\", \"wide\"]", "target = \"lenett\""),
+        error("target = [\"lenet\", \"wide\"]", ""),
+        error("target = [\"lenet\", \"wide\"]", "target = []"),
+        error("target = [\"lenet\", \"wide\"]", "target = \"lenet\"\ntargets = 1"),
+        error("\"search.step-size\" = [0.001, 0.1]", "\"search.step-size\" = [0.001, -0.1]"),
+        error("\"search.step-size\" = [0.001, 0.1]", "\"data.limit\" = [1]"),
+        error("\"search.step-size\" = [0.001, 0.1]", "\"search.budget\" = [2, 2]"),
+        error("[[rows]]", "[[row]]"),
+        error("[oracles.clip]\nkind = \"clip\"", ""),
+    ];
+    insta::assert_snapshot!(errors.join("\n"));
+}
+
+/// The sound file with a mask that is learned and one that is read, and a row for each and one without.
+fn masked() -> String {
+    let masks = r#"
+[data.others]
+kind = "idx"
+images = "images.gz"
+labels = "labels.gz"
+skip = 8
+[masks.style]
+learn-from = "others"
+strength = 20.0
+[masks.given]
+file = "given.mask"
+label = "given mask"
+obtain = { what = "a mask", get = "fmr mask learn" }
+[search]
+"#;
+    let text = SOUND.replace("[search]\n", masks.trim_start());
+    let row = "[[rows]]\ndata = \"digits\"\nmask = [\"none\", \"style\", \"given\"]\ntarget = \"lenet\"\n";
+    let (before, rest) = text.split_once("[[rows]]").unwrap();
+    let (_, after) = rest.split_once("[profiles").unwrap();
+    format!("{before}{row}[profiles{after}")
+}
+
+#[test]
+fn rows_name_masks() {
+    let experiment = read(&masked()).unwrap();
+    let rows: Vec<String> = experiment.rows.iter().map(|r| format!("{}: {} {:?}", r.id, r.label, r.mask)).collect();
+    insta::assert_snapshot!(rows.join("\n"), @r#"
+    digits/lenet: lenet None
+    digits/lenet/style: lenet, sparse mask Some("style")
+    digits/lenet/given: lenet, given mask Some("given")
+    "#);
+    let style = &experiment.masks["style"];
+    assert_eq!((style.settings.strength, style.learn_from.as_deref()), (20.0, Some("others")));
+    let missing = |row: usize| {
+        let found = experiment.missing(&experiment.rows[row]);
+        found.into_iter().map(|m| m.key).collect::<Vec<_>>().join(", ")
+    };
+    insta::assert_snapshot!(missing(0), @"data.digits.images, targets.lenet.weights");
+    insta::assert_snapshot!(missing(1), @"data.digits.images, targets.lenet.weights, data.others.images");
+    insta::assert_snapshot!(missing(2), @"data.digits.images, targets.lenet.weights, masks.given.file");
+
+    let again = Experiment::parse(
+        Path::new("elsewhere/experiment.toml"),
+        experiment.resolved(),
+        Path::new("/elsewhere"),
+        &Changes::default(),
+    )
+    .unwrap();
+    assert_eq!(again.resolved(), experiment.resolved());
+    assert_eq!(again.masks, experiment.masks);
+    let names =
+        |e: &Experiment| e.rows.iter().map(|r| (r.id.clone(), r.label.clone(), r.mask.clone())).collect::<Vec<_>>();
+    assert_eq!(names(&again), names(&experiment));
+    assert!(experiment.resolved().contains("test-share = 0.2"), "defaults are written out");
+}
+
+#[test]
+fn errors_of_masks_have_a_place_and_say_what_would_be_right() {
+    let error = |line: &str, instead: &str| {
+        let text = masked();
+        assert!(text.contains(line), "{line}");
+        read(&text.replacen(line, instead, 1)).err().unwrap().to_string()
+    };
+    let errors = [
+        error("strength = 20.0", "strenght = 20.0"),
+        error("strength = 20.0", "strength = \"strong\""),
+        error("strength = 20.0", "strength = -1.0"),
+        error("strength = 20.0", "unit = \"channel\"\nkind = \"site\""),
+        error("strength = 20.0", "latents = \"both\""),
+        error("learn-from = \"others\"", "learn-from = \"other\""),
+        error("learn-from = \"others\"", ""),
+        error("learn-from = \"others\"", "learn-from = \"others\"\nfile = \"a.mask\""),
+        error("file = \"given.mask\"", "file = \"given.mask\"\ngap = 1e-3"),
+        error("[masks.style]", "[masks.none]"),
+        error("\"style\", \"given\"]", "\"stile\"]"),
+        error("[\"none\", \"style\", \"given\"]", "[]"),
+        error("[\"none\", \"style\", \"given\"]", "[\"style\", \"style\"]"),
+    ];
+    insta::assert_snapshot!(errors.join("\n"));
+}
+
+#[test]
+fn a_budget_of_zero_can_be_allowed() {
+    let text = SOUND.replace("budget = 5", "budget = 0\nallow-zero-budget = true");
+    assert_eq!(read(&text).unwrap().rows[0].search.budget, 0);
+}
+
+#[test]
+fn missing_files_say_what_to_get() {
+    let experiment = read(SOUND).unwrap();
+    let missing = experiment.targets["lenet"].missing(&experiment.base).unwrap();
+    assert_eq!((missing.key.as_str(), missing.list().as_str()), ("targets.lenet.weights", "/base/lenet.safetensors"));
+    assert_eq!(missing.obtain.unwrap().what, "LeNet");
+    assert_eq!(experiment.data["digits"].missing(&experiment.base).unwrap().key, "data.digits.images");
+    assert_eq!(experiment.generators["vqgan"].missing(&experiment.base), None);
+}
+
+#[test]
+fn a_scorer_may_be_named_by_its_plugin() {
+    let named = SOUND.replace("[search]\n", "[scorer]\nplugin = \"mine\"\nweight = 2\n[search]\n");
+    let experiment = read(&named).unwrap();
+    assert_eq!(experiment.rows[0].scorer.kind, "plugin");
+    let resolved = experiment.resolved();
+    let again = Experiment::parse(Path::new("r.toml"), resolved, Path::new("/"), &Changes::default()).unwrap();
+    assert_eq!(again.rows[0].scorer.settings, experiment.rows[0].scorer.settings);
+    assert_eq!(again.rows[0].scorer.kind, "plugin");
+}
+
+#[test]
+fn lanes_and_batch_suit_the_device() {
+    use super::{RunSettings, SideBySide};
+    let on = |device: &str| RunSettings { device: device.to_owned(), ..RunSettings::default() };
+    assert_eq!(on("cpu").side_by_side(16), SideBySide { lanes: 16, batch: 4 });
+    assert_eq!(on("libtorch:0").side_by_side(16), SideBySide { lanes: 2, batch: 64 });
+    let given = RunSettings { lanes: 3, batch: 7, ..on("wgpu") };
+    assert_eq!(given.side_by_side(16), SideBySide { lanes: 3, batch: 7 });
+}

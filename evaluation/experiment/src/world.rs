@@ -1,0 +1,27 @@
+//! Whose models the figures of a row are of.
+
+use serde::{Deserialize, Serialize};
+
+/// Whether a row's figures may be held against the paper's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum World {
+    /// Small models, trained by this project: another setting than the paper's.
+    #[default]
+    Small,
+    /// The paper's models, weights and data.
+    Paper,
+    /// Models that others published, in another setting than the paper's.
+    Other,
+}
+
+impl World {
+    /// What a table says about the row's setting.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Small => "Small world: small models trained by this project. Not the paper's setting.",
+            Self::Paper => "The paper's setting: its models, weights and data.",
+            Self::Other => "Published models in another setting than the paper's.",
+        }
+    }
+}

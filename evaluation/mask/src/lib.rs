@@ -1,0 +1,96 @@
+//! The sparse mask: which latent dimensions the perturbation uses (paper, section 3.2.1 and appendix I).
+//!
+//! Latents of images and of their perturbed versions make a data set of two classes. A linear classifier with an ℓ1
+//! penalty learns to tell them apart; the dimensions with a weight that is not zero form the [`Mask`], and only those
+//! move in Algorithm 1: [`Perturber::mask`](fmr_core::perturb::Perturber) takes [`Mask::for_run`].
+//!
+//! A loosely solved fit keeps several times too many dimensions, so every fit says how far from the optimum it is: see
+//! [`Optimality`]. [`learn()`] is the whole way from latents to a mask; [`Problem`] is the solver alone.
+//!
+//! The inner Lasso problems are `linfa-elasticnet`'s. What surrounds them — a working set of columns, proximal Newton
+//! steps, Newton steps on the support — makes p ≫ n cheap and the last digits exact.
+
+mod cholesky;
+mod columns;
+mod descent;
+mod describe;
+mod file;
+mod kept;
+mod lasso;
+mod layout;
+mod learn;
+mod loss;
+mod path;
+mod report;
+mod settings;
+mod solve;
+mod sums;
+mod support;
+mod working_set;
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use fmr_core::SettingError;
+
+pub use columns::{Standardize, Value};
+pub use kept::Mask;
+pub use layout::{Unit, channels_and_sites};
+pub use learn::{LatentPairs, Learned, learn};
+pub use loss::Model;
+pub use path::{Folds, HeldOut, best_share, cross_validate, shares};
+pub use report::{FitReport, Learning, Origin};
+pub use settings::{Choose, Latents, MaskSettings, Penalty, Split};
+pub use solve::{Fit, Form, Limits, Optimality, Problem};
+
+/// A mask could not be learned, read or applied.
+#[derive(Debug, Clone, Error)]
+#[non_exhaustive]
+pub enum MaskError {
+    /// A setting makes no sense.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    /// The latents do not make a problem.
+    #[error("the mask cannot be learned: {0}")]
+    Data(String),
+    /// A value is not a finite number.
+    #[error("the mask cannot be learned: row {row}, column {column} is {value}; every value must be finite")]
+    NotFinite {
+        /// Which row.
+        row: String,
+        /// Which column.
+        column: String,
+        /// NaN or an infinity.
+        value: f64,
+    },
+    /// The solver was asked for something that it cannot do.
+    #[error("the mask cannot be learned: {0}")]
+    Solver(String),
+    /// Mask and layout do not go together.
+    #[error("the layout of the mask: {0}")]
+    Layout(String),
+    /// The mask is for another generator.
+    #[error("the mask does not fit generator \"{generator}\": {problem}")]
+    Misfit {
+        /// Name of the generator of the run.
+        generator: String,
+        /// What differs.
+        problem: String,
+    },
+    /// A mask file that cannot be read or written.
+    #[error("{}: {problem}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl MaskError {
+    /// An error of a file.
+    pub fn file(path: impl Into<PathBuf>, problem: impl Into<String>) -> Self {
+        Self::File { path: path.into(), problem: problem.into() }
+    }
+}
