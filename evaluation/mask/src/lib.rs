@@ -1,14 +1,4 @@
-//! The sparse mask: which latent dimensions the perturbation uses (paper, section 3.2.1 and appendix I).
-//!
-//! Latents of images and of their perturbed versions make a data set of two classes. A linear classifier with an ℓ1
-//! penalty learns to tell them apart; the dimensions with a weight that is not zero form the [`Mask`], and only those
-//! move in Algorithm 1: [`Perturber::mask`](fmr_core::perturb::Perturber) takes [`Mask::for_run`].
-//!
-//! A loosely solved fit keeps several times too many dimensions, so every fit says how far from the optimum it is: see
-//! [`Optimality`]. [`learn()`] is the whole way from latents to a mask; [`Problem`] is the solver alone.
-//!
-//! The inner Lasso problems are `linfa-elasticnet`'s. What surrounds them — a working set of columns, proximal Newton
-//! steps, Newton steps on the support — makes p ≫ n cheap and the last digits exact.
+#![doc = include_str!("../README.md")]
 
 mod cholesky;
 mod columns;

@@ -1,11 +1,4 @@
-//! The binary interface between fmr and its plugins, as `include/fmr_plugin.h` declares it for C.
-//!
-//! Only `repr(C)` structures of integers, pointers and function pointers live here; `docs/plugins.md` is the contract in
-//! words. A test compiles the header against the layout that [`layout`] states, so the two cannot drift apart.
-//!
-//! Growth: within a major version, structures that start with `size` get new fields at their end only, and a field
-//! beyond `size` counts as zero. The structures without `size` ([`Str`], [`Text`], [`DType`], [`View`], [`Block`]) are frozen.
-
+#![doc = include_str!("../README.md")]
 #![no_std]
 
 mod layout;
