@@ -15,7 +15,7 @@ use crate::failure::Failure;
 pub(crate) struct Arguments {
     #[command(flatten)]
     experiment: ExperimentArguments,
-    /// Half width that the intervals of SA and PA are to have, in percentage points.
+    /// Desired half width of the intervals of SA and PA, in percentage points
     #[arg(long, value_name = "POINTS", default_value_t = 5.0)]
     half_width: f64,
 }

@@ -38,10 +38,10 @@ pub use solve::{Fit, Form, Limits, Optimality, Problem};
 #[derive(Debug, Clone, Error)]
 #[non_exhaustive]
 pub enum MaskError {
-    /// A setting makes no sense.
+    /// A setting is invalid.
     #[error(transparent)]
     Setting(#[from] SettingError),
-    /// The latents do not make a problem.
+    /// The latents do not form a problem that can be solved.
     #[error("the mask cannot be learned: {0}")]
     Data(String),
     /// A value is not a finite number.
@@ -54,21 +54,21 @@ pub enum MaskError {
         /// NaN or an infinity.
         value: f64,
     },
-    /// The solver was asked for something that it cannot do.
+    /// The solver cannot do what it was asked to do.
     #[error("the mask cannot be learned: {0}")]
     Solver(String),
-    /// Mask and layout do not go together.
+    /// Mask and layout do not match.
     #[error("the layout of the mask: {0}")]
     Layout(String),
-    /// The mask is for another generator.
+    /// The mask belongs to a different generator.
     #[error("the mask does not fit generator \"{generator}\": {problem}")]
     Misfit {
         /// Name of the generator of the run.
         generator: String,
-        /// What differs.
+        /// The difference.
         problem: String,
     },
-    /// A mask file that cannot be read or written.
+    /// A mask file cannot be read or written.
     #[error("{}: {problem}", path.display())]
     File {
         /// The file.
@@ -79,7 +79,7 @@ pub enum MaskError {
 }
 
 impl MaskError {
-    /// An error of a file.
+    /// An error that names a file.
     pub fn file(path: impl Into<PathBuf>, problem: impl Into<String>) -> Self {
         Self::File { path: path.into(), problem: problem.into() }
     }
