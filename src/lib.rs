@@ -1,10 +1,12 @@
 #![doc = include_str!("../docs/library.md")]
 
+mod cache;
 mod components;
 mod error;
 mod events;
 mod interrupt;
 mod masks;
+mod plan;
 mod prepare;
 pub mod report;
 mod run;
@@ -14,6 +16,7 @@ pub use error::Error;
 pub use events::{Begun, Events, Phase};
 pub use interrupt::Interrupt;
 pub use masks::{LearnedMask, MASKS, MaskSource, RowMask, learn_mask, save as save_mask};
+pub use plan::Estimate;
 pub use prepare::{Prepared, PreparedRow, ReadyRow, prepare};
 pub use run::{FinishedRun, Runner};
 

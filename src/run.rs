@@ -4,18 +4,20 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
-use fmr_core::perturb::{PerturbError, Perturber, SearchSettings, Workers};
+use fmr_core::perturb::{AnswerCache, PerturbError, Perturber, SearchSettings, Workers};
 use fmr_core::validity::{LogitsFacts, RepeatCheck, RepeatFacts};
 use fmr_experiment::{MissingFiles, RunSettings, SideBySide};
 use fmr_mask::MaskError;
 use fmr_store::{KeepImages, RunPlan, RunStore, StoreError};
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::cache::{Caches, FolderCache};
 use crate::components::loaded_plugins;
 use crate::error::Error;
 use crate::events::{Begun, Events, Phase};
 use crate::interrupt::Interrupt;
 use crate::masks::{self, LearnedMask, RowMask};
+use crate::plan::{self, Estimate};
 use crate::prepare::{Prepared, PreparedRow, ReadyRow};
 
 /// Key of the note that holds the seconds spent on a row.
@@ -109,11 +111,15 @@ impl Runner<'_> {
         }
         let images = done + left.values().map(Vec::len).sum::<usize>() + to_learn(prepared, &store);
         self.events.begun(Begun::new(Some(store.dir()), images, done));
+        let caches = Caches::of(prepared, store.dir());
         for row in prepared.ready() {
-            let (left, store) = (&left[&row.plan.id], &mut store);
+            let (left, store, cache) = (&left[&row.plan.id], &mut store, caches.of_row(row));
             self.with_workers(&prepared.experiment.run, |workers| {
-                self.row(row, left, prepared.experiment.run.repeat, workers, store)
+                self.row(row, left, prepared.experiment.run.repeat, cache.as_ref(), workers, store)
             })?;
+        }
+        if let Err(error) = caches.remove() {
+            self.events.warning(&format!("the run's cache could not be removed: {error}"));
         }
         self.events.finished();
         Ok(FinishedRun { store })
@@ -136,6 +142,14 @@ impl Runner<'_> {
             self.events.finished();
         }
         Ok(learned)
+    }
+
+    /// What a row is expected to cost here: runs a few short searches.
+    ///
+    /// # Errors
+    /// A component fails on the row's first images.
+    pub fn plan(&self, prepared: &Prepared, row: &ReadyRow) -> Result<Estimate, Error> {
+        self.with_workers(&prepared.experiment.run, |workers| plan::estimate(row, workers))
     }
 
     /// Workers as the `[run]` table asks for them.
@@ -161,6 +175,7 @@ impl Runner<'_> {
         row: &ReadyRow,
         left: &[usize],
         repeats: usize,
+        cache: Option<&FolderCache>,
         workers: &Workers<'_>,
         store: &mut RunStore,
     ) -> Result<(), Error> {
@@ -177,7 +192,9 @@ impl Runner<'_> {
         let mut facts: LogitsFacts = noted(store, id, LOGITS)?.unwrap_or_default();
         let clock = Clock::start(noted(store, id, SECONDS)?.unwrap_or(0.0));
         let mut check = RepeatCheck::new(repeats);
-        workers.run::<Error>(&perturber, left, &|positions| Ok(row.samples.batch(positions)?), |batch| {
+        // The repeat check asks everybody again, so that it sees a component that answers differently.
+        let cached = Perturber { cache: cache.map(|cache| cache as &dyn AnswerCache), ..perturber };
+        workers.run::<Error>(&cached, left, &|positions| Ok(row.samples.batch(positions)?), |batch| {
             store.commit(id, &batch)?;
             batch.iter().for_each(|sample| facts.add(sample.final_logits()));
             note(store, id, LOGITS, &facts)?;

@@ -16,6 +16,6 @@ fuzz_target!(|bytes: &[u8]| {
         }
         let _ = checkpoint.tensor_i64(tensor.key());
     }
-    let _ = checkpoint.state_dict(&Selection::default().ema(true));
+    let _ = checkpoint.weights(&Selection::default().ema(true));
     let _ = checkpoint.looks_like();
 });

@@ -60,21 +60,19 @@ pub fn main() -> ExitCode {
     let filter = EnvFilter::try_from_env("FMR_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
     let arguments = Arguments::parse();
+    let out = &mut std::io::stdout().lock();
     let result = match arguments.command {
-        Command::Run(arguments) => run::run(&arguments),
-        Command::Resume(arguments) => resume::run(&arguments),
-        Command::Report(arguments) => report::run(&arguments),
-        Command::Check(arguments) => check::run(&arguments),
-        Command::Plan(arguments) => plan::run(&arguments),
-        Command::Export(arguments) => export::run(&arguments),
-        Command::Train(arguments) => train::run(&arguments),
-        Command::Inspect(arguments) => inspect::run(&arguments),
-        Command::Models => {
-            models::run();
-            Ok(())
-        }
-        Command::Mask(arguments) => mask::run(&arguments),
-        Command::Plugin(arguments) => plugin::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments, out),
+        Command::Resume(arguments) => resume::run(&arguments, out),
+        Command::Report(arguments) => report::run(&arguments, out),
+        Command::Check(arguments) => check::run(&arguments, out),
+        Command::Plan(arguments) => plan::run(&arguments, out),
+        Command::Export(arguments) => export::run(&arguments, out),
+        Command::Train(arguments) => train::run(&arguments, out),
+        Command::Inspect(arguments) => inspect::run(&arguments, out),
+        Command::Models => models::run(out),
+        Command::Mask(arguments) => mask::run(&arguments, out),
+        Command::Plugin(arguments) => plugin::run(&arguments, out),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

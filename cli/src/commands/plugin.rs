@@ -1,5 +1,6 @@
 //! `fmr plugin list | check LIB | new NAME`
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -74,11 +75,11 @@ impl From<Kind> for Role {
     }
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     match &arguments.command {
         Command::List => {
             let plugins = Plugins { search: SearchPath::of(&[]), ..Plugins::default() };
-            print!("{}", fmr_plugins::list(&plugins));
+            write!(out, "{}", fmr_plugins::list(&plugins))?;
             Ok(())
         }
         Command::Check { library, component, set, image, class } => {
@@ -87,8 +88,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             if !class.is_empty() {
                 options.classes.clone_from(class);
             }
-            let report = fmr_plugins::check::watch(library, &options, &mut |finding| println!("{finding}"))
+            let mut written = Ok(());
+            let mut told = |finding: &dyn std::fmt::Display| {
+                if written.is_ok() {
+                    written = writeln!(out, "{finding}");
+                }
+            };
+            let report = fmr_plugins::check::watch(library, &options, &mut |finding| told(&finding))
                 .map_err(|error| Failure::Text(error.to_string()))?;
+            written?;
             if report.passed() {
                 return Ok(());
             }
@@ -98,7 +106,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             let source = fmr.as_deref().map_or_else(Source::default, Source::from);
             let root = scaffold::new(name, (*kind).into(), folder, &source)
                 .map_err(|error| Failure::Text(error.to_string()))?;
-            println!("{}", root.display());
+            writeln!(out, "{}", root.display())?;
             Ok(())
         }
     }

@@ -1,5 +1,6 @@
 //! `fmr report RUN`
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -18,12 +19,11 @@ pub(crate) struct Arguments {
     print: bool,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     let store = RunStore::read(&arguments.run)?;
     let experiment = experiment_of(&store)?;
     if arguments.print {
-        print_table(&report::table(&experiment, &store)?, store.dir());
-        return Ok(());
+        return print_table(&report::table(&experiment, &store)?, store.dir(), out);
     }
-    print_finished(&experiment, &store)
+    print_finished(&experiment, &store, out)
 }

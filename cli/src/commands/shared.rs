@@ -1,5 +1,6 @@
 //! What subcommands share: options that change an experiment file, and errors as people read them.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -73,13 +74,13 @@ pub(crate) fn experiment_of(store: &RunStore) -> Result<Experiment, ConfigError>
 }
 
 /// Writes the reports of a run, and prints its table and, on the last line, its folder.
-pub(crate) fn print_finished(experiment: &Experiment, store: &RunStore) -> Result<(), Failure> {
-    print_table(&report::write(experiment, store)?, store.dir());
-    Ok(())
+pub(crate) fn print_finished(experiment: &Experiment, store: &RunStore, out: &mut dyn Write) -> Result<(), Failure> {
+    print_table(&report::write(experiment, store)?, store.dir(), out)
 }
 
 /// Prints a table and, on the last line, the run's folder.
-pub(crate) fn print_table(table: &Table, dir: &Path) {
+pub(crate) fn print_table(table: &Table, dir: &Path, out: &mut dyn Write) -> Result<(), Failure> {
     let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
-    println!("{table}\n{}", dir.display());
+    writeln!(out, "{table}\n{}", dir.display())?;
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! `fmr train RECIPE`
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -12,10 +13,10 @@ pub(crate) struct Arguments {
     recipe: PathBuf,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     let figures = fmr_train::train(&arguments.recipe).map_err(|error| Failure::Text(error.to_string()))?;
     for (name, value) in figures {
-        println!("{name} {value:.4}");
+        writeln!(out, "{name} {value:.4}")?;
     }
     Ok(())
 }

@@ -37,6 +37,10 @@ pub struct RunSettings {
     pub folder: PathBuf,
     /// Whether final images are kept with all their digits; else rounded to 8 bits.
     pub keep_exact_finals: bool,
+    /// Folder of latents, reconstructions and the oracle's answers on originals and reconstructions, shared by runs;
+    /// relative to where the command runs. Absent: rows of one run share theirs, and nothing outlives the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<PathBuf>,
     /// Samples of each row perturbed a second time, to see whether results repeat.
     pub repeat: usize,
 }
@@ -50,6 +54,7 @@ impl Default for RunSettings {
             device: "cpu".to_owned(),
             folder: "runs".into(),
             keep_exact_finals: true,
+            cache: None,
             repeat: 1,
         }
     }
@@ -317,6 +322,10 @@ impl Experiment {
                 table.overlay(given);
             }
             root.set(key, table);
+        }
+        if let Some(cache) = &self.run.cache {
+            // A resumed run finds it from any folder.
+            root.set("run.cache", given(&std::path::absolute(cache).unwrap_or_else(|_| cache.clone())));
         }
         for table in self.masks.values().filter(|table| table.learn_from.is_some()) {
             let mut settings = given(&table.settings);

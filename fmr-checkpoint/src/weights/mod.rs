@@ -1,26 +1,55 @@
 //! The weights of one model, taken out of a container piece by piece.
 
+mod average;
+mod load;
+mod places;
 mod selection;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
+pub use load::{StateDict, Stored};
+pub use places::Place;
+pub(crate) use places::first_levels;
 pub use selection::Selection;
 
 use crate::checkpoint::Checkpoint;
-use crate::error::{CheckpointError, Misfit, Misshapen};
+use crate::error::CheckpointError;
+use crate::misfit::{Misfit, Misshapen, OtherType};
+use crate::shown;
 use crate::tensor::TensorInfo;
 
 /// The tensors of one model under its own parameter names, and a record of those not used yet.
 ///
-/// A model takes its tensors one after another, and either stops at the first that does not fit
-/// ([`StateDict::take`]), or lets all of them be compared first ([`StateDict::check`]), or collects what does not fit
-/// while it is built ([`StateDict::fetch`], [`StateDict::finish`]).
-pub struct StateDict<'c> {
+/// [`Weights::load`] reads all of them into a [`StateDict`]. A model can also take its tensors one after another, and
+/// either stop at the first that does not fit ([`Weights::take`]), or let all of them be compared first
+/// ([`Weights::check`]), or collect what does not fit while it is built ([`Weights::fetch`], [`Weights::finish`]).
+///
+/// ```
+/// use std::collections::BTreeMap;
+///
+/// use fmr_checkpoint::{Checkpoint, FloatType, Selection, write_safetensors};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("toy.safetensors");
+/// let tensors: [(&str, &[usize], &[f32]); 2] =
+///     [("state_dict.module.fc.weight", &[1, 2], &[0.5, -0.5]), ("state_dict.module.fc.bias", &[1], &[2.0])];
+/// write_safetensors(&path, tensors, &BTreeMap::new(), FloatType::F32)?;
+///
+/// let checkpoint = Checkpoint::open(&path)?;
+/// let mut weights = checkpoint.weights(&Selection::default())?;
+/// assert_eq!(weights.prefix(), "state_dict.module.");
+/// assert_eq!(weights.take("fc.bias", &[1])?, [2.0]);
+/// let error = weights.finish("a model without a bias").unwrap_err();
+/// assert!(error.to_string().ends_with("1 unexpected: fc.weight"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Weights<'c> {
     checkpoint: &'c Checkpoint,
     prefix: String,
+    averaged: bool,
     entries: Vec<Entry<'c>>,
-    index: HashMap<String, usize>,
+    index: HashMap<&'c str, usize>,
     ignored: Vec<NameTest>,
     missing: Vec<String>,
     misshapen: Vec<Misshapen>,
@@ -31,39 +60,27 @@ pub struct StateDict<'c> {
 type NameTest = Box<dyn Fn(&str) -> bool + Send>;
 
 struct Entry<'c> {
-    name: String,
+    name: &'c str,
     tensor: &'c TensorInfo,
     used: bool,
 }
 
-impl<'c> StateDict<'c> {
-    /// All tensors below `prefix`, which ends in a dot or is empty.
+impl<'c> Weights<'c> {
+    /// All tensors whose keys start with `prefix`, which is taken off.
     pub(crate) fn new(checkpoint: &'c Checkpoint, prefix: String) -> Self {
-        let below = checkpoint.tensors().iter().filter_map(|tensor| {
-            let name = tensor.key().strip_prefix(&prefix)?.to_owned();
-            Some((name, tensor))
-        });
-        let mut state_dict = Self {
+        let below =
+            checkpoint.tensors().iter().filter_map(|tensor| Some((tensor.key().strip_prefix(&prefix)?, tensor)));
+        let entries: Vec<Entry<'c>> = below.map(|(name, tensor)| Entry { name, tensor, used: false }).collect();
+        Self {
             checkpoint,
-            entries: Vec::new(),
-            index: HashMap::new(),
+            index: entries.iter().enumerate().map(|(index, entry)| (entry.name, index)).collect(),
+            entries,
             ignored: Vec::new(),
             missing: Vec::new(),
             misshapen: Vec::new(),
             failure: None,
-            prefix: String::new(),
-        };
-        state_dict.fill(below);
-        state_dict.prefix = prefix;
-        state_dict
-    }
-
-    fn fill(&mut self, named: impl IntoIterator<Item = (String, &'c TensorInfo)>) {
-        self.entries.clear();
-        self.index.clear();
-        for (name, tensor) in named {
-            self.index.insert(name.clone(), self.entries.len());
-            self.entries.push(Entry { name, tensor, used: false });
+            averaged: places::is_averaged(&prefix),
+            prefix,
         }
     }
 
@@ -79,14 +96,33 @@ impl<'c> StateDict<'c> {
         &self.prefix
     }
 
+    /// Whether these are a moving average (EMA) of the weights, as far as the names tell it.
+    #[must_use]
+    pub fn averaged(&self) -> bool {
+        self.averaged
+    }
+
+    /// Where the weights stand in the file, for people: `under "state_dict_ema.", averaged (EMA)`.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        Place { prefix: self.prefix.clone(), tensors: self.entries.len(), averaged: self.averaged }
+    }
+
+    /// Other places of the file that hold a model with mostly the same names: averaged weights beside raw ones, a
+    /// teacher beside its student.
+    #[must_use]
+    pub fn alternatives(&self) -> Vec<Place> {
+        places::alternatives(self)
+    }
+
     /// Parameter names with their tensors, in the order of the file.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &'c TensorInfo)> {
-        self.entries.iter().map(|e| (e.name.as_str(), e.tensor))
+    pub fn iter(&self) -> impl Iterator<Item = (&'c str, &'c TensorInfo)> {
+        self.entries.iter().map(|entry| (entry.name, entry.tensor))
     }
 
     /// The parameter names in the order of the file.
-    pub fn keys(&self) -> impl Iterator<Item = &str> {
-        self.entries.iter().map(|entry| entry.name.as_str())
+    pub fn keys(&self) -> impl Iterator<Item = &'c str> {
+        self.entries.iter().map(|entry| entry.name)
     }
 
     /// Whether there is a tensor of this name.
@@ -107,6 +143,28 @@ impl<'c> StateDict<'c> {
         self.get(name).map(TensorInfo::shape)
     }
 
+    /// The tensors whose names start with `prefix`, under the rest of their names.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError::NoTensor`] if there are none.
+    pub fn with_prefix(&self, prefix: &str) -> Result<Self, CheckpointError> {
+        let found = Self::new(self.checkpoint, format!("{}{prefix}", self.prefix));
+        if found.entries.is_empty() {
+            return Err(places::nothing_under(self.checkpoint, prefix));
+        }
+        Ok(found)
+    }
+
+    /// Whether a tensor of the checkpoint is one of these.
+    pub(crate) fn holds(&self, tensor: &TensorInfo) -> bool {
+        tensor
+            .key()
+            .strip_prefix(&self.prefix)
+            .and_then(|name| self.get(name))
+            .is_some_and(|own| own.key() == tensor.key())
+    }
+
     /// Tensors directly beside the model in a wrapper around it: the mean and deviation of a normalising layer.
     /// Empty unless the weights stand inside a wrapper.
     pub fn beside(&self) -> impl Iterator<Item = &'c TensorInfo> {
@@ -124,26 +182,22 @@ impl<'c> StateDict<'c> {
         })
     }
 
-    /// Renames the tensors, to read the layout of another project; `None` drops a tensor. Where two tensors get one
-    /// name, the later one counts.
-    pub fn rename(&mut self, mut rename: impl FnMut(&str) -> Option<String>) {
-        let entries = std::mem::take(&mut self.entries);
-        let renamed = entries.into_iter().filter_map(|entry| {
-            let name = rename(&entry.name)?;
-            Some((name, entry.tensor))
-        });
-        self.fill(renamed);
+    /// Tensors that hold something other than floating-point numbers: counters, tables of indices, quantised weights.
+    #[must_use]
+    pub fn integers(&self) -> Vec<OtherType> {
+        let others = self.entries.iter().filter(|entry| !entry.tensor.dtype().is_float());
+        others.map(|entry| OtherType { key: entry.name.to_owned(), dtype: entry.tensor.dtype() }).collect()
     }
 
-    /// Excludes names from [`StateDict::unused`] and from the unexpected keys of every error.
+    /// Excludes names from [`Weights::unused`] and from the unexpected keys of every error.
     pub fn ignore(&mut self, ignored: impl Fn(&str) -> bool + Send + 'static) {
         self.ignored.push(Box::new(ignored));
     }
 
     /// Names not taken yet and not ignored, in the order of the file.
-    pub fn unused(&self) -> impl Iterator<Item = &str> {
+    pub fn unused(&self) -> impl Iterator<Item = &'c str> {
         let unused = self.entries.iter().filter(|entry| !entry.used);
-        let names = unused.map(|entry| entry.name.as_str());
+        let names = unused.map(|entry| entry.name);
         names.filter(|name| !self.ignored.iter().any(|ignored| ignored(name)))
     }
 
@@ -156,12 +210,12 @@ impl<'c> StateDict<'c> {
     pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, CheckpointError> {
         let tensor = self.find(name, shape).map_err(|problem| {
             let (missing, misshapen) = problem.split();
-            self.misfit(format!("a model with {name} of shape {shape:?}"), missing, misshapen, false)
+            self.misfit(format!("a model with {name} of shape {shape:?}"), missing, misshapen)
         })?;
         self.checkpoint.read_f32(tensor)
     }
 
-    /// As [`StateDict::take`], but a tensor that does not fit is noted for [`StateDict::finish`], and zeros stand in
+    /// As [`Weights::take`], but a tensor that does not fit is noted for [`Weights::finish`], and zeros stand in
     /// for its values. So a model that is built tensor by tensor reports all problems at once.
     pub fn fetch(&mut self, name: &str, shape: &[usize]) -> Vec<f32> {
         let problem = match self.find(name, shape) {
@@ -194,10 +248,8 @@ impl<'c> StateDict<'c> {
         }
         let missing = std::mem::take(&mut self.missing);
         let misshapen = std::mem::take(&mut self.misshapen);
-        if missing.is_empty() && misshapen.is_empty() && self.unused().next().is_none() {
-            return Ok(());
-        }
-        Err(self.misfit(wanted.into(), missing, misshapen, true))
+        let unexpected: Vec<String> = self.unused().map(str::to_owned).collect();
+        self.verdict(wanted.into(), missing, misshapen, unexpected)
     }
 
     /// Compares all names and shapes with those that a model needs, before anything is read. `wanted` names the model
@@ -223,13 +275,8 @@ impl<'c> StateDict<'c> {
             }
         }
         let unexpected = self.unused().filter(|name| !names.contains(name));
-        let unexpected: Vec<String> = unexpected.map(str::to_owned).collect();
-        if missing.is_empty() && misshapen.is_empty() && unexpected.is_empty() {
-            return Ok(());
-        }
-        let mut misfit = self.describe(wanted.into(), missing, misshapen);
-        misfit.unexpected = unexpected;
-        Err(CheckpointError::Misfit(Box::new(misfit)))
+        let unexpected = unexpected.map(str::to_owned).collect();
+        self.verdict(wanted.into(), missing, misshapen, unexpected)
     }
 
     fn compare(&self, name: &str, shape: &[usize]) -> Result<usize, Problem> {
@@ -256,37 +303,44 @@ impl<'c> StateDict<'c> {
         Ok(self.entries[index].tensor)
     }
 
+    fn verdict(
+        &self,
+        wanted: String,
+        missing: Vec<String>,
+        misshapen: Vec<Misshapen>,
+        unexpected: Vec<String>,
+    ) -> Result<(), CheckpointError> {
+        if missing.is_empty() && misshapen.is_empty() && unexpected.is_empty() {
+            return Ok(());
+        }
+        let mut misfit = self.describe(wanted, missing, misshapen);
+        misfit.unexpected = unexpected;
+        Err(CheckpointError::Misfit(Box::new(misfit)))
+    }
+
+    fn misfit(&self, wanted: String, missing: Vec<String>, misshapen: Vec<Misshapen>) -> CheckpointError {
+        CheckpointError::Misfit(Box::new(self.describe(wanted, missing, misshapen)))
+    }
+
     fn describe(&self, wanted: String, missing: Vec<String>, misshapen: Vec<Misshapen>) -> Misfit {
         Misfit {
             path: self.checkpoint.path().to_owned(),
             looks_like: self.checkpoint.looks_like(),
             wanted,
             missing,
-            unexpected: Vec::new(),
             misshapen,
+            integers: self.integers(),
+            ..Misfit::default()
         }
-    }
-
-    fn misfit(
-        &self,
-        wanted: String,
-        missing: Vec<String>,
-        misshapen: Vec<Misshapen>,
-        complete: bool,
-    ) -> CheckpointError {
-        let mut misfit = self.describe(wanted, missing, misshapen);
-        if complete {
-            misfit.unexpected = self.unused().map(str::to_owned).collect();
-        }
-        CheckpointError::Misfit(Box::new(misfit))
     }
 }
 
-impl fmt::Debug for StateDict<'_> {
+impl fmt::Debug for Weights<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StateDict")
-            .field("path", &self.checkpoint.path())
-            .field("prefix", &self.prefix)
+        f.debug_struct("Weights")
+            .field("path", &shown::path(self.checkpoint.path()))
+            .field("prefix", &format_args!("{}", shown::key(&self.prefix)))
+            .field("averaged", &self.averaged)
             .field("tensors", &self.entries.len())
             .finish_non_exhaustive()
     }
