@@ -12,9 +12,9 @@ use crate::failure::Failure;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Folder of the run.
+    /// Folder of the run
     run: PathBuf,
-    /// Print the table and write nothing.
+    /// Print the table without writing files
     #[arg(long)]
     print: bool,
 }

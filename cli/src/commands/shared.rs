@@ -15,21 +15,21 @@ use crate::failure::Failure;
 /// An experiment file and what the command line changes of it.
 #[derive(Args)]
 pub(crate) struct ExperimentArguments {
-    /// Experiment file (TOML).
+    /// Experiment file (TOML)
     file: PathBuf,
-    /// Use the file's profile `quick`: a few images, to see that everything works.
+    /// Use the file's profile `quick`: a few images, to see that everything works
     #[arg(long, conflicts_with_all = ["full", "profile"])]
     quick: bool,
-    /// Use the file's profile `full`: all images.
+    /// Use the file's profile `full`: all images
     #[arg(long, conflicts_with = "profile")]
     full: bool,
-    /// Use this profile of the file.
+    /// Use this profile of the file
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
-    /// At most this many images of each data set.
+    /// Use at most this many images of each data set
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
-    /// Set a value of the file, e.g. `search.budget=5`; may be given several times.
+    /// Override a value of the file, e.g. `search.budget=5`; repeatable
     #[arg(long, value_name = "KEY=VALUE", value_parser = assignment)]
     set: Vec<(String, Value)>,
 }
