@@ -7,9 +7,8 @@ use fmr_core::metrics::Ending;
 pub(crate) fn ending(record: &SampleRecord) -> String {
     let (ending, t) = (Ending::of(record), record.ended_at);
     match ending {
-        Ending::StoppedAtFirst | Ending::ReconstructionRejected => ending.name().to_owned(),
+        Ending::StoppedAtFirst | Ending::ReconstructionRejected | Ending::BudgetExhausted => ending.name().to_owned(),
         Ending::StoppedLater => format!("stopped at step {t}"),
-        Ending::BudgetExhausted => format!("{}, {t}", ending.name()),
         Ending::EarlyExit | Ending::Failed => format!("{} at step {t}", ending.name()),
     }
 }

@@ -67,7 +67,8 @@ pub(super) fn reconstructions(run: &Run<'_>) -> Option<Grid> {
     ];
     let rows: Vec<(Row, Figures)> =
         run.measured().map(|(entry, m)| (entry.row_without_flags(), m.summary.overall.clone())).collect();
-    let grid = Grid::new("reconstructions", "Originals (orig.) and reconstructions (rec.), of all images");
+    let notes = vec!["Shares of all images. orig.: originals; rec.: reconstructions.".to_owned()];
+    let grid = Grid { notes, ..Grid::new("reconstructions", "Originals and reconstructions") };
     (!rows.is_empty()).then(|| grid.labels(["data", "model"]).tabulate(columns, rows))
 }
 

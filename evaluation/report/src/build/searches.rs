@@ -31,7 +31,8 @@ pub(super) fn endings(run: &Run<'_>) -> Option<Grid> {
         Box::new(|(_, m)| Cell::series(standing(&m.results.records))),
     ));
     let rows: Vec<(Row, Pair<'_>)> = run.measured().map(|(entry, m)| (entry.plain_row(), (entry, m))).collect();
-    let grid = Grid::new("endings", "How the searches ended, in images");
+    let grid =
+        Grid { notes: vec!["Counts are of images.".to_owned()], ..Grid::new("endings", "How the searches ended") };
     (!rows.is_empty()).then(|| grid.labels(["data", "model"]).tabulate(columns, rows))
 }
 

@@ -127,6 +127,6 @@ fn number(value: f64, column: &Column) -> String {
 /// Text that no spreadsheet takes for a formula.
 fn words(text: &str) -> String {
     let text = super::sentence(text);
-    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let formula = text.starts_with(['=', '+', '-', '@']) && text.parse::<f64>().is_err();
     if formula { format!("'{text}") } else { text.into_owned() }
 }

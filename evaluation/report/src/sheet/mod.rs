@@ -178,9 +178,10 @@ fn draw_sample(canvas: &mut Canvas, layout: &Layout, [x, y]: [u32; 2], plan: &Ro
     let width = layout.sample_width();
 
     let end = ending(record);
-    let class = Face::BOLD.fit(&label(&plan.class(record.label)), width / 2);
-    let behind = canvas.text(x + GUTTER, y, &class, Face::BOLD, INK);
     let end_x = x + width - Face::PLAIN.width(&end);
+    let room = end_x.saturating_sub(x + GUTTER + 2 * Face::PLAIN.advance());
+    let class = Face::BOLD.fit(&label(&plan.class(record.label)), room);
+    let behind = canvas.text(x + GUTTER, y, &class, Face::BOLD, INK);
     canvas.text(end_x, y, &end, Face::PLAIN, FAINT);
     let room = end_x.saturating_sub(behind + 2 * Face::PLAIN.advance());
     if record.key.chars().count() as u32 * Face::PLAIN.advance() <= room {
