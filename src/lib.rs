@@ -4,6 +4,7 @@
 //! [`Runner`] perturbs the images and keeps the results ([`store`]), [`report`] says what they mean. [`Events`] tells a
 //! caller what happens meanwhile. The command `fmr` is one caller of this library.
 
+mod cache;
 mod components;
 mod error;
 mod events;

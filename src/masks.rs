@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use fmr_core::perturb::{Lanes, PerturbError, Perturbed};
+use fmr_core::perturb::{PerturbError, Perturbed, Workers};
 use fmr_core::{ComponentError, Generator};
 use fmr_data::Samples;
 use fmr_experiment::MaskTable;
@@ -67,7 +67,7 @@ impl LearnedMask {
 /// Learns the mask of a row as its table says (paper, section 3.2.1): perturbs the images without a mask, under the
 /// row's own settings, and tells latents before from latents after. Images whose search accepted no update give no pair.
 ///
-/// The result depends on the images and settings alone. `None` where `lanes` were told not to go on.
+/// The result depends on the images and settings alone. `None` where `workers` were told not to continue.
 ///
 /// # Errors
 /// A component ends the search, or the latents do not make a problem.
@@ -75,7 +75,7 @@ pub fn learn_mask(
     row: &ReadyRow,
     mask: &RowMask,
     samples: &Samples,
-    lanes: &Lanes<'_>,
+    workers: &Workers<'_>,
     mut done: impl FnMut(&[Perturbed]),
 ) -> Result<Option<LearnedMask>, Error> {
     let begin = Instant::now();
@@ -83,7 +83,7 @@ pub fn learn_mask(
     let mut pairs = Vec::new();
     let mut finished = 0;
     let positions: Vec<usize> = (0..samples.len()).collect();
-    let run = lanes.run::<Error>(&perturber(row, None), &positions, &|at| Ok(samples.batch(at)?), |batch| {
+    let run = workers.run::<Error>(&perturber(row, None), &positions, &|at| Ok(samples.batch(at)?), |batch| {
         for sample in &batch {
             pairs.extend(pair(&*row.generator, settings.latents, sample).map_err(PerturbError::from)?);
         }
@@ -92,11 +92,11 @@ pub fn learn_mask(
         Ok(())
     });
     match run {
-        Err(Error::Perturb(PerturbError::Cancelled)) if !(lanes.go_on)() => return Ok(None),
+        Err(Error::Perturb(PerturbError::Cancelled)) if !(workers.go_on)() => return Ok(None),
         Ok(()) if finished < samples.len() => return Ok(None),
         other => other?,
     }
-    // Lanes hand batches over in no particular order.
+    // Workers hand batches over in no particular order.
     pairs.sort_by_key(|pair| pair.index);
     let rows = |of: fn(&Pair) -> &Vec<f32>| {
         let values = pairs.iter().flat_map(|pair| of(pair).iter().copied()).collect();
@@ -172,7 +172,7 @@ fn latents_error(generator: &dyn Generator, problem: &str) -> ComponentError {
 /// before. `None` where the row has none.
 pub(crate) fn ready(
     row: &ReadyRow,
-    lanes: &Lanes<'_>,
+    workers: &Workers<'_>,
     store: &mut RunStore,
     done: impl FnMut(&[Perturbed]),
 ) -> Result<Option<Vec<f32>>, Error> {
@@ -188,7 +188,7 @@ pub(crate) fn ready(
             (**mask).clone()
         }
         (MaskSource::Learn(samples), None) => {
-            let Some(learned) = learn_mask(row, part, samples, lanes, done)? else {
+            let Some(learned) = learn_mask(row, part, samples, workers, done)? else {
                 return Err(Error::Interrupted { dir: store.dir().to_owned() });
             };
             let figures = learned.figures(&part.table.label);

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
-use fmr_core::SampleRecord;
-use fmr_core::perturb::{Lanes, PerturbError, Perturbed, Perturber, Search};
-use fmr_core::validity::{LogitsFacts, RepeatFacts};
-use fmr_experiment::{MissingFiles, RunSettings};
+use fmr_core::perturb::{AnswerCache, PerturbError, Perturber, SearchSettings, Workers};
+use fmr_core::validity::{LogitsFacts, RepeatCheck, RepeatFacts};
+use fmr_experiment::{MissingFiles, RunSettings, SideBySide};
 use fmr_mask::MaskError;
 use fmr_store::{KeepImages, RunPlan, RunStore, StoreError};
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::cache::{Caches, FolderCache};
 use crate::components::loaded_plugins;
 use crate::error::Error;
 use crate::events::{Begun, Events, Phase};
@@ -110,11 +110,15 @@ impl Runner<'_> {
         }
         let images = done + left.values().map(Vec::len).sum::<usize>() + to_learn(prepared, &store);
         self.events.begun(Begun::new(Some(store.dir()), images, done));
+        let caches = Caches::of(prepared, store.dir());
         for row in prepared.ready() {
-            let (left, store) = (&left[&row.plan.id], &mut store);
-            self.with_lanes(&prepared.experiment.run, |lanes| {
-                self.row(row, left, prepared.experiment.run.repeat, lanes, store)
+            let (left, store, cache) = (&left[&row.plan.id], &mut store, caches.of_row(row));
+            self.with_workers(&prepared.experiment.run, |workers| {
+                self.row(row, left, prepared.experiment.run.repeat, cache.as_ref(), workers, store)
             })?;
+        }
+        if let Err(error) = caches.remove() {
+            self.events.warning(&format!("the run's cache could not be removed: {error}"));
         }
         self.events.finished();
         Ok(FinishedRun { store })
@@ -130,8 +134,8 @@ impl Runner<'_> {
         };
         self.events.begun(Begun::new(None, samples.len(), 0));
         self.events.row(&row.plan.title, Phase::Mask);
-        let learned = self.with_lanes(&prepared.experiment.run, |lanes| {
-            masks::learn_mask(row, mask, samples, lanes, |batch| self.events.batch(batch))
+        let learned = self.with_workers(&prepared.experiment.run, |workers| {
+            masks::learn_mask(row, mask, samples, workers, |batch| self.events.batch(batch))
         })?;
         if learned.is_some() {
             self.events.finished();
@@ -139,20 +143,18 @@ impl Runner<'_> {
         Ok(learned)
     }
 
-    /// Lanes as the `[run]` table wants them.
-    fn with_lanes<T>(&self, run: &RunSettings, work: impl FnOnce(&Lanes<'_>) -> T) -> T {
-        let lanes = match run.lanes {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            lanes => lanes,
-        };
-        // Events stay on this thread; lanes see the interrupt alone.
+    /// Workers as the `[run]` table asks for them.
+    fn with_workers<T>(&self, run: &RunSettings, work: impl FnOnce(&Workers<'_>) -> T) -> T {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let SideBySide { lanes: threads, batch } = run.side_by_side(cores);
+        // Events stay on this thread; workers see the interrupt alone.
         let interrupt = &self.interrupt;
-        work(&Lanes {
-            lanes,
-            batch: run.batch,
-            // A lane's kernels must not start threads of their own where lanes fill the cores already.
+        work(&Workers {
+            threads,
+            batch,
+            // A worker's kernels must not start threads of their own where workers fill the cores already.
             enter: &|| {
-                fmr_core::threads::set_budget((lanes > 1).then_some(std::num::NonZeroUsize::MIN));
+                fmr_core::threads::set_budget((threads > 1).then_some(std::num::NonZeroUsize::MIN));
             },
             go_on: &|| !interrupt.asked(),
         })
@@ -164,7 +166,8 @@ impl Runner<'_> {
         row: &ReadyRow,
         left: &[usize],
         repeats: usize,
-        lanes: &Lanes<'_>,
+        cache: Option<&FolderCache>,
+        workers: &Workers<'_>,
         store: &mut RunStore,
     ) -> Result<(), Error> {
         let id = &row.plan.id;
@@ -174,16 +177,20 @@ impl Runner<'_> {
             store.note(id, key, &name.into())?;
         }
         self.events.row(&row.plan.title, Phase::Mask);
-        let mask = masks::ready(row, lanes, store, |batch| self.events.batch(batch))?;
+        let mask = masks::ready(row, workers, store, |batch| self.events.batch(batch))?;
         let perturber = perturber(row, mask.as_deref());
         self.events.row(&row.plan.title, Phase::Measure);
         let mut facts: LogitsFacts = noted(store, id, LOGITS)?.unwrap_or_default();
         let clock = Clock::start(noted(store, id, SECONDS)?.unwrap_or(0.0));
-        lanes.run::<Error>(&perturber, left, &|positions| Ok(row.samples.batch(positions)?), |batch| {
+        let mut check = RepeatCheck::new(repeats);
+        // The repeat check asks everybody again, so that it sees a component that answers differently.
+        let cached = Perturber { cache: cache.map(|cache| cache as &dyn AnswerCache), ..perturber };
+        workers.run::<Error>(&cached, left, &|positions| Ok(row.samples.batch(positions)?), |batch| {
             store.commit(id, &batch)?;
             batch.iter().for_each(|sample| facts.add(sample.final_logits()));
             note(store, id, LOGITS, &facts)?;
             note(store, id, SECONDS, &clock.seconds())?;
+            check.keep(&batch);
             self.events.batch(&batch);
             Ok(())
         })?;
@@ -193,7 +200,8 @@ impl Runner<'_> {
         }
         // Samples that were taken up again may be among those that are done twice.
         if !left.is_empty() || noted::<RepeatFacts>(store, id, REPEATED)?.is_none() {
-            let repeated = match repeat(row, &perturber, &store.records(id)?, repeats) {
+            let again = |index: usize| Ok(row.samples.batch(&[index])?);
+            let repeated = match check.run(&perturber, &store.records(id)?, again) {
                 Err(Error::Perturb(PerturbError::Cancelled)) if self.interrupt.asked() => {
                     return Err(interrupted(store));
                 }
@@ -214,7 +222,7 @@ fn to_learn(prepared: &Prepared, store: &RunStore) -> usize {
 
 /// What the engine needs of a row.
 pub(crate) fn perturber<'a>(row: &'a ReadyRow, mask: Option<&'a [f32]>) -> Perturber<'a> {
-    let search: &Search = &row.settings.search;
+    let search: &SearchSettings = &row.settings.search;
     Perturber {
         generator: &*row.generator,
         oracle: &*row.oracle,
@@ -266,40 +274,6 @@ fn create_numbered(folder: &Path, plan: &RunPlan, keep: KeepImages) -> Result<Ru
         }
         number += 1;
     }
-}
-
-/// Perturbs the first `samples` samples once more, each alone, and compares.
-fn repeat(
-    row: &ReadyRow,
-    perturber: &Perturber<'_>,
-    records: &[SampleRecord],
-    samples: usize,
-) -> Result<RepeatFacts, Error> {
-    let mut facts = RepeatFacts::default();
-    for record in records.iter().filter(|r| !r.outcome.is_failure()).take(samples) {
-        let again: Vec<Perturbed> = perturber.run(&row.samples.batch(&[record.index])?)?;
-        facts.samples += 1;
-        for again in again.iter().map(|sample| &sample.record).filter(|again| !same(again, record)) {
-            facts.differing += 1;
-            facts.largest_difference = facts.largest_difference.max(difference(again, record));
-        }
-    }
-    Ok(facts)
-}
-
-/// Whether two records say the same, NaN being equal to itself.
-fn same(a: &SampleRecord, b: &SampleRecord) -> bool {
-    format!("{a:?}") == format!("{b:?}")
-}
-
-/// Largest difference of scores and oracle probabilities.
-fn difference(a: &SampleRecord, b: &SampleRecord) -> f64 {
-    let scores = [(a.score0, b.score0), (a.final_score, b.final_score)];
-    let steps = a.steps.iter().zip(&b.steps).flat_map(|(a, b)| {
-        let probabilities = (a.oracle_true.unwrap_or(0.0).into(), b.oracle_true.unwrap_or(0.0).into());
-        [(a.score, b.score), probabilities]
-    });
-    scores.into_iter().chain(steps).map(|(a, b): (f64, f64)| (a - b).abs()).fold(0.0, f64::max)
 }
 
 pub(crate) fn noted<T: DeserializeOwned>(store: &RunStore, row: &str, key: &str) -> Result<Option<T>, StoreError> {

@@ -22,7 +22,7 @@ use std::time::Instant;
 
 use clap::Parser;
 use fmr_core::metrics::Effort;
-use fmr_core::perturb::{Lanes, PerturbError, Perturber, SampleBatch, Search};
+use fmr_core::perturb::{PerturbError, Perturber, SampleBatch, SearchSettings, Workers};
 use fmr_core::scorer::CrossEntropy;
 use fmr_core::verdict::{Verdict, VerdictRule, VerdictSettings};
 use fmr_core::{ComponentError, Generator, GeneratorSpec, ImagePullBack, LatentPullBack, Oracle, Target, TargetSpec};
@@ -198,7 +198,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         (0..generator.spec().latent_len()).map(keep).collect()
     });
     let run = |iterations: usize| -> Result<(usize, Effort), PerturbError> {
-        let search = Search { budget: iterations, step_size: a.step_size, ..Search::default() };
+        let search = SearchSettings { budget: iterations, step_size: a.step_size, ..SearchSettings::default() };
         let perturber = Perturber {
             generator: &generator,
             oracle: &oracle,
@@ -211,10 +211,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             observer: &(),
             cache: None,
         };
-        let lanes = Lanes { lanes, batch, enter: &|| run_serially_on_this_thread(lanes > 1), go_on: &|| true };
+        let workers =
+            Workers { threads: lanes, batch, enter: &|| run_serially_on_this_thread(lanes > 1), go_on: &|| true };
         let positions: Vec<usize> = (0..a.images).collect();
         let (mut updates, mut records) = (0, Vec::new());
-        lanes.run(&perturber, &positions, &samples, |batch| {
+        workers.run(&perturber, &positions, &samples, |batch| {
             updates += batch.iter().map(|sample| sample.record.accepted_updates).sum::<usize>();
             records.extend(batch.into_iter().map(|sample| sample.record));
             Ok::<_, PerturbError>(())

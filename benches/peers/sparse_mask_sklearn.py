@@ -1,6 +1,6 @@
 """scikit-learn on the matrices that the benchmark of the sparse mask wrote, as JSON lines.
 
-    cargo bench -p fmr-core --bench sparse_mask -- --write FOLDER --weak > FOLDER/fmr.jsonl
+    cargo bench -p fmr-mask --bench sparse_mask -- --write FOLDER --weak > FOLDER/fmr.jsonl
     pip install numpy scikit-learn
     python benches/peers/sparse_mask_sklearn.py FOLDER [--saga-seconds 60] [--model lasso] [--random]
 

@@ -36,6 +36,20 @@ pub enum Dtype {
     U8,
     /// One byte, zero or not.
     Bool,
+    /// Quantised: signed 8 bits, with a scale that is kept elsewhere.
+    QI8,
+    /// Quantised: unsigned 8 bits, with a scale that is kept elsewhere.
+    QU8,
+    /// Quantised: signed 32 bits, with a scale that is kept elsewhere.
+    QI32,
+    /// Eight bits with 4 of exponent; weights of this type usually have scales that are kept elsewhere.
+    F8E4M3,
+    /// Eight bits with 5 of exponent; weights of this type usually have scales that are kept elsewhere.
+    F8E5M2,
+    /// Two single-precision numbers.
+    C64,
+    /// Two double-precision numbers.
+    C128,
 }
 
 impl Dtype {
@@ -43,14 +57,15 @@ impl Dtype {
     #[must_use]
     pub fn size(self) -> usize {
         match self {
-            Self::F64 | Self::I64 | Self::U64 => 8,
-            Self::F32 | Self::I32 | Self::U32 => 4,
+            Self::C128 => 16,
+            Self::F64 | Self::I64 | Self::U64 | Self::C64 => 8,
+            Self::F32 | Self::I32 | Self::U32 | Self::QI32 => 4,
             Self::F16 | Self::BF16 | Self::I16 | Self::U16 => 2,
-            Self::I8 | Self::U8 | Self::Bool => 1,
+            Self::I8 | Self::U8 | Self::Bool | Self::QI8 | Self::QU8 | Self::F8E4M3 | Self::F8E5M2 => 1,
         }
     }
 
-    /// Whether the elements are floating-point numbers.
+    /// Whether the elements are floating-point numbers that stand for themselves, without a scale.
     #[must_use]
     pub fn is_float(self) -> bool {
         matches!(self, Self::F64 | Self::F32 | Self::F16 | Self::BF16)
@@ -72,6 +87,9 @@ impl Dtype {
             "U16" => Self::U16,
             "U8" => Self::U8,
             "BOOL" => Self::Bool,
+            "F8_E4M3" => Self::F8E4M3,
+            "F8_E5M2" => Self::F8E5M2,
+            "C64" => Self::C64,
             _ => return None,
         })
     }
@@ -92,6 +110,13 @@ impl Dtype {
             "uint16" => Self::U16,
             "ByteStorage" | "UntypedStorage" | "uint8" => Self::U8,
             "BoolStorage" | "bool" => Self::Bool,
+            "QInt8Storage" | "qint8" => Self::QI8,
+            "QUInt8Storage" | "quint8" => Self::QU8,
+            "QInt32Storage" | "qint32" => Self::QI32,
+            "Float8_e4m3fnStorage" | "float8_e4m3fn" => Self::F8E4M3,
+            "Float8_e5m2Storage" | "float8_e5m2" => Self::F8E5M2,
+            "ComplexFloatStorage" | "complex64" => Self::C64,
+            "ComplexDoubleStorage" | "complex128" => Self::C128,
             _ => return None,
         })
     }
@@ -115,8 +140,8 @@ impl Dtype {
         })
     }
 
-    /// Appends the elements of `bytes`, rounded to `f32`.
-    pub(crate) fn decode_f32(self, bytes: &[u8], out: &mut Vec<f32>) {
+    /// Appends the elements of `bytes`, rounded to `f32`; quantised and complex types are refused.
+    pub(crate) fn decode_f32(self, bytes: &[u8], out: &mut Vec<f32>) -> Result<(), Fault> {
         match self {
             Self::F64 => out.extend(each(bytes, |b| f64::from_le_bytes(b) as f32)),
             Self::F32 => out.extend(each(bytes, f32::from_le_bytes)),
@@ -131,15 +156,32 @@ impl Dtype {
             Self::U16 => out.extend(each(bytes, |b| f32::from(u16::from_le_bytes(b)))),
             Self::U8 => out.extend(each(bytes, |b| f32::from(u8::from_le_bytes(b)))),
             Self::Bool => out.extend(bytes.iter().map(|&b| f32::from(u8::from(b != 0)))),
+            Self::QI8 | Self::QU8 | Self::QI32 | Self::F8E4M3 | Self::F8E5M2 | Self::C64 | Self::C128 => {
+                return Err(self.unreadable("numbers"));
+            }
         }
+        Ok(())
+    }
+
+    fn unreadable(self, wanted: &str) -> Fault {
+        let why = match self {
+            Self::C64 | Self::C128 => "complex numbers",
+            Self::QI8 | Self::QU8 | Self::QI32 => "quantised numbers; fetch the file in floating point",
+            Self::F8E4M3 | Self::F8E5M2 => {
+                "8-bit numbers, whose scales are kept elsewhere; fetch the file in 16 or 32 bits"
+            }
+            _ => "floating-point numbers",
+        };
+        Fault::unsupported(format!("{wanted} are asked for and it holds {self}, which are {why}"))
     }
 
     /// Appends the elements of `bytes`; floating-point types and values beyond `i64` are refused.
     pub(crate) fn decode_i64(self, bytes: &[u8], out: &mut Vec<i64>) -> Result<(), Fault> {
         match self {
-            Self::F64 | Self::F32 | Self::F16 | Self::BF16 => {
-                return Err(Fault::unsupported(format!("integers are asked for where {self} is stored")));
+            Self::F64 | Self::F32 | Self::F16 | Self::BF16 | Self::F8E4M3 | Self::F8E5M2 | Self::C64 | Self::C128 => {
+                return Err(self.unreadable("integers"));
             }
+            Self::QI8 | Self::QU8 | Self::QI32 => return Err(self.unreadable("integers")),
             Self::U64 => {
                 for value in each(bytes, u64::from_le_bytes) {
                     out.push(
@@ -177,6 +219,13 @@ impl fmt::Display for Dtype {
             Self::U16 => "u16",
             Self::U8 => "u8",
             Self::Bool => "bool",
+            Self::QI8 => "qint8",
+            Self::QU8 => "quint8",
+            Self::QI32 => "qint32",
+            Self::F8E4M3 => "f8_e4m3",
+            Self::F8E5M2 => "f8_e5m2",
+            Self::C64 => "complex64",
+            Self::C128 => "complex128",
         })
     }
 }
@@ -194,7 +243,7 @@ mod tests {
     fn every_type_converts_to_f32() {
         let decoded = |dtype: Dtype, bytes: &[u8]| {
             let mut out = Vec::new();
-            dtype.decode_f32(bytes, &mut out);
+            dtype.decode_f32(bytes, &mut out).unwrap();
             out
         };
         assert_eq!(decoded(Dtype::F64, &1.5f64.to_le_bytes()), [1.5]);
@@ -215,5 +264,14 @@ mod tests {
         assert_eq!(out, [i64::MIN, 65535]);
         assert!(Dtype::U64.decode_i64(&u64::MAX.to_le_bytes(), &mut out).is_err());
         assert!(Dtype::F32.decode_i64(&[0; 4], &mut out).is_err());
+    }
+
+    #[test]
+    fn numbers_that_need_a_scale_are_refused() {
+        for dtype in [Dtype::QI8, Dtype::QU8, Dtype::QI32, Dtype::F8E4M3, Dtype::F8E5M2, Dtype::C64, Dtype::C128] {
+            assert!(!dtype.is_float(), "{dtype}");
+            assert!(dtype.decode_f32(&[0; 16], &mut Vec::new()).is_err());
+            assert!(dtype.decode_i64(&[0; 16], &mut Vec::new()).is_err());
+        }
     }
 }

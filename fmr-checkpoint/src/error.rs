@@ -1,16 +1,17 @@
-//! The one error type of the crate, and the internal fault that parsers raise before the file is known.
+//! The error type of the crate, and the internal fault that parsers raise before the file is known.
 
-use std::fmt;
 use std::path::PathBuf;
 
 use crate::checkpoint::Container;
+use crate::misfit::Misfit;
+use crate::shown;
 
 /// Why a checkpoint could not be opened, read, matched or written. Every variant names the file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckpointError {
     /// The operating system refused to open, read or write the file.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}", shown::path(path))]
     Io {
         /// The file.
         path: PathBuf,
@@ -18,10 +19,34 @@ pub enum CheckpointError {
         #[source]
         source: std::io::Error,
     },
-    /// The file is something else than a checkpoint.
+    /// Something other than a regular file stands under the name.
+    #[error("{} is {found}, not a file", shown::path(path))]
+    NotAFile {
+        /// The name.
+        path: PathBuf,
+        /// What it is, with its article: "a named pipe".
+        found: &'static str,
+    },
+    /// A text file is longer than any of its kind.
+    #[error("{} is longer than the {limit} bytes that such a file may have", shown::path(path))]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// A folder or an index does not lead to a checkpoint.
+    #[error("{}: {problem}", shown::path(path))]
+    Shards {
+        /// The folder or the index.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
+    /// The file is something other than a checkpoint.
     #[error(
         "{} is not a checkpoint: it is {looks_like}; expected safetensors or a PyTorch file (.pt, .pth, .ckpt, .bin, .pkl)",
-        path.display()
+        shown::path(path)
     )]
     NotACheckpoint {
         /// The file.
@@ -30,7 +55,10 @@ pub enum CheckpointError {
         looks_like: String,
     },
     /// The file is a checkpoint, but damaged, truncated or hostile.
-    #[error("{} ({container}) is damaged or incomplete: {detail}; fetch the file again and compare its size and checksum", path.display())]
+    #[error(
+        "{} ({container}) is damaged or incomplete: {detail}; fetch the file again and compare its size and checksum",
+        shown::path(path)
+    )]
     Corrupt {
         /// The file.
         path: PathBuf,
@@ -40,7 +68,7 @@ pub enum CheckpointError {
         detail: String,
     },
     /// The file is a sound checkpoint of a kind that this crate does not read.
-    #[error("{} ({container}) cannot be read: {detail}", path.display())]
+    #[error("{} ({container}) cannot be read: {detail}", shown::path(path))]
     Unsupported {
         /// The file.
         path: PathBuf,
@@ -50,7 +78,7 @@ pub enum CheckpointError {
         detail: String,
     },
     /// A tensor of this key was asked for, and the file holds none.
-    #[error("{} holds no tensor {key:?}{hint}", path.display())]
+    #[error("{} holds no tensor {}{hint}", shown::path(path), shown::key(key))]
     NoTensor {
         /// The file.
         path: PathBuf,
@@ -59,76 +87,39 @@ pub enum CheckpointError {
         /// The nearest keys, as a clause that starts with a separator, or nothing.
         hint: String,
     },
+    /// Averaged weights are asked for, and the file holds none.
+    #[error(
+        "{} holds no averaged weights (EMA); leave out ema = true to use the weights that it holds",
+        shown::path(path)
+    )]
+    NoAverage {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Loading the tensors takes more memory than a file of this length may ask for.
+    #[error(
+        "{} lists tensors of {bytes} bytes, far more than the {length} bytes of the file: they repeat the same values",
+        shown::path(path)
+    )]
+    Repeats {
+        /// The file.
+        path: PathBuf,
+        /// Memory that the loaded tensors would take, in bytes.
+        bytes: u64,
+        /// Length of all files of the checkpoint, in bytes.
+        length: u64,
+    },
     /// The weights in the file are not those of the model asked for.
     #[error("{0}")]
     Misfit(Box<Misfit>),
     /// Tensors passed to the writer do not form a file.
-    #[error("{} cannot be written: {detail}", path.display())]
+    #[error("{} cannot be written: {detail}", shown::path(path))]
     Unwritable {
         /// The file.
         path: PathBuf,
         /// What is wrong with the tensors.
         detail: String,
     },
-}
-
-/// All differences between the weights of a file and those that a model needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Misfit {
-    /// The file.
-    pub path: PathBuf,
-    /// What the file looks like, with its article, when it is recognised: "an open_clip ViT-B/16".
-    pub looks_like: Option<String>,
-    /// What was asked for, with its article: "a CLIP ViT-B/32".
-    pub wanted: String,
-    /// Keys that the model needs and the file lacks, in the model's order.
-    pub missing: Vec<String>,
-    /// Keys that the file holds and the model does not know, in the file's order.
-    pub unexpected: Vec<String>,
-    /// Keys whose shape differs, in the model's order.
-    pub misshapen: Vec<Misshapen>,
-}
-
-/// One tensor whose shape is not the one that the model needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Misshapen {
-    /// The parameter's name.
-    pub key: String,
-    /// Its shape in the file.
-    pub found: Vec<usize>,
-    /// The shape that the model needs.
-    pub expected: Vec<usize>,
-}
-
-impl fmt::Display for Misshapen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is {:?} instead of {:?}", self.key, self.found, self.expected)
-    }
-}
-
-impl fmt::Display for Misfit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.looks_like {
-            Some(found) => write!(f, "{} looks like {found}, but {} is asked for", self.path.display(), self.wanted)?,
-            None => write!(f, "{} does not hold the weights of {}", self.path.display(), self.wanted)?,
-        }
-        first_few(f, "missing", &self.missing)?;
-        first_few(f, "misshapen", &self.misshapen)?;
-        first_few(f, "unexpected", &self.unexpected)
-    }
-}
-
-/// Writes "; 7 missing: a, b, c, …", or nothing for an empty list.
-fn first_few<T: fmt::Display>(f: &mut fmt::Formatter<'_>, label: &str, items: &[T]) -> fmt::Result {
-    const SHOWN: usize = 3;
-    if items.is_empty() {
-        return Ok(());
-    }
-    write!(f, "; {} {label}: ", items.len())?;
-    for (index, item) in items.iter().take(SHOWN).enumerate() {
-        write!(f, "{}{item}", if index == 0 { "" } else { ", " })?;
-    }
-    f.write_str(if items.len() > SHOWN { ", …" } else { "" })
 }
 
 /// What went wrong inside a parser, before file and container are attached.

@@ -11,6 +11,25 @@ pub(crate) enum Format {
     PlainPickle,
 }
 
+/// What a file is that is no serialisation of tensors.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Foreign {
+    /// A JSON object, which may be an index of shards.
+    Json,
+    /// Something else, with its article.
+    Other(String),
+}
+
+impl Foreign {
+    /// What the file is, with its article.
+    pub(crate) fn looks_like(self) -> String {
+        match self {
+            Self::Json => "a JSON document".into(),
+            Self::Other(what) => what,
+        }
+    }
+}
+
 /// The magic number of the legacy stream, 0x1950a86a20f9469cfc6c, as a pickle holds it.
 const LEGACY_MAGIC: &[u8] = b"\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
 /// The same number in a text pickle.
@@ -34,15 +53,15 @@ const KNOWN: &[(&[u8], &str)] = &[
 ];
 
 /// The format of the file, or what it is instead.
-pub(crate) fn sniff(source: &Source) -> Result<Format, String> {
+pub(crate) fn sniff(source: &Source) -> Result<Format, Foreign> {
     let mut start = vec![0; source.len().min(512) as usize];
     let span = Span { offset: 0, len: start.len() as u64 };
     match source.read(span, span.len) {
         Ok(bytes) => start = bytes,
-        Err(_) => return Err("a file that cannot be read".into()),
+        Err(_) => return Err(Foreign::Other("a file that cannot be read".into())),
     }
     if start.is_empty() {
-        return Err("an empty file".into());
+        return Err(Foreign::Other("an empty file".into()));
     }
     if start.starts_with(b"PK\x03\x04") || start.starts_with(b"PK\x05\x06") {
         return Ok(Format::Zip);
@@ -61,7 +80,10 @@ pub(crate) fn sniff(source: &Source) -> Result<Format, String> {
     {
         return Ok(Format::Safetensors);
     }
-    Err(describe(&start))
+    if start.trim_ascii_start().starts_with(b"{") {
+        return Err(Foreign::Json);
+    }
+    Err(Foreign::Other(describe(&start)))
 }
 
 /// What a file that is no checkpoint is, with its article.
@@ -80,7 +102,7 @@ fn describe(start: &[u8]) -> String {
     if lower.starts_with(b"<") {
         return "an XML or HTML document".into();
     }
-    if text.starts_with(b"{") || text.starts_with(b"[") {
+    if text.starts_with(b"[") {
         return "a JSON document".into();
     }
     if start.iter().all(|&b| b == 0) {

@@ -1,11 +1,14 @@
 //! Random access to the bytes of a checkpoint, and a bounded forward reader over a part of them.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use crate::error::Fault;
+use crate::error::{CheckpointError, Fault};
+use crate::limits::Budget;
+use crate::regular;
 
 /// A range of bytes of the file. Holding a span costs nothing; the bytes are read when they are needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,26 +27,20 @@ impl Span {
 }
 
 /// The bytes of a checkpoint: a file that is read by seeking, or memory.
-#[derive(Debug)]
 pub(crate) struct Source {
     bytes: Bytes,
     len: u64,
 }
 
-#[derive(Debug)]
 enum Bytes {
     File(Mutex<File>),
     Memory(Vec<u8>),
 }
 
 impl Source {
-    pub(crate) fn open(path: &Path) -> std::io::Result<Self> {
-        let file = File::open(path)?;
-        let metadata = file.metadata()?;
-        if metadata.is_dir() {
-            return Err(std::io::ErrorKind::IsADirectory.into());
-        }
-        Ok(Self { len: metadata.len(), bytes: Bytes::File(Mutex::new(file)) })
+    pub(crate) fn open(path: &Path) -> Result<Self, CheckpointError> {
+        let (file, len) = regular::open(path)?;
+        Ok(Self { len, bytes: Bytes::File(Mutex::new(file)) })
     }
 
     pub(crate) fn memory(bytes: Vec<u8>) -> Self {
@@ -106,10 +103,16 @@ impl Source {
     }
 }
 
-/// Reads a span from its start, through a small buffer.
-#[derive(Debug)]
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Source({} bytes)", self.len)
+    }
+}
+
+/// Reads a span from its start, through a small buffer. What is read, but not what is skipped, goes to the budget.
 pub(crate) struct Cursor<'s> {
     source: &'s Source,
+    budget: &'s Budget,
     span: Span,
     position: u64,
     buffer: Vec<u8>,
@@ -119,8 +122,12 @@ pub(crate) struct Cursor<'s> {
 impl<'s> Cursor<'s> {
     const BUFFER: u64 = 16 << 10;
 
-    pub(crate) fn new(source: &'s Source, span: Span) -> Self {
-        Self { source, span, position: 0, buffer: Vec::new(), buffer_start: 0 }
+    pub(crate) fn new(source: &'s Source, span: Span, budget: &'s Budget) -> Self {
+        Self { source, budget, span, position: 0, buffer: Vec::new(), buffer_start: 0 }
+    }
+
+    pub(crate) fn budget(&self) -> &'s Budget {
+        self.budget
     }
 
     /// Bytes already read or skipped.
@@ -152,6 +159,7 @@ impl<'s> Cursor<'s> {
         let index = usize::try_from(index).unwrap_or(usize::MAX);
         let byte = *self.buffer.get(index).ok_or_else(|| self.truncated(1))?;
         self.position += 1;
+        self.budget.read(1);
         Ok(byte)
     }
 
@@ -190,10 +198,13 @@ impl<'s> Cursor<'s> {
             && let Some(found) = self.buffer.get(start..end)
         {
             self.position += len;
+            self.budget.read(len);
             return Ok(found.to_vec());
         }
         let span = self.skip(len)?;
-        self.source.read(span, limit)
+        let bytes = self.source.read(span, limit)?;
+        self.budget.read(len);
+        Ok(bytes)
     }
 
     /// Reads up to the next line feed, which is consumed and not returned.

@@ -1,26 +1,43 @@
 //! A stored tensor: a strided view of a storage in the file, read on demand.
 
+use std::sync::Arc;
+
 use crate::dtype::Dtype;
 use crate::error::Fault;
 use crate::limits;
 use crate::source::{Source, Span};
 
-/// Name, element type and shape of one tensor of a checkpoint.
+/// Name, element type and shape of one tensor of a checkpoint. Copies share what they hold.
 #[derive(Debug, Clone)]
 pub struct TensorInfo {
-    key: String,
-    view: View,
+    key: Arc<str>,
+    view: Arc<View>,
+    /// Number of the file of the checkpoint that holds the values.
+    part: usize,
 }
 
 impl TensorInfo {
-    pub(crate) fn new(key: String, view: View) -> Self {
-        Self { key, view }
+    pub(crate) fn new(key: Arc<str>, view: Arc<View>) -> Self {
+        Self { key, view, part: 0 }
+    }
+
+    /// The same tensor, as one of a file among several.
+    pub(crate) fn in_part(self, part: usize) -> Self {
+        Self { part, ..self }
     }
 
     /// Full key: the path through nested dicts, lists and modules, joined by dots.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
+    }
+
+    pub(crate) fn shared_key(&self) -> Arc<str> {
+        Arc::clone(&self.key)
+    }
+
+    pub(crate) fn part(&self) -> usize {
+        self.part
     }
 
     /// Element type in the file.
@@ -41,16 +58,13 @@ impl TensorInfo {
         self.view.numel
     }
 
-    /// Approximate memory that this description takes.
-    pub(crate) fn cost(&self) -> usize {
-        std::mem::size_of::<Self>() + 2 * self.key.len() + 64 + 16 * self.view.shape.len()
+    /// Memory that a tensor of this key takes in lists and indices, without its view, at most.
+    pub(crate) fn cost(key: &str) -> usize {
+        key.len() + 4 * size_of::<Self>() + 64
     }
 
     pub(crate) fn read_f32(&self, source: &Source) -> Result<Vec<f32>, Fault> {
-        self.view.read(source, |dtype, bytes, out| {
-            dtype.decode_f32(bytes, out);
-            Ok(())
-        })
+        self.view.read(source, Dtype::decode_f32)
     }
 
     pub(crate) fn read_i64(&self, source: &Source) -> Result<Vec<i64>, Fault> {
@@ -123,6 +137,11 @@ impl View {
         Self::new(dtype, storage, 0, shape, &strides)
     }
 
+    /// Memory that this description takes, at most.
+    pub(crate) fn cost(&self) -> usize {
+        size_of::<Self>() + 64 + 16 * self.shape.len()
+    }
+
     /// Whether the elements lie in row-major order without gaps.
     fn is_contiguous(&self) -> bool {
         let mut expected = 1u64;
@@ -133,17 +152,33 @@ impl View {
         })
     }
 
-    /// Reads the elements in row-major order.
-    fn read<T: Copy>(
-        &self,
-        source: &Source,
-        decode: impl Fn(Dtype, &[u8], &mut Vec<T>) -> Result<(), Fault>,
-    ) -> Result<Vec<T>, Fault> {
-        // Converting piecewise keeps the raw bytes of a large tensor out of memory.
-        const PIECE: u64 = 1 << 20;
+    /// Reads the elements in row-major order. Work and memory are linear in their number.
+    fn read<T: Copy>(&self, source: &Source, decode: Decode<T>) -> Result<Vec<T>, Fault> {
+        // A view of few elements of a large storage must not read all of it.
+        const SPARSE: u64 = 8;
         if self.numel == 0 {
             return Ok(Vec::new());
         }
+        let stored = self.bytes.len / self.dtype.size() as u64;
+        if stored > SPARSE * self.numel as u64 {
+            return self.pick(source, decode);
+        }
+        let elements = self.read_all(source, decode)?;
+        if self.is_contiguous() {
+            return Ok(elements);
+        }
+        let mut gathered = Vec::with_capacity(self.numel);
+        self.each_position(|position| {
+            gathered.push(elements[position as usize]);
+            Ok(())
+        })?;
+        Ok(gathered)
+    }
+
+    /// Reads everything between the first and the last element.
+    fn read_all<T: Copy>(&self, source: &Source, decode: Decode<T>) -> Result<Vec<T>, Fault> {
+        // Converting piecewise keeps the raw bytes of a large tensor out of memory.
+        const PIECE: u64 = 1 << 20;
         let stored = usize::try_from(self.bytes.len / self.dtype.size() as u64)
             .map_err(|_| Fault::unsupported("a tensor larger than the address space"))?;
         let mut elements = Vec::with_capacity(stored);
@@ -153,19 +188,39 @@ impl View {
             decode(self.dtype, &source.read(piece, PIECE)?, &mut elements)?;
             done += piece.len;
         }
-        if self.is_contiguous() {
-            return Ok(elements);
-        }
-        Ok(self.gather(&elements))
+        Ok(elements)
     }
 
-    /// Picks the view's elements out of everything between its first and its last.
-    fn gather<T: Copy>(&self, elements: &[T]) -> Vec<T> {
-        let mut gathered = Vec::with_capacity(self.numel);
+    /// Reads each element on its own, through a window that is small enough to be thrown away for the next one.
+    fn pick<T: Copy>(&self, source: &Source, decode: Decode<T>) -> Result<Vec<T>, Fault> {
+        const WINDOW: u64 = 4096;
+        let size = self.dtype.size() as u64;
+        let mut window = Vec::new();
+        let mut window_start = 0;
+        let mut picked = Vec::with_capacity(self.numel);
+        self.each_position(|position| {
+            let start = position * size;
+            let inside = start.checked_sub(window_start).filter(|from| from + size <= window.len() as u64);
+            let from = match inside {
+                Some(from) => from as usize,
+                None => {
+                    let len = WINDOW.min(self.bytes.len - start);
+                    window = source.read(Span { offset: self.bytes.offset + start, len }, WINDOW)?;
+                    window_start = start;
+                    0
+                }
+            };
+            decode(self.dtype, &window[from..from + size as usize], &mut picked)
+        })?;
+        Ok(picked)
+    }
+
+    /// Calls `at` with the place of each element, in elements from the first, in row-major order.
+    fn each_position(&self, mut at: impl FnMut(u64) -> Result<(), Fault>) -> Result<(), Fault> {
         let mut index = vec![0usize; self.shape.len()];
         let mut position = 0u64;
         for _ in 0..self.numel {
-            gathered.push(elements[position as usize]);
+            at(position)?;
             for axis in (0..index.len()).rev() {
                 index[axis] += 1;
                 position += self.strides[axis];
@@ -176,9 +231,12 @@ impl View {
                 index[axis] = 0;
             }
         }
-        gathered
+        Ok(())
     }
 }
+
+/// Appends the elements that bytes hold.
+type Decode<T> = fn(Dtype, &[u8], &mut Vec<T>) -> Result<(), Fault>;
 
 #[cfg(test)]
 mod tests {
@@ -189,7 +247,7 @@ mod tests {
     fn view(count: u64, offset: u64, shape: &[u64], strides: &[u64]) -> Result<Vec<i64>, Fault> {
         let source = Source::memory((0..count).map(|n| n as u8).collect());
         let view = View::new(Dtype::U8, source.span(), offset, shape, strides)?;
-        TensorInfo::new(String::new(), view).read_i64(&source)
+        TensorInfo::new("".into(), Arc::new(view)).read_i64(&source)
     }
 
     #[test]
@@ -210,6 +268,11 @@ mod tests {
         assert!(view(12, 0, &[1 << 40], &[0]).is_err());
         assert!(view(12, 0, &[2], &[1, 1]).is_err());
         assert!(view(12, u64::MAX, &[1], &[1]).is_err());
+    }
+
+    #[test]
+    fn few_elements_of_a_large_storage_are_read_one_by_one() {
+        assert_eq!(view(255, 3, &[2, 2], &[200, 20]).unwrap(), [3, 23, 203, 223]);
     }
 
     proptest! {

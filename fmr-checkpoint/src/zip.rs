@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use crate::error::Fault;
-use crate::limits;
+use crate::limits::{self, Budget};
+use crate::shown;
 use crate::source::{Source, Span};
 
 const END: &[u8; 4] = b"PK\x05\x06";
@@ -30,17 +31,21 @@ struct Entry {
 }
 
 impl<'s> Archive<'s> {
-    pub(crate) fn open(source: &'s Source) -> Result<Self, Fault> {
+    pub(crate) fn open(source: &'s Source, budget: &Budget) -> Result<Self, Fault> {
         let directory = find_directory(source)?;
         let bytes = source.read(directory, limits::INDEX_BYTES)?;
+        budget.read(directory.len);
         let mut entries = HashMap::new();
         let mut rest = bytes.as_slice();
         while !rest.is_empty() {
             let (name, entry, next) =
                 central_entry(rest).ok_or_else(|| Fault::corrupt("the zip directory is malformed"))?;
-            if entries.insert(name.clone(), entry).is_some() {
-                return Err(Fault::corrupt(format!("the zip entry {name:?} occurs twice")));
+            budget.text(name.len())?;
+            budget.memory(name.len() + 2 * size_of::<(String, Entry)>() + 64)?;
+            if entries.contains_key(&name) {
+                return Err(Fault::corrupt(format!("the zip entry {} occurs twice", shown::key(&name))));
             }
+            entries.insert(name, entry);
             rest = next;
         }
         Ok(Self { source, entries })
@@ -55,26 +60,27 @@ impl<'s> Archive<'s> {
         let Some(entry) = self.entries.get(name) else {
             return Ok(None);
         };
+        let name = shown::key(name);
         if entry.encrypted {
-            return Err(Fault::unsupported(format!("its entry {name:?} is encrypted")));
+            return Err(Fault::unsupported(format!("its entry {name} is encrypted")));
         }
         if entry.method != 0 || entry.size != entry.stored_size {
             return Err(Fault::unsupported(format!(
-                "its entry {name:?} is compressed, which torch.save never does; unpack the archive and store it again with `zip -0 -r`"
+                "its entry {name} is compressed, which torch.save never does; unpack the archive and store it again with `zip -0 -r`"
             )));
         }
         // The local header is padded differently from the directory's copy: only it tells where the data start.
         let mut header = [0; 30];
         self.source.read_at(entry.header, &mut header)?;
         if !header.starts_with(LOCAL) {
-            return Err(Fault::corrupt(format!("the zip entry {name:?} has no header")));
+            return Err(Fault::corrupt(format!("the zip entry {name} has no header")));
         }
         let names = u64::from(u16_at(&header, 26)) + u64::from(u16_at(&header, 28));
         // The header was read, so its offset is far from overflow.
         let start = entry.header + header.len() as u64 + names;
         let span = self.source.span().part(start, entry.size);
         span.map(Some).ok_or_else(|| {
-            Fault::corrupt(format!("the zip entry {name:?} of {} bytes lies beyond the end of the file", entry.size))
+            Fault::corrupt(format!("the zip entry {name} of {} bytes lies beyond the end of the file", entry.size))
         })
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::env;
 use std::path::{Path, PathBuf};
 
-use fmr_checkpoint::{Checkpoint, Container, Scalar, Selection, StateDict};
+use fmr_checkpoint::{Checkpoint, Container, Scalar, Selection, Weights};
 use toml::{Table, Value};
 
 /// The folders whose cases hold checkpoints.
@@ -63,7 +63,7 @@ fn cases() -> Vec<(String, Vec<Case>)> {
     let folders = COMPONENTS.iter().map(|name| (*name, root.join(name)));
     let folders: Vec<_> = folders.filter(|(_, folder)| folder.is_dir()).collect();
     if folders.is_empty() {
-        println!("no checkpoint fixtures in {}: skipped", root.display());
+        fmr_golden::skip("golden", format_args!("{} holds no checkpoint fixtures", root.display()));
     }
     let cases = |folder: &Path| -> Vec<Case> {
         let mut entries: Vec<_> = folder.read_dir().unwrap().map(|e| e.unwrap().path()).collect();
@@ -138,19 +138,19 @@ fn check_facts(case: &str, table: &Table, checkpoint: &Checkpoint) -> usize {
         _ => {}
     }
     if let Some(prefix) = table.get("prefix").and_then(Value::as_str) {
-        let found = checkpoint.state_dict(&Selection::default()).unwrap();
+        let found = checkpoint.weights(&Selection::default()).unwrap();
         let found = found.prefix();
         fact(found.ends_with(prefix), format!("prefix {found:?} instead of {prefix:?}"));
     }
     if let Some(Value::Array(levels)) = table.get("top_level") {
         let keys = checkpoint.tensors().iter().map(|tensor| tensor.key());
-        let keys = keys.chain(checkpoint.metadata().iter().map(|(key, _)| key.as_str()));
+        let keys = keys.chain(checkpoint.metadata().iter().map(|(key, _)| &**key));
         let found: BTreeSet<&str> = keys.filter_map(|key| key.split('.').next()).collect();
         // A level that holds nothing but empty containers has no entries to list.
         let stated: BTreeSet<&str> = levels.iter().filter_map(Value::as_str).collect();
         fact(found.is_subset(&stated), format!("levels {found:?} instead of {stated:?}"));
     }
-    let top_level = |key: &str| checkpoint.state_dict(&Selection::default().under(key));
+    let top_level = |key: &str| checkpoint.weights(&Selection::default().under(key));
     for (name, stated) in table {
         match stated {
             Value::Integer(n) if checkpoint.scalar(name).is_some() => {
@@ -181,8 +181,8 @@ fn check_facts(case: &str, table: &Table, checkpoint: &Checkpoint) -> usize {
 /// Checkpoints of one case with the same parameter names hold the same weights; returns the number of values.
 fn check_equal(case: &str, checkpoints: &[Checkpoint]) -> usize {
     let opened: Vec<_> =
-        checkpoints.iter().map(|checkpoint| checkpoint.state_dict(&Selection::default()).unwrap()).collect();
-    let names = |weights: &StateDict<'_>| weights.keys().map(str::to_owned).collect::<BTreeSet<_>>();
+        checkpoints.iter().map(|checkpoint| checkpoint.weights(&Selection::default()).unwrap()).collect();
+    let names = |weights: &Weights<'_>| weights.keys().map(str::to_owned).collect::<BTreeSet<_>>();
     let mut compared = 0;
     for (index, weights) in opened.iter().enumerate() {
         let alike = opened[..index].iter().find(|other| names(other) == names(weights));
@@ -210,7 +210,7 @@ fn golden_converted_generators_equal_their_pickles() {
             };
             let converted = Checkpoint::open(case.folder.join(converted)).unwrap();
             let original = Checkpoint::open(case.folder.join(original)).unwrap();
-            let weights = original.state_dict(&Selection::default().under(key)).unwrap();
+            let weights = original.weights(&Selection::default().under(key)).unwrap();
             assert_eq!(weights.prefix(), format!("{key}."));
             assert_eq!(weights.keys().count(), converted.tensors().len(), "{}", case.name());
             for tensor in converted.tensors() {

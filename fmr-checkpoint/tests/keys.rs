@@ -74,7 +74,7 @@ fn golden_key_lists_are_recognised() {
     let (mut models, mut keys) = (0, 0);
     for (component, word) in COMPONENTS {
         let Ok(folder) = root.join(component).join("keys").read_dir() else {
-            println!("no key lists of {component} in {}: skipped", root.display());
+            fmr_golden::skip("golden", format_args!("{} holds no key lists of {component}", root.display()));
             continue;
         };
         let mut lists: Vec<PathBuf> = folder.map(|entry| entry.unwrap().path()).collect();
@@ -93,7 +93,7 @@ fn golden_key_lists_are_recognised() {
             // The list is its own model: everything is there, under no prefix, in these shapes.
             let expected = || parameters.iter().map(|(key, shape, _)| (key.as_str(), shape.as_slice()));
             let selection = Selection::by_keys(expected().map(|(key, _)| key));
-            let weights = checkpoint.state_dict(&selection).unwrap();
+            let weights = checkpoint.weights(&selection).unwrap();
             assert_eq!(weights.prefix(), "");
             weights.check(&name, expected()).unwrap();
             models += 1;
@@ -119,7 +119,7 @@ fn a_misfit_says_what_the_file_is() {
     let checkpoint = Checkpoint::open(hollow(temporary.path(), &clip(16))).unwrap();
     let wanted = clip(32);
     let expected = wanted.iter().map(|(key, shape, _)| (key.as_str(), shape.as_slice()));
-    let weights = checkpoint.state_dict(&Selection::by_keys(["visual.class_embedding"])).unwrap();
+    let weights = checkpoint.weights(&Selection::by_keys(["visual.class_embedding"])).unwrap();
     let error = weights.check("a CLIP ViT-B/32", expected).unwrap_err().to_string();
     let error = error.replace(&temporary.path().display().to_string(), "weights");
     insta::assert_snapshot!(error, @"weights/hollow.safetensors looks like an open_clip ViT-B/16, but a CLIP ViT-B/32 is asked for; 2 misshapen: visual.conv1.weight is [768, 3, 16, 16] instead of [768, 3, 32, 32], visual.positional_embedding is [197, 768] instead of [50, 768]");

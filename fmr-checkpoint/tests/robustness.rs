@@ -21,7 +21,7 @@ fn exercise(bytes: Vec<u8>) -> Result<Checkpoint, CheckpointError> {
         }
         let _ = checkpoint.tensor_i64(tensor.key());
     }
-    let _ = checkpoint.state_dict(&Selection::default());
+    let _ = checkpoint.weights(&Selection::default());
     let _ = checkpoint.looks_like();
     Ok(checkpoint)
 }
@@ -49,7 +49,7 @@ fn sound_files_are_read() {
         let checkpoint = exercise(bytes).unwrap();
         match checkpoint.container() {
             Container::TorchZip | Container::TorchScript | Container::TorchLegacy => {
-                let mut weights = checkpoint.state_dict(&Selection::default()).unwrap();
+                let mut weights = checkpoint.weights(&Selection::default()).unwrap();
                 assert_eq!(weights.prefix(), "state_dict.module.");
                 let transposed = weights.take("a.weight", &[2, 3]).unwrap();
                 assert_eq!(transposed, [0.0, 2.0, 4.0, 1.0, 3.0, 5.0], "{name}");

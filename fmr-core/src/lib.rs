@@ -6,6 +6,7 @@
 //!
 //! Exchange format everywhere: `f32`, NCHW, RGB or one channel, values in `[0, 1]`; latents are one flat row a sample.
 
+mod difference;
 mod error;
 mod generator;
 mod imagenet;
@@ -22,6 +23,7 @@ pub mod threads;
 pub mod validity;
 pub mod verdict;
 
+pub use difference::Difference;
 pub use error::{ComponentError, SettingError};
 pub use generator::{Generator, GeneratorSpec, LatentBlock, LatentPullBack};
 pub use imagenet::imagenet_classes;

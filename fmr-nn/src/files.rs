@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use fmr_checkpoint::{Checkpoint, CheckpointError, Container, Scalar, Selection};
+use fmr_checkpoint::{
+    Checkpoint, CheckpointError, Container, Misfit, Misshapen, OtherType, Place, Scalar, Selection, shown,
+};
 use thiserror::Error;
 
-use crate::weights::{StateDict, Stored};
+use crate::weights::{StateDict, Stored, WeightsError};
 
 /// A weights file that could not be read or written.
 #[derive(Debug, Error)]
-#[error("{path}: {problem}", path = path.display())]
+#[error("{path}: {problem}", path = shown::path(path))]
 pub struct FileError {
     /// The file.
     pub path: PathBuf,
@@ -44,19 +46,81 @@ pub fn write(path: &Path, tensors: &StateDict, half: bool, metadata: &[(String, 
     std::fs::write(&part, bytes).and_then(|()| std::fs::rename(&part, path)).map_err(|e| error(e.to_string()))
 }
 
+/// Which tensors of a file are the model's: the settings `weights-key`, `prefix` and `ema`, which every component with
+/// weights has. Without them, the usual places are searched.
+///
+/// ```
+/// use fmr_checkpoint::Selection;
+/// use fmr_nn::weights::Chosen;
+///
+/// let chosen = Chosen { weights_key: Some("state_dict"), prefix: Some("model."), ema: None };
+/// let selection = chosen.of(Selection::by_keys(["fc.weight"]));
+/// # let _ = selection;
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Chosen<'s> {
+    /// Full key of the part of the file that holds the model, such as `state_dict_ema` or `G_ema`.
+    pub weights_key: Option<&'s str>,
+    /// Start of the names of the model's parameters, such as `model.`; other parameters are left alone.
+    pub prefix: Option<&'s str>,
+    /// Whether the moving average of the weights is asked for; unless said, raw weights are preferred.
+    pub ema: Option<bool>,
+}
+
+impl Chosen<'_> {
+    /// A selection narrowed down to what is chosen.
+    pub fn of(self, mut selection: Selection) -> Selection {
+        if let Some(key) = self.weights_key {
+            selection = selection.under(key);
+        }
+        if let Some(prefix) = self.prefix {
+            selection = selection.prefix(prefix);
+        }
+        if let Some(ema) = self.ema {
+            selection = selection.ema(ema);
+        }
+        selection
+    }
+}
+
 /// The parameters of a checkpoint and the texts beside them.
 #[derive(Debug, Clone)]
 pub struct Loaded {
+    /// The file, or the index of a checkpoint in several files. Of a folder, what was found in it.
+    pub path: PathBuf,
     /// Parameters by upstream key, containers and prefixes removed; integers (counters) left out.
     pub tensors: StateDict,
+    /// Tensors of the model that hold integers: counters, tables of indices, quantised weights.
+    pub integers: Vec<OtherType>,
     /// Texts of the file, e.g. the configuration that this project's own files carry.
     pub metadata: BTreeMap<String, String>,
     /// What the file looks like, with its article, if it was recognised.
     pub looks_like: Option<String>,
+    /// Every file that was read: the file itself, or an index and its shards.
+    pub files: Vec<PathBuf>,
     /// Kind of the file.
     pub container: Container,
+    /// Where in the file the parameters stand, and whether they are a moving average.
+    pub place: Place,
     /// Small tensors beside the model in a wrapper around it: mean and deviation of a normalising layer.
     pub beside: Vec<(String, Vec<f32>)>,
+}
+
+impl Loaded {
+    /// The whole story in one error: the file, what it looks like, what was wanted (with its article: "a ResNet-50"),
+    /// and the first keys of each kind.
+    pub fn misfit(&self, error: WeightsError, wanted: String) -> CheckpointError {
+        let misshapen = error.misshapen.into_iter();
+        CheckpointError::Misfit(Box::new(Misfit {
+            path: self.path.clone(),
+            looks_like: self.looks_like.clone(),
+            wanted,
+            missing: error.missing,
+            unexpected: error.unexpected,
+            misshapen: misshapen.map(|(key, expected, found)| Misshapen { key, found, expected }).collect(),
+            integers: self.integers.clone(),
+        }))
+    }
 }
 
 /// Reads all floating-point parameters of a checkpoint in any container that [`fmr_checkpoint`] understands.
@@ -78,19 +142,23 @@ pub fn read_selected(
     keep: impl Fn(&str) -> bool,
 ) -> Result<Loaded, CheckpointError> {
     let file = Checkpoint::open(path)?;
-    let state = file.state_dict(selection)?;
-    let mut tensors = StateDict::new();
-    for (name, info) in state.iter().filter(|(name, info)| info.dtype().is_float() && keep(name)) {
-        let (shape, values) = file.tensor_f32(info.key())?;
-        tensors.insert(name.to_owned(), Stored { shape, values });
-    }
+    let weights = file.weights(selection)?;
     let text = |value: &Scalar| match value {
-        Scalar::Str(text) => Some(text.clone()),
+        Scalar::Str(text) => Some(text.to_string()),
         _ => None,
     };
-    let metadata = file.metadata().iter().filter_map(|(k, v)| Some((k.clone(), text(v)?))).collect();
-    let beside = state.beside().filter(|info| info.dtype().is_float());
+    let metadata = file.metadata().iter().filter_map(|(key, value)| Some((key.to_string(), text(value)?)));
+    let beside = weights.beside().filter(|info| info.dtype().is_float());
     let beside = beside.map(|info| Ok((info.key().to_owned(), file.tensor_f32(info.key())?.1)));
-    let beside = beside.collect::<Result<_, CheckpointError>>()?;
-    Ok(Loaded { tensors, metadata, looks_like: file.looks_like(), container: file.container(), beside })
+    Ok(Loaded {
+        path: file.path().to_owned(),
+        tensors: weights.load(keep)?,
+        integers: weights.integers(),
+        metadata: metadata.collect(),
+        looks_like: file.looks_like(),
+        files: file.files().to_vec(),
+        container: file.container(),
+        place: weights.place(),
+        beside: beside.collect::<Result<_, CheckpointError>>()?,
+    })
 }

@@ -2,16 +2,16 @@
 //! it, reads it from a checkpoint, or only notes name and shape.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Device, Tensor, TensorData};
-use fmr_checkpoint::{Misfit, Misshapen};
+use fmr_checkpoint::shown;
+pub use fmr_checkpoint::{StateDict, Stored};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use thiserror::Error;
 
-pub use crate::files::{FileError, Loaded, read, read_selected, write};
+pub use crate::files::{Chosen, FileError, Loaded, read, read_selected, write};
 
 /// How a parameter starts out in training.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -26,18 +26,6 @@ pub enum Init {
     Uniform(f32),
 }
 
-/// Values of one stored parameter.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Stored {
-    /// Sizes, outermost first.
-    pub shape: Vec<usize>,
-    /// Row-major values.
-    pub values: Vec<f32>,
-}
-
-/// Stored parameters by upstream key.
-pub type StateDict = BTreeMap<String, Stored>;
-
 /// A checkpoint that is not the model that was asked for. Lists the first few offending keys of each kind.
 #[derive(Debug, Clone, Error, PartialEq, Eq)]
 #[error("the weights do not fit the model:{}", self.lines())]
@@ -51,31 +39,26 @@ pub struct WeightsError {
 }
 
 impl WeightsError {
-    /// The whole story in one error: the file, what it looks like, what was wanted (with its article: "a ResNet-50"),
-    /// and the first keys of each kind.
-    pub fn misfit(self, path: &Path, looks_like: Option<String>, wanted: String) -> Misfit {
-        let misshapen = self.misshapen.into_iter();
-        Misfit {
-            path: path.to_owned(),
-            looks_like,
-            wanted,
-            missing: self.missing,
-            unexpected: self.unexpected,
-            misshapen: misshapen.map(|(key, expected, found)| Misshapen { key, found, expected }).collect(),
-        }
-    }
-
     fn lines(&self) -> String {
-        let first = |what: &str, keys: Vec<String>| match keys.len() {
-            0 => String::new(),
-            n => format!("\n  {n} {what}: {}{}", keys[..n.min(4)].join(", "), if n > 4 { ", …" } else { "" }),
+        let key = |key: &String| shown::escaped(key, shown::KEY).to_string();
+        let shape = |(name, want, got): &(String, Vec<usize>, Vec<usize>)| {
+            format!("{} is {got:?} instead of {want:?}", key(name))
         };
-        let shapes =
-            self.misshapen.iter().map(|(k, want, got)| format!("{k} is {got:?} instead of {want:?}")).collect();
-        first("missing", self.missing.clone())
-            + &first("misshapen", shapes)
-            + &first("unexpected", self.unexpected.clone())
+        first("missing", &self.missing, key)
+            + &first("misshapen", &self.misshapen, shape)
+            + &first("unexpected", &self.unexpected, key)
     }
+}
+
+/// A line with the first few of many items, or nothing.
+fn first<T>(what: &str, items: &[T], show: impl Fn(&T) -> String) -> String {
+    const SHOWN: usize = 4;
+    if items.is_empty() {
+        return String::new();
+    }
+    let shown: Vec<String> = items.iter().take(SHOWN).map(show).collect();
+    let more = if items.len() > SHOWN { ", …" } else { "" };
+    format!("\n  {} {what}: {}{more}", items.len(), shown.join(", "))
 }
 
 /// Name and shape of a parameter in the upstream layout.

@@ -38,11 +38,11 @@ fn checked(program: &Path, leaks: bool, arguments: &[&str]) {
 #[test]
 fn the_border_is_clean_under_valgrind() {
     if !Command::new("valgrind").arg("--version").output().is_ok_and(|o| o.status.success()) {
-        eprintln!("skipped: valgrind is not installed");
+        fmr_golden::skip("valgrind", "valgrind is not installed");
         return;
     }
     let (Some(sdk), Some(c)) = (test("sdk"), test("c_plugins")) else {
-        eprintln!("skipped: the tests of the border are not built; run the whole package's");
+        fmr_golden::skip("valgrind", "the tests of the border are not built; run the whole package's");
         return;
     };
     checked(&sdk, true, &["border", "settings", "threads"]);

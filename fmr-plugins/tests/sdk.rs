@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use common::{images, settings, site};
-use fmr_core::perturb::{Perturbed, Perturber, SampleBatch, Search};
+use fmr_core::perturb::{Perturbed, Perturber, SampleBatch, SearchSettings};
 use fmr_core::registry::{MakeError, Settings, Site};
 use fmr_core::verdict::{Verdict, VerdictSettings};
 use fmr_core::{
@@ -423,7 +423,7 @@ fn perturb(target: &dyn Target, images: Array4<f32>) -> Vec<Perturbed> {
     oracle.set_classes(&classes, &["an image of {class}".to_owned()]).unwrap();
     let scorer = library().scorer(None, &Settings::default(), &site(), &Limits::default()).unwrap();
     let verdict = Verdict::new(VerdictSettings::default(), &classes);
-    let search = Search { budget: 3, ..Search::default() };
+    let search = SearchSettings { budget: 3, ..SearchSettings::default() };
     let batch = SampleBatch {
         images,
         labels: vec![1; 4],

@@ -11,6 +11,7 @@ mod mask;
 mod plugins;
 mod python;
 mod resume;
+mod rows;
 mod store;
 mod support;
 mod table1;

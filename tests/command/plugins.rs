@@ -33,7 +33,7 @@ fn build(lab: &Lab, file: &str, fault: Option<&str>) -> Option<PathBuf> {
         .arg("-lm")
         .output();
     let Ok(output) = output else {
-        eprintln!("skipped: there is no C compiler {compiler:?}");
+        fmr_golden::skip("cc", format_args!("there is no C compiler {compiler:?}"));
         return None;
     };
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

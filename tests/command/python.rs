@@ -65,7 +65,8 @@ fn python() -> Option<PathBuf> {
     if Command::new(&python).args(["-c", "import torch"]).output().is_ok_and(|o| o.status.success()) {
         return Some(python);
     }
-    eprintln!("skipped: {} has no PyTorch; set VIRTUAL_ENV to an environment that has it", python.display());
+    let reason = format_args!("{} has no PyTorch; set VIRTUAL_ENV to an environment that has it", python.display());
+    fmr_golden::skip("python", reason);
     None
 }
 
@@ -74,7 +75,8 @@ fn python() -> Option<PathBuf> {
 fn plugin(python: &Path) -> Option<PathBuf> {
     let shared = "import sysconfig; raise SystemExit(not sysconfig.get_config_var('Py_ENABLE_SHARED'))";
     if !Command::new(python).args(["-c", shared]).status().unwrap().success() {
-        eprintln!("skipped: {} was built without a shared library, which the plugin needs", python.display());
+        let reason = format_args!("{} was built without a shared library, which the plugin needs", python.display());
+        fmr_golden::skip("python", reason);
         return None;
     }
     let (root, target) =

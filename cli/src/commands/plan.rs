@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use fmr::core::metrics::Interval;
-use fmr::core::perturb::{Perturber, Search};
+use fmr::core::perturb::{Perturber, SearchSettings};
 use fmr::{Error, Interrupt, ReadyRow, RowMask};
 use indicatif::HumanDuration;
 
@@ -23,10 +23,8 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let prepared = arguments.experiment.prepare(&Interrupt::default())?;
     let confidence = prepared.experiment.metrics.confidence;
-    let lanes = match prepared.experiment.run.lanes {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        lanes => lanes,
-    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let lanes = prepared.experiment.run.side_by_side(cores).lanes;
     let mut total = Duration::ZERO;
     for row in prepared.ready() {
         let (n, each) = (row.samples.len(), time_of_one(row)?);
@@ -56,7 +54,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 /// Time that one sample takes on one thread if the oracle refuses no update: measured on two short searches.
 fn time_of_one(row: &ReadyRow) -> Result<Duration, Error> {
     let time = |updates: usize| -> Result<Duration, Error> {
-        let search = Search { budget: updates, ..row.settings.search.clone() };
+        let search = SearchSettings { budget: updates, ..row.settings.search.clone() };
         let perturber = Perturber {
             generator: &*row.generator,
             oracle: &*row.oracle,

@@ -1,5 +1,5 @@
 //! Draws the test subsets in `assets/data` from the complete data sets:
-//! `cargo run --release --example draw_data -- MNIST_FOLDER CIFAR10_TAR`
+//! `cargo run --release -p fmr-data --example draw_data -- MNIST_FOLDER CIFAR10_TAR`
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (Some(mnist), Some(cifar)) = (arguments.next(), arguments.next()) else {
         return Err("usage: draw_data MNIST_FOLDER CIFAR10_TAR".into());
     };
-    let out = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/data");
+    let out = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/data");
     std::fs::create_dir_all(&out)?;
     draw_mnist(&mnist, &out)?;
     draw_cifar(&cifar, &out.join("cifar10-test-1000.tar"))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use fmr_core::SettingError;
 use fmr_core::metrics::MetricsSettings;
-use fmr_core::perturb::Search;
+use fmr_core::perturb::SearchSettings;
 use fmr_core::verdict::VerdictSettings;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -23,9 +23,11 @@ use super::world::World;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct RunSettings {
-    /// Samples perturbed together. Results do not depend on it.
+    /// Samples perturbed together; 0: what suits the device (see [`RunSettings::side_by_side`]). Results do not depend
+    /// on it.
     pub batch: usize,
-    /// Batches worked on side by side, each on a thread of its own; 0: one a core. Results do not depend on it.
+    /// Batches worked on side by side, each on a thread of its own; 0: what suits the device. Results do not depend on
+    /// it.
     pub lanes: usize,
     /// Seed of whatever is random (restarts, the gradient-free estimator).
     pub seed: u64,
@@ -35,6 +37,10 @@ pub struct RunSettings {
     pub folder: PathBuf,
     /// Whether final images are kept with all their digits; else rounded to 8 bits.
     pub keep_exact_finals: bool,
+    /// Folder of latents, reconstructions and the oracle's answers on originals and reconstructions, shared by runs;
+    /// relative to where the command runs. Absent: rows of one run share theirs, and nothing outlives the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<PathBuf>,
     /// Samples of each row perturbed a second time, to see whether results repeat.
     pub repeat: usize,
 }
@@ -42,14 +48,39 @@ pub struct RunSettings {
 impl Default for RunSettings {
     fn default() -> Self {
         Self {
-            batch: 4,
+            batch: 0,
             lanes: 0,
             seed: 0,
             device: "cpu".to_owned(),
             folder: "runs".into(),
             keep_exact_finals: true,
+            cache: None,
             repeat: 1,
         }
+    }
+}
+
+/// How a run is spread over threads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SideBySide {
+    /// Threads, each with a batch of its own.
+    pub lanes: usize,
+    /// Samples of a batch.
+    pub batch: usize,
+}
+
+impl RunSettings {
+    /// Threads and samples of a batch on a machine with `cores`, with what suits the device where the file leaves it
+    /// open: one small batch a core on the processor, because each stays in its core's cache; two large batches on a
+    /// graphics card, so that one computes while the other is copied.
+    pub fn side_by_side(&self, cores: usize) -> SideBySide {
+        let suits = if self.device == "cpu" {
+            SideBySide { lanes: cores.max(1), batch: 4 }
+        } else {
+            SideBySide { lanes: 2, batch: 64 }
+        };
+        let given = |given: usize, suits: usize| if given == 0 { suits } else { given };
+        SideBySide { lanes: given(self.lanes, suits.lanes), batch: given(self.batch, suits.batch) }
     }
 }
 
@@ -194,7 +225,7 @@ impl Experiment {
             checked(&self.source, &node, table, e)
         };
         self.metrics.check().map_err(|e| refuse("metrics", &e))?;
-        let ranges = [("batch", self.run.batch, 1, 65_536), ("lanes", self.run.lanes, 0, 1024)];
+        let ranges = [("batch", self.run.batch, 0, 65_536), ("lanes", self.run.lanes, 0, 1024)];
         for (key, value, least, most) in ranges {
             if !(least..=most).contains(&value) {
                 let problem = format!("is {value}, must be from {least} to {most}");
@@ -214,7 +245,7 @@ impl Experiment {
         }
         let part = |key: &str| self.root.get(key).cloned().unwrap_or_default();
         let mut scorer = part("scorer");
-        if scorer.get("kind").is_none() {
+        if scorer.get("kind").is_none() && scorer.get("plugin").is_none() {
             scorer.set("kind", Node::given(&"cross-entropy".into()));
         }
         let common = Common {
@@ -277,7 +308,7 @@ impl Experiment {
         let mut root = self.root.clone();
         root.take("profiles");
         let settings = [
-            ("search", given(&Search::default())),
+            ("search", given(&SearchSettings::default())),
             ("verdict", given(&VerdictSettings::default())),
             ("scorer", given(&BTreeMap::from([("kind", "cross-entropy")]))),
             ("metrics", given(&self.metrics)),
@@ -291,6 +322,10 @@ impl Experiment {
                 table.overlay(given);
             }
             root.set(key, table);
+        }
+        if let Some(cache) = &self.run.cache {
+            // A resumed run finds it from any folder.
+            root.set("run.cache", given(&std::path::absolute(cache).unwrap_or_else(|_| cache.clone())));
         }
         for table in self.masks.values().filter(|table| table.learn_from.is_some()) {
             let mut settings = given(&table.settings);

@@ -38,7 +38,7 @@ mod tables;
 mod world;
 
 pub use error::ConfigError;
-pub use experiment::{Changes, Experiment, ReportSettings, RunSettings};
+pub use experiment::{Changes, Experiment, ReportSettings, RunSettings, SideBySide};
 pub use files::MissingFiles;
 pub use fingerprint::Fingerprints;
 pub use masks::{MaskTable, Masking};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use fmr_core::SettingError;
-use fmr_core::perturb::Search;
+use fmr_core::perturb::SearchSettings;
 use fmr_core::verdict::VerdictSettings;
 use serde::Serialize;
 
@@ -36,7 +36,7 @@ pub struct Row {
     /// What is maximised.
     pub scorer: ComponentTable,
     /// Settings of the search.
-    pub search: Search,
+    pub search: SearchSettings,
     /// When the oracle lets an image stand.
     pub verdict: VerdictSettings,
     /// Whose models the row is of, where that is not the report's `world`.
@@ -139,8 +139,8 @@ impl Common<'_> {
         for (key, base) in [("search", &self.search), ("verdict", &self.verdict), ("scorer", &self.scorer)] {
             settings.set(key, base.clone());
             if let Some(over) = node.get(key) {
-                // A scorer's settings belong to its kind: another kind starts anew.
-                let anew = key == "scorer" && over.get("kind").is_some();
+                // A scorer's settings belong to its kind or plugin: a different one starts anew.
+                let anew = key == "scorer" && (over.get("kind").is_some() || over.get("plugin").is_some());
                 if anew {
                     settings.set(key, over.clone());
                 } else {
@@ -266,11 +266,11 @@ pub(super) fn given(settings: &impl Serialize) -> Node {
     Node::given(&serde_json::to_value(settings).unwrap_or_default())
 }
 
-fn read_search(source: &Source, node: &Node) -> Result<Search, ConfigError> {
+fn read_search(source: &Source, node: &Node) -> Result<SearchSettings, ConfigError> {
     let mut node = node.clone();
     let allowed = node.take("allow-zero-budget");
     let allowed: Option<bool> = allowed.map(|n| n.read(source, "search.allow-zero-budget")).transpose()?;
-    let search: Search = node.read(source, "search")?;
+    let search: SearchSettings = node.read(source, "search")?;
     let refuse = |e: SettingError| checked(source, &node, "search", &e);
     search.check().map_err(refuse)?;
     if search.updates_allowed() == 0 && allowed != Some(true) {

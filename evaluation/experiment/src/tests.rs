@@ -216,3 +216,24 @@ fn missing_files_say_what_to_get() {
     assert_eq!(experiment.data["digits"].missing(&experiment.base).unwrap().key, "data.digits.images");
     assert_eq!(experiment.generators["vqgan"].missing(&experiment.base), None);
 }
+
+#[test]
+fn a_scorer_may_be_named_by_its_plugin() {
+    let named = SOUND.replace("[search]\n", "[scorer]\nplugin = \"mine\"\nweight = 2\n[search]\n");
+    let experiment = read(&named).unwrap();
+    assert_eq!(experiment.rows[0].scorer.kind, "plugin");
+    let resolved = experiment.resolved();
+    let again = Experiment::parse(Path::new("r.toml"), resolved, Path::new("/"), &Changes::default()).unwrap();
+    assert_eq!(again.rows[0].scorer.settings, experiment.rows[0].scorer.settings);
+    assert_eq!(again.rows[0].scorer.kind, "plugin");
+}
+
+#[test]
+fn lanes_and_batch_suit_the_device() {
+    use super::{RunSettings, SideBySide};
+    let on = |device: &str| RunSettings { device: device.to_owned(), ..RunSettings::default() };
+    assert_eq!(on("cpu").side_by_side(16), SideBySide { lanes: 16, batch: 4 });
+    assert_eq!(on("libtorch:0").side_by_side(16), SideBySide { lanes: 2, batch: 64 });
+    let given = RunSettings { lanes: 3, batch: 7, ..on("wgpu") };
+    assert_eq!(given.side_by_side(16), SideBySide { lanes: 3, batch: 7 });
+}

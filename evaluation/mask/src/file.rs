@@ -2,7 +2,7 @@
 //!
 //! `kept` lists indices and ranges, so that a mask can also be written by hand:
 //!
-//! ```toml
+//! ```toml mask
 //! format = "fmr-mask"
 //! version = 1
 //! kept = "7, 150-163, 1014"

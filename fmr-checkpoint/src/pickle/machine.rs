@@ -2,17 +2,18 @@
 
 use std::collections::HashMap;
 
-use super::value::{Heap, Id, Object, Value};
+use super::value::{BLOCK, GROWTH, Heap, Id, Object, Value};
 use crate::error::Fault;
 use crate::limits;
 use crate::source::Cursor;
 
 /// Reads one pickle up to and including its STOP opcode, and returns the value it describes.
-pub(crate) fn load(cursor: &mut Cursor<'_>, heap: &mut Heap) -> Result<Id, Fault> {
+pub(crate) fn load(cursor: &mut Cursor<'_>, heap: &mut Heap<'_>) -> Result<Id, Fault> {
     let mut machine = Machine { cursor, heap, stack: Vec::new(), marks: Vec::new(), memo: HashMap::new() };
     loop {
         let position = machine.cursor.position();
         let opcode = machine.cursor.byte()?;
+        machine.cursor.budget().steps(1)?;
         if opcode == b'.' {
             return machine.pop();
         }
@@ -25,22 +26,22 @@ pub(crate) fn load(cursor: &mut Cursor<'_>, heap: &mut Heap) -> Result<Id, Fault
     }
 }
 
-struct Machine<'m, 's> {
+struct Machine<'m, 's, 'b> {
     cursor: &'m mut Cursor<'s>,
-    heap: &'m mut Heap,
+    heap: &'m mut Heap<'b>,
     stack: Vec<Id>,
     marks: Vec<usize>,
     memo: HashMap<u32, Id>,
 }
 
-impl Machine<'_, '_> {
+impl Machine<'_, '_, '_> {
     fn step(&mut self, opcode: u8) -> Result<(), Fault> {
         match opcode {
             // Framing and protocol carry no values.
             0x80 => self.cursor.skip(1).map(drop),
             0x95 => self.cursor.skip(8).map(drop),
             b'(' => {
-                self.heap.spend(size_of::<usize>())?;
+                self.heap.spend(GROWTH * size_of::<usize>())?;
                 self.marks.push(self.stack.len());
                 Ok(())
             }
@@ -142,9 +143,8 @@ impl Machine<'_, '_> {
             }
 
             b'c' => {
-                let module = self.text_line()?;
-                let name = self.text_line()?;
-                self.push_value(Value::Global(module.into(), name.into()))
+                let class = self.global()?;
+                self.push(class)
             }
             0x93 => self.stack_global(),
             b'R' | 0x81 => {
@@ -157,10 +157,8 @@ impl Machine<'_, '_> {
                 self.push_object(class, arguments)
             }
             b'i' => {
-                let module = self.text_line()?;
-                let name = self.text_line()?;
+                let class = self.global()?;
                 let arguments = self.pop_mark()?;
-                let class = self.heap.add(Value::Global(module.into(), name.into()))?;
                 let arguments = self.heap.add(Value::Tuple(arguments.into()))?;
                 self.push_object(class, arguments)
             }
@@ -222,7 +220,7 @@ impl Machine<'_, '_> {
     // The stack. Nothing below the last mark may be taken by an opcode that does not consume the mark.
 
     fn push(&mut self, id: Id) -> Result<(), Fault> {
-        self.heap.spend(size_of::<Id>())?;
+        self.heap.spend(GROWTH * size_of::<Id>())?;
         self.stack.push(id);
         Ok(())
     }
@@ -330,7 +328,7 @@ impl Machine<'_, '_> {
 
     fn string(&mut self, width: u8) -> Result<(), Fault> {
         let len = self.length(width)?;
-        let bytes = self.cursor.bytes(len, limits::HEAP_BYTES as u64 / 4)?;
+        let bytes = self.cursor.bytes(len, limits::STRING_BYTES)?;
         // Python may write lone surrogates; no key that matters holds one.
         let text = String::from_utf8_lossy(&bytes);
         self.push_value(Value::Str(text.into()))
@@ -366,12 +364,21 @@ impl Machine<'_, '_> {
         })))
     }
 
+    /// A class or function whose module and name are the next two lines.
+    fn global(&mut self) -> Result<Id, Fault> {
+        let module = self.text_line()?;
+        let name = self.text_line()?;
+        let module = self.heap.add(Value::Str(module.into()))?;
+        let name = self.heap.add(Value::Str(name.into()))?;
+        self.heap.add(Value::Global(module, name))
+    }
+
     fn stack_global(&mut self) -> Result<(), Fault> {
         let (module, name) = self.pop_two()?;
-        let both = self.heap.str(module).zip(self.heap.str(name));
-        let (module, name) = both.ok_or_else(|| Fault::corrupt("a class without a name"))?;
-        let global = Value::Global(module.into(), name.into());
-        self.push_value(global)
+        if self.heap.str(module).is_none() || self.heap.str(name).is_none() {
+            return Err(Fault::corrupt("a class without a name"));
+        }
+        self.push_value(Value::Global(module, name))
     }
 
     fn build(&mut self) -> Result<(), Fault> {
@@ -386,7 +393,7 @@ impl Machine<'_, '_> {
 
     fn extend(&mut self, new: Vec<Id>) -> Result<(), Fault> {
         let target = self.top()?;
-        self.heap.spend(size_of::<Id>() * new.len())?;
+        self.heap.spend(GROWTH * size_of::<Id>() * new.len() + BLOCK)?;
         match self.heap.get_mut(target) {
             Some(Value::List(ids) | Value::Set(ids)) => ids.extend(new),
             Some(Value::Object(object)) => object.elements.extend(new),
@@ -398,7 +405,7 @@ impl Machine<'_, '_> {
     fn insert(&mut self, entries: &[Id]) -> Result<(), Fault> {
         let new = pairs(entries)?;
         let target = self.top()?;
-        self.heap.spend(size_of_val(entries))?;
+        self.heap.spend(GROWTH * size_of_val(entries) + BLOCK)?;
         match self.heap.get_mut(target) {
             Some(Value::Dict(items)) => items.extend(new),
             Some(Value::Object(object)) => object.items.extend(new),
@@ -411,9 +418,8 @@ impl Machine<'_, '_> {
 
     fn put(&mut self, index: u32) -> Result<(), Fault> {
         let top = self.top()?;
-        if self.memo.insert(index, top).is_none() {
-            self.heap.spend(2 * size_of::<(u32, Id)>())?;
-        }
+        self.heap.spend(2 * GROWTH * size_of::<(u32, Id)>())?;
+        self.memo.insert(index, top);
         Ok(())
     }
 

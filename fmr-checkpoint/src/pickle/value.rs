@@ -1,8 +1,13 @@
 //! The values that a pickle describes, held in one arena: aliases and cycles are plain indices.
 
 use crate::error::Fault;
-use crate::limits::{self, Budget};
+use crate::limits::Budget;
 use crate::source::Span;
+
+/// A vector that grows holds up to twice what is in it.
+pub(super) const GROWTH: usize = 2;
+/// What an allocator adds to a block of memory, at most.
+pub(super) const BLOCK: usize = 32;
 
 /// Index of a value in its [`Heap`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,8 +28,8 @@ pub(crate) enum Value {
     List(Vec<Id>),
     Set(Vec<Id>),
     Dict(Vec<(Id, Id)>),
-    /// A class or function, by module and name.
-    Global(Box<str>, Box<str>),
+    /// A class or function, by its module and its name, which are texts.
+    Global(Id, Id),
     Object(Box<Object>),
     /// A persistent id: a reference to something outside the pickle.
     Persistent(Id),
@@ -45,39 +50,37 @@ pub(crate) struct Object {
 
 /// All values of one pickle.
 #[derive(Debug)]
-pub(crate) struct Heap {
+pub(crate) struct Heap<'b> {
     values: Vec<Value>,
-    budget: Budget,
+    budget: &'b Budget,
 }
 
-impl Heap {
+impl<'b> Heap<'b> {
     pub(crate) const NONE: Id = Id(0);
     pub(crate) const TRUE: Id = Id(1);
     pub(crate) const FALSE: Id = Id(2);
     pub(crate) const EMPTY_TUPLE: Id = Id(3);
 
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(budget: &'b Budget) -> Self {
         let values = vec![Value::None, Value::Bool(true), Value::Bool(false), Value::Tuple(Box::default())];
-        let budget = Budget::new(limits::HEAP_BYTES, "the pickle");
         Self { values, budget }
     }
 
     /// Accounts for memory that values, the stack or the memo are about to take.
-    pub(crate) fn spend(&mut self, bytes: usize) -> Result<(), Fault> {
-        self.budget.spend(bytes)
+    pub(crate) fn spend(&self, bytes: usize) -> Result<(), Fault> {
+        self.budget.memory(bytes)
     }
 
     pub(crate) fn add(&mut self, value: Value) -> Result<Id, Fault> {
         let extra = match &value {
-            Value::Str(text) => text.len(),
-            Value::Global(module, name) => module.len() + name.len(),
-            Value::Tuple(ids) => size_of::<Id>() * ids.len(),
-            Value::List(ids) | Value::Set(ids) => size_of::<Id>() * ids.len(),
-            Value::Dict(items) => size_of::<(Id, Id)>() * items.len(),
-            Value::Object(_) => size_of::<Object>(),
+            Value::Str(text) => BLOCK + text.len(),
+            Value::Tuple(ids) => BLOCK + size_of::<Id>() * ids.len(),
+            Value::List(ids) | Value::Set(ids) => GROWTH * size_of::<Id>() * ids.len(),
+            Value::Dict(items) => GROWTH * size_of::<(Id, Id)>() * items.len(),
+            Value::Object(_) => BLOCK + size_of::<Object>(),
             _ => 0,
         };
-        self.spend(size_of::<Value>() + extra)?;
+        self.spend(GROWTH * size_of::<Value>() + extra)?;
         let id = u32::try_from(self.values.len()).map_err(|_| Fault::corrupt("the pickle holds too many values"))?;
         self.values.push(value);
         Ok(Id(id))
@@ -92,6 +95,10 @@ impl Heap {
         self.values.get_mut(id.0 as usize)
     }
 
+    pub(crate) fn budget(&self) -> &'b Budget {
+        self.budget
+    }
+
     pub(crate) fn values(&self) -> impl Iterator<Item = &Value> {
         self.values.iter()
     }
@@ -101,6 +108,11 @@ impl Heap {
             Value::Str(text) => Some(text),
             _ => None,
         }
+    }
+
+    /// Whether a value is a number, a truth value or a text.
+    pub(crate) fn is_plain(&self, id: Id) -> bool {
+        matches!(self.get(id), Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Str(_))
     }
 
     /// A non-negative integer.
@@ -132,7 +144,7 @@ impl Heap {
     /// Module and name of a class or function.
     pub(crate) fn global(&self, id: Id) -> Option<(&str, &str)> {
         match self.get(id) {
-            Value::Global(module, name) => Some((module, name)),
+            Value::Global(module, name) => self.str(*module).zip(self.str(*name)),
             _ => None,
         }
     }
@@ -146,9 +158,12 @@ impl Heap {
         Some((object, module, name, self.sequence(object.arguments)?))
     }
 
-    /// The value of a dict's entry with this string key; the last one counts.
-    pub(crate) fn entry(&self, dict: Id, key: &str) -> Option<Id> {
-        let mut items = self.items(dict)?.iter().rev();
-        items.find(|(k, _)| self.str(*k) == Some(key)).map(|(_, v)| *v)
+    /// The value of a dict's entry with this string key; the last one counts. All entries may have to be looked at.
+    pub(crate) fn entry(&self, dict: Id, key: &str) -> Result<Option<Id>, Fault> {
+        let Some(items) = self.items(dict) else {
+            return Ok(None);
+        };
+        self.budget.steps(items.len())?;
+        Ok(items.iter().rev().find(|(k, _)| self.str(*k) == Some(key)).map(|(_, v)| *v))
     }
 }

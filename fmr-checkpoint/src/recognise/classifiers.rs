@@ -1,6 +1,6 @@
 //! Image classifiers of torchvision, timm, and the projects that publish their own.
 
-use super::View;
+use super::{View, listed};
 
 /// Number of classes, as the end of a name.
 fn classes(view: &View<'_>, keys: &[&str]) -> String {
@@ -24,8 +24,8 @@ pub(super) fn resnet(view: &View<'_>) -> Option<String> {
         ([3, 4, 6, 3], true) => "ResNet-50".into(),
         ([3, 4, 23, 3], true) => "ResNet-101".into(),
         ([3, 8, 36, 3], true) => "ResNet-152".into(),
-        (stages, true) => format!("bottleneck ResNet with blocks {stages:?}"),
-        (stages, false) => format!("basic-block ResNet with blocks {stages:?}"),
+        (stages, true) => format!("bottleneck ResNet with blocks {}", listed(&stages)),
+        (stages, false) => format!("basic-block ResNet with blocks {}", listed(&stages)),
     };
     let classes = classes(view, &["fc.weight", "linear.weight"]);
     if view.has("linear.weight") || stem.last() == Some(&3) {
@@ -41,9 +41,7 @@ pub(super) fn efficientnet(view: &View<'_>) -> Option<String> {
     let stems = ["_conv_stem.weight", "conv_stem.weight", "stem.0.weight"];
     let stem = stems.into_iter().find(|key| view.has(key))?;
     let depthwise = |key: &str| key.contains("depthwise_conv") || key.contains("conv_dw");
-    if !(view.any(|key| key.starts_with("_blocks."))
-        || view.any(|key| key.starts_with("blocks.")) && view.any(depthwise))
-    {
+    if !(view.below("_blocks.") || view.below("blocks.") && view.any(depthwise)) {
         return None;
     }
     let lite = !view.any(|key| key.contains("se_reduce") || key.contains(".se."));
@@ -57,14 +55,13 @@ pub(super) fn efficientnet(view: &View<'_>) -> Option<String> {
 pub(super) fn swin(view: &View<'_>) -> Option<String> {
     let width = view.dim("patch_embed.proj.weight", 0)?;
     view.shape("layers.0.blocks.0.attn.relative_position_bias_table")?;
-    let depths: Vec<usize> =
-        (0..view.count("layers.")).map(|stage| view.count(&format!("layers.{stage}.blocks."))).collect();
+    let depths = view.depths("layers.", "blocks.");
     let name = match (width, depths.as_slice()) {
         (96, [2, 2, 6, 2]) => "Swin-T".into(),
         (96, [2, 2, 18, 2]) => "Swin-S".into(),
         (128, [2, 2, 18, 2]) => "Swin-B".into(),
         (192, [2, 2, 18, 2]) => "Swin-L".into(),
-        _ => format!("Swin of width {width}, blocks {depths:?}"),
+        _ => format!("Swin of width {width}, blocks {}", listed(&depths)),
     };
     Some(format!("a {name}{}", classes(view, &["head.weight", "head.fc.weight"])))
 }
@@ -72,16 +69,16 @@ pub(super) fn swin(view: &View<'_>) -> Option<String> {
 /// Twins, with pyramid or separable attention.
 pub(super) fn twins(view: &View<'_>) -> Option<String> {
     let width = view.dim("patch_embeds.0.proj.weight", 0)?;
-    let depths: Vec<usize> = (0..view.count("blocks.")).map(|stage| view.count(&format!("blocks.{stage}."))).collect();
+    let depths = listed(&view.depths("blocks.", ""));
     // SVT alternates local attention, which has one fused projection, with global attention.
     let kind = if view.has("blocks.0.0.attn.qkv.weight") { "SVT" } else { "PCPVT" };
     let classes = classes(view, &["head.weight"]);
-    Some(format!("a Twins-{kind} of width {width}, blocks {depths:?}{classes}"))
+    Some(format!("a Twins-{kind} of width {width}, blocks {depths}{classes}"))
 }
 
 /// XCiT, official or timm.
 pub(super) fn xcit(view: &View<'_>) -> Option<String> {
-    if !view.any(|key| key.starts_with("cls_attn_blocks.")) {
+    if !view.below("cls_attn_blocks.") {
         return None;
     }
     let width = view.last_dim("cls_token")?;
@@ -93,17 +90,13 @@ pub(super) fn xcit(view: &View<'_>) -> Option<String> {
 /// ConvNeXt, official or timm.
 pub(super) fn convnext(view: &View<'_>) -> Option<String> {
     let width = view.dim("stages.0.0.gamma", 0).or_else(|| view.dim("stages.0.blocks.0.gamma", 0))?;
-    let depths: Vec<usize> = (0..view.count("stages."))
-        .map(|stage| {
-            let timm = view.count(&format!("stages.{stage}.blocks."));
-            timm.max(view.count(&format!("stages.{stage}.")))
-        })
-        .collect();
+    let timm = view.depths("stages.", "blocks.");
+    let depths: Vec<usize> = timm.into_iter().zip(view.depths("stages.", "")).map(|(a, b)| a.max(b)).collect();
     let name = match (width, depths.as_slice()) {
         (96, [3, 3, 9, 3]) => "ConvNeXt-T".into(),
         (96, [3, 3, 27, 3]) => "ConvNeXt-S".into(),
         (128, [3, 3, 27, 3]) => "ConvNeXt-B".into(),
-        _ => format!("ConvNeXt of width {width}, blocks {depths:?}"),
+        _ => format!("ConvNeXt of width {width}, blocks {}", listed(&depths)),
     };
     Some(format!("a {name}{}", classes(view, &["head.weight", "head.fc.weight"])))
 }
@@ -115,7 +108,7 @@ pub(super) fn visformer(view: &View<'_>) -> Option<String> {
     if depths.contains(&0) {
         return None;
     }
-    Some(format!("a Visformer with blocks {depths:?}{}", classes(view, &["head.weight"])))
+    Some(format!("a Visformer with blocks {}{}", listed(&depths), classes(view, &["head.weight"])))
 }
 
 /// ViT and DeiT in the names that both share.

@@ -1,6 +1,6 @@
 //! CLIP in the layouts of OpenAI, open_clip and Hugging Face.
 
-use super::View;
+use super::{View, listed};
 use crate::checkpoint::Container;
 use crate::dtype::Dtype;
 use crate::tensor::TensorInfo;
@@ -56,7 +56,8 @@ fn vit_name(width: usize, patch: usize, positions: usize, blocks: usize) -> Stri
             return format!("ViT of width {width}, {blocks} blocks, patch {patch}");
         }
     };
-    let resolution = (positions.saturating_sub(1)).isqrt() * patch;
+    // A file may claim any size for a tensor without elements.
+    let resolution = positions.saturating_sub(1).isqrt().saturating_mul(patch);
     if resolution == 224 { format!("ViT-{size}/{patch}") } else { format!("ViT-{size}/{patch} at {resolution} px") }
 }
 
@@ -69,6 +70,6 @@ fn resnet_name(view: &View<'_>) -> Option<String> {
         ([4, 6, 10, 6], 80) => "RN50x4".into(),
         ([6, 8, 18, 8], 96) => "RN50x16".into(),
         ([3, 15, 36, 10], 128) => "RN50x64".into(),
-        _ => format!("ResNet of width {width}, blocks {stages:?}"),
+        _ => format!("ResNet of width {width}, blocks {}", listed(&stages)),
     })
 }

@@ -6,10 +6,7 @@ use super::View;
 pub(super) fn taming(view: &View<'_>) -> Option<String> {
     view.shape("decoder.conv_out.weight")?;
     let levels = view.count("encoder.down.");
-    if levels == 0 {
-        return None;
-    }
-    let factor = 1usize.checked_shl(levels as u32 - 1)?;
+    let factor = factor(levels)?;
     if let Some(codes) = view.dim("quantize.embed.weight", 0) {
         return Some(format!("a taming GumbelVQ f{factor}, {codes} codes"));
     }
@@ -21,10 +18,13 @@ pub(super) fn taming(view: &View<'_>) -> Option<String> {
 pub(super) fn diffusers_vq(view: &View<'_>) -> Option<String> {
     let levels = view.count("encoder.down_blocks.");
     let codes = view.dim("quantize.embedding.weight", 0)?;
-    (levels > 0).then(|| {
-        let factor = 1u64.checked_shl(levels as u32 - 1).unwrap_or(0);
-        format!("a diffusers VQModel f{factor}, {codes} codes")
-    })
+    let factor = factor(levels)?;
+    Some(format!("a diffusers VQModel f{factor}, {codes} codes"))
+}
+
+/// Image sides per latent side: each level but the last halves the resolution. `None` for an absurd number of levels.
+fn factor(levels: usize) -> Option<usize> {
+    1usize.checked_shl(u32::try_from(levels.checked_sub(1)?).ok()?)
 }
 
 /// Snapshots of StyleGAN-XL, and generators converted from them.
@@ -35,17 +35,16 @@ pub(super) fn stylegan(view: &View<'_>) -> Option<String> {
     let layer = format!("{root}synthesis.L0_");
     let w_dim = first.first()?;
     let heads = format!("{root}synthesis.");
-    if !view.any(|key| key.starts_with(&layer)) && !view.any(|key| key.starts_with(&heads)) {
+    if !view.below(&layer) && !view.below(&heads) {
         return None;
     }
-    let kind =
-        if view.any(|key| key.starts_with("D.")) { "a StyleGAN3 training snapshot" } else { "a StyleGAN3 generator" };
+    let kind = if view.below("D.") { "a StyleGAN3 training snapshot" } else { "a StyleGAN3 generator" };
     Some(format!("{kind} (w of {w_dim})"))
 }
 
 /// Very deep VAEs: the efficient and the original code.
 pub(super) fn vdvae(view: &View<'_>) -> Option<String> {
-    if view.any(|key| key.starts_with("bottom_up.levels_up")) {
+    if view.below("bottom_up.levels_up") {
         return Some("an Efficient-VDVAE".into());
     }
     let original = view.has("decoder.bias_xs.0") || view.has("decoder.gain");
@@ -54,12 +53,12 @@ pub(super) fn vdvae(view: &View<'_>) -> Option<String> {
 
 /// Networks of improved and guided diffusion, and of MMGeneration.
 pub(super) fn diffusion(view: &View<'_>) -> Option<String> {
-    if view.any(|key| key.starts_with("denoising.in_blocks.")) {
+    if view.below("denoising.in_blocks.") {
         return Some("an MMGeneration diffusion model".into());
     }
     let channels = view.dim("time_embed.0.weight", 1)?;
     view.shape("input_blocks.0.0.weight")?;
-    if !view.any(|key| key.starts_with("output_blocks.")) {
+    if !view.below("output_blocks.") {
         return Some(format!("a guided-diffusion classifier ({channels} channels)"));
     }
     let condition = if view.has("label_emb.weight") { "class-conditional" } else { "unconditional" };

@@ -6,8 +6,9 @@ mod classifiers;
 mod clip;
 mod generators;
 
-use crate::checkpoint::{Checkpoint, Container};
-use crate::state_dict::{Selection, StateDict};
+use crate::checkpoint::Container;
+use crate::shown;
+use crate::weights::Weights;
 
 /// Recognises one family, or passes.
 type Rule = fn(&View<'_>) -> Option<String>;
@@ -32,27 +33,35 @@ const RULES: &[Rule] = &[
     classifiers::lenet,
 ];
 
-/// What the checkpoint is, with its article.
-pub(crate) fn looks_like(checkpoint: &Checkpoint) -> Option<String> {
-    let selection = Selection::default();
-    let weights = checkpoint.state_dict(&selection).ok()?;
-    let view = View { container: checkpoint.container(), weights };
+/// What the weights are, with its article.
+pub(crate) fn looks_like(weights: &Weights<'_>) -> Option<String> {
+    let mut sorted: Vec<&str> = weights.keys().collect();
+    sorted.sort_unstable();
+    let view = View { container: weights.checkpoint().container(), weights, sorted };
     RULES.iter().find_map(|rule| rule(&view))
 }
 
 /// The weights, with the questions that rules ask.
-struct View<'c> {
+struct View<'w> {
     container: Container,
-    weights: StateDict<'c>,
+    weights: &'w Weights<'w>,
+    /// All names in the order of the alphabet: those with a common start stand together.
+    sorted: Vec<&'w str>,
 }
 
-impl<'c> View<'c> {
+impl<'w> View<'w> {
     fn has(&self, key: &str) -> bool {
         self.weights.contains(key)
     }
 
     fn any(&self, holds: impl Fn(&str) -> bool) -> bool {
-        self.weights.keys().any(holds)
+        self.sorted.iter().any(|key| holds(key))
+    }
+
+    /// Whether some key starts with `prefix`.
+    fn below(&self, prefix: &str) -> bool {
+        let at = self.sorted.partition_point(|key| *key < prefix);
+        self.sorted.get(at).is_some_and(|key| key.starts_with(prefix))
     }
 
     /// Size of one dimension of a tensor.
@@ -65,16 +74,23 @@ impl<'c> View<'c> {
         self.weights.shape(key)?.last().copied()
     }
 
-    fn shape(&self, key: &str) -> Option<&'c [usize]> {
+    fn shape(&self, key: &str) -> Option<&'w [usize]> {
         self.weights.shape(key)
     }
 
     /// How many consecutive numbers from 0 occur after `prefix` in some key: the number of blocks.
     fn count(&self, prefix: &str) -> usize {
-        let occurs = |n: usize| {
-            let level = format!("{prefix}{n}.");
-            self.any(|key| key.starts_with(&level))
-        };
-        (0..).take_while(|&n| occurs(n)).count()
+        (0..).take_while(|n| self.below(&format!("{prefix}{n}."))).count()
     }
+
+    /// As [`View::count`] for each of the first levels that `prefix` counts: the depths of the stages.
+    fn depths(&self, prefix: &str, inner: &str) -> Vec<usize> {
+        (0..self.count(prefix)).map(|stage| self.count(&format!("{prefix}{stage}.{inner}"))).collect()
+    }
+}
+
+/// The depths of stages as text: a file may claim any number of them.
+fn listed(depths: &[usize]) -> String {
+    const SHOWN: usize = 8;
+    format!("[{}]", shown::first_few(depths, SHOWN, usize::to_string))
 }

@@ -4,19 +4,19 @@ mod legacy;
 mod rebuild;
 mod walk;
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 
 use crate::checkpoint::Listing;
 use crate::error::Fault;
+use crate::limits::Budget;
 use crate::pickle::{self, Heap, Value};
 use crate::source::{Cursor, Source, Span};
 use crate::zip::Archive;
 use rebuild::{Rebuilder, Storages};
 
 /// Lists a zip archive written by `torch.save` or `torch.jit.save`; also tells whether it is TorchScript.
-pub(crate) fn zip(source: &Source) -> Result<(Listing, bool), Fault> {
-    let archive = Archive::open(source)?;
+pub(crate) fn zip(source: &Source, budget: &Budget) -> Result<(Listing, bool), Fault> {
+    let archive = Archive::open(source, budget)?;
     let root = root_folder(&archive)?;
     if let Some(order) = archive.find(&format!("{root}byteorder"))?
         && source.read(order, 16)? != b"little"
@@ -28,31 +28,24 @@ pub(crate) fn zip(source: &Source) -> Result<(Listing, bool), Fault> {
     let data = data.ok_or_else(|| Fault::corrupt("data.pkl is missing"))?;
     let scripted =
         archive.names().any(|n| n.strip_prefix(&root).is_some_and(|n| n.starts_with("code/") || n == "constants.pkl"));
-    let mut heap = Heap::new();
-    let value = pickle::load(&mut Cursor::new(source, data), &mut heap)?;
-    let rebuilder =
-        Rebuilder { source, heap: &heap, storages: Storages::Archive { archive, root }, embedded: RefCell::default() };
+    let mut heap = Heap::new(budget);
+    let value = pickle::load(&mut Cursor::new(source, data, budget), &mut heap)?;
+    let rebuilder = Rebuilder::new(source, &heap, Storages::Archive { archive, root });
     Ok((walk::list(&rebuilder, value)?, scripted))
 }
 
 /// Lists a stream of the time before the zip archive.
-pub(crate) fn legacy(source: &Source) -> Result<Listing, Fault> {
-    let stream = legacy::read(source, source.span())?;
-    let rebuilder = Rebuilder {
-        source,
-        heap: &stream.heap,
-        storages: Storages::Named(stream.storages),
-        embedded: RefCell::default(),
-    };
+pub(crate) fn legacy(source: &Source, budget: &Budget) -> Result<Listing, Fault> {
+    let stream = legacy::read(source, source.span(), budget)?;
+    let rebuilder = Rebuilder::new(source, &stream.heap, Storages::Named(stream.storages));
     walk::list(&rebuilder, stream.value)
 }
 
 /// Lists a plain pickle, whose storages are embedded as byte strings.
-pub(crate) fn plain_pickle(source: &Source) -> Result<Listing, Fault> {
-    let mut heap = Heap::new();
-    let value = pickle::load(&mut Cursor::new(source, source.span()), &mut heap)?;
-    let rebuilder =
-        Rebuilder { source, heap: &heap, storages: Storages::Named(HashMap::new()), embedded: RefCell::default() };
+pub(crate) fn plain_pickle(source: &Source, budget: &Budget) -> Result<Listing, Fault> {
+    let mut heap = Heap::new(budget);
+    let value = pickle::load(&mut Cursor::new(source, source.span(), budget), &mut heap)?;
+    let rebuilder = Rebuilder::new(source, &heap, Storages::Named(HashMap::new()));
     walk::list(&rebuilder, value)
 }
 
@@ -64,7 +57,7 @@ fn root_folder(archive: &Archive<'_>) -> Result<String, Fault> {
         let root = name.strip_suffix("data.pkl")?;
         (root.is_empty() || (root.ends_with('/') && root.matches('/').count() == 1)).then_some(root)
     });
-    let root = roots.min_by_key(|root| (root.len(), root.to_string()));
+    let root = roots.min_by(|a, b| a.len().cmp(&b.len()).then_with(|| a.cmp(b)));
     root.map(str::to_owned).ok_or_else(|| {
         Fault::unsupported(
             "it is a zip archive without data.pkl, so not written by torch.save; unpack it and name the file inside",
@@ -80,16 +73,11 @@ struct Storage {
 }
 
 /// Reads a storage that was saved as a legacy stream of its own inside a byte string.
-fn embedded_storage(source: &Source, span: Span) -> Result<Storage, Fault> {
-    let stream = legacy::read(source, span)?;
+fn embedded_storage(source: &Source, span: Span, budget: &Budget) -> Result<Storage, Fault> {
+    let stream = legacy::read(source, span, budget)?;
     if !matches!(stream.heap.get(stream.value), Value::Persistent(_)) {
         return Err(Fault::unsupported("one of its byte strings holds a stream that is not a storage"));
     }
-    let rebuilder = Rebuilder {
-        source,
-        heap: &stream.heap,
-        storages: Storages::Named(stream.storages),
-        embedded: RefCell::default(),
-    };
+    let rebuilder = Rebuilder::new(source, &stream.heap, Storages::Named(stream.storages));
     rebuilder.storage(stream.value)
 }

@@ -2,12 +2,14 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::{Storage, embedded_storage};
 use crate::dtype::Dtype;
 use crate::error::Fault;
 use crate::limits;
 use crate::pickle::{Heap, Id, Object, Value};
+use crate::shown;
 use crate::source::{Source, Span};
 use crate::tensor::View;
 use crate::zip::Archive;
@@ -22,24 +24,37 @@ pub(crate) enum Storages<'s> {
 
 /// Turns descriptions of tensors into views of the file.
 pub(crate) struct Rebuilder<'s> {
-    pub(crate) source: &'s Source,
-    pub(crate) heap: &'s Heap,
-    pub(crate) storages: Storages<'s>,
-    /// Storages of embedded byte strings already read, by their place.
-    pub(crate) embedded: RefCell<HashMap<Span, Storage>>,
+    source: &'s Source,
+    pub(super) heap: &'s Heap<'s>,
+    storages: Storages<'s>,
+    known: RefCell<Known>,
 }
+
+/// What was rebuilt already: references to one value may be many, and each value is looked into once.
+#[derive(Default)]
+struct Known {
+    tensors: HashMap<Id, Option<Arc<View>>>,
+    /// Storages by the text that is their key.
+    named: HashMap<Id, Span>,
+    /// Storages of embedded byte strings, by their place.
+    embedded: HashMap<Span, Storage>,
+}
+
+/// Memory that an entry of one of these maps takes, at most.
+const ENTRY: usize = 128;
 
 /// What a persistent id says about a storage.
 pub(crate) struct StorageReference<'h> {
     pub(crate) dtype: Result<Dtype, Fault>,
     pub(crate) key: &'h str,
+    key_id: Id,
     count: u64,
     /// First element and length of a view of the storage, which streams before 0.4 could hold.
     view: Option<(u64, u64)>,
 }
 
 /// Reads `("storage", class, key, location, count[, view])`.
-pub(crate) fn storage_reference(heap: &Heap, id: Id) -> Option<StorageReference<'_>> {
+pub(crate) fn storage_reference<'h>(heap: &'h Heap<'_>, id: Id) -> Option<StorageReference<'h>> {
     let [tag, class, key, _location, count, rest @ ..] = heap.sequence(id)? else {
         return None;
     };
@@ -52,18 +67,31 @@ pub(crate) fn storage_reference(heap: &Heap, id: Id) -> Option<StorageReference<
         [_, offset, len] => heap.count(*offset).zip(heap.count(*len)),
         _ => None,
     });
-    Some(StorageReference {
-        dtype: Dtype::from_torch(class)
-            .ok_or_else(|| Fault::unsupported(format!("it holds tensors of the unknown type {class}"))),
-        key: heap.str(*key)?,
-        count: heap.count(*count)?,
-        view,
-    })
+    Some(StorageReference { dtype: dtype(class), key: heap.str(*key)?, key_id: *key, count: heap.count(*count)?, view })
 }
 
-impl Rebuilder<'_> {
+fn dtype(name: &str) -> Result<Dtype, Fault> {
+    let known = Dtype::from_torch(name);
+    known.ok_or_else(|| Fault::unsupported(format!("it holds tensors of the unknown type {}", shown::key(name))))
+}
+
+impl<'s> Rebuilder<'s> {
+    pub(crate) fn new(source: &'s Source, heap: &'s Heap<'s>, storages: Storages<'s>) -> Self {
+        Self { source, heap, storages, known: RefCell::default() }
+    }
+
     /// The view that this value describes, or `None` if it does not describe a tensor.
-    pub(crate) fn tensor(&self, id: Id) -> Result<Option<View>, Fault> {
+    pub(crate) fn tensor(&self, id: Id) -> Result<Option<Arc<View>>, Fault> {
+        if let Some(known) = self.known.borrow().tensors.get(&id) {
+            return Ok(known.clone());
+        }
+        let view = self.rebuild(id)?.map(Arc::new);
+        self.heap.spend(ENTRY + view.as_ref().map_or(0, |view| view.cost()))?;
+        self.known.borrow_mut().tensors.insert(id, view.clone());
+        Ok(view)
+    }
+
+    fn rebuild(&self, id: Id) -> Result<Option<View>, Fault> {
         // Parameters wrap tensors, tensor subclasses wrap calls; no real file nests them deeper than twice.
         let mut id = id;
         for _ in 0..4 {
@@ -97,7 +125,7 @@ impl Rebuilder<'_> {
     /// `_rebuild_tensor*(storage, offset, size, stride, …)`.
     fn strided(&self, function: &str, arguments: &[Id]) -> Result<Option<View>, Fault> {
         let untyped = match function {
-            "_rebuild_tensor" | "_rebuild_tensor_v2" => false,
+            "_rebuild_tensor" | "_rebuild_tensor_v2" | "_rebuild_qtensor" => false,
             "_rebuild_tensor_v3" => true,
             _ => return Ok(None),
         };
@@ -108,9 +136,8 @@ impl Rebuilder<'_> {
         let mut storage = self.storage(*storage)?;
         if untyped {
             let dtype = rest.get(2).and_then(|id| self.heap.global(*id));
-            let (_, dtype) = dtype.ok_or_else(malformed)?;
-            storage.dtype = Dtype::from_torch(dtype)
-                .ok_or_else(|| Fault::unsupported(format!("it holds tensors of the unknown type {dtype}")))?;
+            let (_, name) = dtype.ok_or_else(malformed)?;
+            storage.dtype = self::dtype(name)?;
         }
         let offset = self.heap.count(*offset).ok_or_else(malformed)?;
         let size = self.counts(*size).ok_or_else(malformed)?;
@@ -138,11 +165,12 @@ impl Rebuilder<'_> {
         if let Some((_, "torch.storage", "_load_from_bytes", [bytes])) = self.heap.call(id)
             && let Value::Bytes(span) = self.heap.get(*bytes)
         {
-            if let Some(known) = self.embedded.borrow().get(span) {
+            if let Some(known) = self.known.borrow().embedded.get(span) {
                 return Ok(*known);
             }
-            let storage = embedded_storage(self.source, *span)?;
-            self.embedded.borrow_mut().insert(*span, storage);
+            let storage = embedded_storage(self.source, *span, self.heap.budget())?;
+            self.heap.spend(ENTRY)?;
+            self.known.borrow_mut().embedded.insert(*span, storage);
             return Ok(storage);
         }
         Err(Fault::unsupported(
@@ -153,17 +181,13 @@ impl Rebuilder<'_> {
     fn named_storage(&self, id: Id) -> Result<Storage, Fault> {
         let reference = storage_reference(self.heap, id)
             .ok_or_else(|| Fault::corrupt("the reference to a storage is malformed"))?;
-        let key = reference.key;
-        let found = match &self.storages {
-            Storages::Archive { archive, root } => archive.find(&format!("{root}data/{key}"))?,
-            Storages::Named(spans) => spans.get(key).copied(),
-        };
-        let found = found.ok_or_else(|| Fault::corrupt(format!("the storage {key:?} is missing")))?;
+        let key = shown::key(reference.key);
+        let found = self.bytes_of(&reference)?;
         let dtype = reference.dtype?;
         let item = dtype.size() as u64;
         let lying = || {
             Fault::corrupt(format!(
-                "the storage {key:?} should hold {} elements of {dtype} and has {} bytes",
+                "the storage {key} should hold {} elements of {dtype} and has {} bytes",
                 reference.count, found.len
             ))
         };
@@ -175,6 +199,23 @@ impl Rebuilder<'_> {
             bytes = part.ok_or_else(lying)?;
         }
         Ok(Storage { dtype, bytes })
+    }
+
+    /// Where a storage lies that is kept under a key.
+    fn bytes_of(&self, reference: &StorageReference<'_>) -> Result<Span, Fault> {
+        if let Some(known) = self.known.borrow().named.get(&reference.key_id) {
+            return Ok(*known);
+        }
+        let key = reference.key;
+        self.heap.budget().text(key.len())?;
+        let found = match &self.storages {
+            Storages::Archive { archive, root } => archive.find(&format!("{root}data/{key}"))?,
+            Storages::Named(spans) => spans.get(key).copied(),
+        };
+        let found = found.ok_or_else(|| Fault::corrupt(format!("the storage {} is missing", shown::key(key))))?;
+        self.heap.spend(ENTRY)?;
+        self.known.borrow_mut().named.insert(reference.key_id, found);
+        Ok(found)
     }
 
     /// A numpy array: `_reconstruct(…)` with the state (version, shape, dtype, column-major, bytes).

@@ -14,8 +14,7 @@ pub(crate) fn list(rebuilder: &Rebuilder<'_>, root: Id) -> Result<Listing, Fault
         listing: Listing::default(),
         path: String::new(),
         ancestors: Vec::new(),
-        visits: 0,
-        budget: Budget::new(limits::LISTING_BYTES, "the list of tensors"),
+        budget: rebuilder.heap.budget(),
     };
     walk.visit(root)?;
     Ok(walk.listing)
@@ -27,30 +26,29 @@ struct Walk<'w> {
     path: String,
     /// The containers around the current value: an object inside itself is not followed again.
     ancestors: Vec<Id>,
-    visits: usize,
-    budget: Budget,
+    /// References to the same values multiply; the budget counts every one that is followed and ends that.
+    budget: &'w Budget,
 }
 
 impl Walk<'_> {
     fn visit(&mut self, id: Id) -> Result<(), Fault> {
-        self.step(1)?;
+        self.budget.steps(1)?;
         let heap = self.rebuilder.heap;
         match heap.get(id) {
             Value::Bool(b) => self.scalar(Scalar::Bool(*b)),
             Value::Int(n) => self.scalar(Scalar::Int(*n)),
             Value::Float(x) => self.scalar(Scalar::Float(*x)),
             Value::Str(text) => {
-                self.budget.spend(text.len())?;
-                self.scalar(Scalar::Str(text.to_string()))
+                self.budget.memory(text.len())?;
+                self.scalar(Scalar::Str(text.as_ref().into()))
             }
             Value::Tuple(ids) => self.inside(id, |walk| walk.elements(ids)),
             Value::List(ids) => self.inside(id, |walk| walk.elements(ids)),
             Value::Dict(items) => self.inside(id, |walk| walk.entries(items)),
             Value::Object(object) => match self.rebuilder.tensor(id)? {
                 Some(view) => {
-                    let tensor = TensorInfo::new(self.path.clone(), view);
-                    self.budget.spend(tensor.cost())?;
-                    self.listing.tensors.push(tensor);
+                    self.budget.memory(TensorInfo::cost(&self.path))?;
+                    self.listing.tensors.push(TensorInfo::new(self.path.as_str().into(), view));
                     Ok(())
                 }
                 None => self.inside(id, |walk| walk.object(id, object)),
@@ -64,18 +62,9 @@ impl Walk<'_> {
         }
     }
 
-    /// Counts work: references to the same values multiply, and the count ends that.
-    fn step(&mut self, count: usize) -> Result<(), Fault> {
-        self.visits += count;
-        if self.visits > limits::VISITS {
-            return Err(Fault::corrupt("the pickle refers to itself too many times"));
-        }
-        Ok(())
-    }
-
     fn scalar(&mut self, value: Scalar) -> Result<(), Fault> {
-        self.budget.spend(self.path.len() + size_of::<(String, Scalar)>())?;
-        self.listing.metadata.push((self.path.clone(), value));
+        self.budget.memory(Listing::cost_of_plain(&self.path))?;
+        self.listing.metadata.push((self.path.as_str().into(), value));
         Ok(())
     }
 
@@ -99,6 +88,7 @@ impl Walk<'_> {
         if parent + 1 + name.len() > limits::KEY_BYTES {
             return Err(Fault::corrupt("a key is absurdly long"));
         }
+        self.budget.text(name.len())?;
         if parent > 0 {
             self.path.push('.');
         }
@@ -109,19 +99,31 @@ impl Walk<'_> {
     }
 
     fn elements(&mut self, ids: &[Id]) -> Result<(), Fault> {
+        let mut plain = 0;
         for (index, &id) in ids.iter().enumerate() {
+            let is_plain = self.rebuilder.heap.is_plain(id);
+            plain += usize::from(is_plain);
+            if is_plain && plain > limits::PLAIN_ELEMENTS {
+                self.budget.steps(1)?;
+                continue;
+            }
             self.named(&index.to_string(), id)?;
         }
         Ok(())
     }
 
     fn entries(&mut self, items: &[(Id, Id)]) -> Result<(), Fault> {
+        let heap = self.rebuilder.heap;
         for &(key, value) in items {
-            match self.rebuilder.heap.get(key) {
+            match heap.get(key) {
                 Value::Str(text) => self.named(text, value)?,
                 Value::Int(n) => self.named(&n.to_string(), value)?,
                 Value::Float(x) => self.named(&x.to_string(), value)?,
-                Value::Global(module, name) => self.named(&format!("<{module}.{name}>"), value)?,
+                Value::Global(..) => {
+                    let (module, name) = heap.global(key).unwrap_or_default();
+                    self.budget.text(module.len() + name.len())?;
+                    self.named(&format!("<{module}.{name}>"), value)?;
+                }
                 _ => self.named("<key>", value)?,
             }
         }
@@ -157,7 +159,10 @@ impl Walk<'_> {
     /// An `OrderedDict` made from a list of pairs, as Python 2 pickles it.
     fn ordered_pairs(&mut self, pairs: Id) -> Result<(), Fault> {
         let heap = self.rebuilder.heap;
-        for &pair in heap.sequence(pairs).unwrap_or_default() {
+        let pairs = heap.sequence(pairs).unwrap_or_default();
+        // What is no pair is passed over, and is work all the same.
+        self.budget.steps(pairs.len())?;
+        for &pair in pairs {
             if let Some(&[key, value]) = heap.sequence(pair) {
                 self.entries(&[(key, value)])?;
             }
@@ -168,11 +173,10 @@ impl Walk<'_> {
     /// An object of StyleGAN's `torch_utils.persistence`: a dict with the class's name, its source and the state.
     fn persistent(&mut self, description: Id) -> Result<(), Fault> {
         let heap = self.rebuilder.heap;
-        self.step(heap.items(description).map_or(0, <[_]>::len))?;
-        if let Some(class) = heap.entry(description, "class_name") {
+        if let Some(class) = heap.entry(description, "class_name")? {
             self.named("__class__", class)?;
         }
-        match heap.entry(description, "state") {
+        match heap.entry(description, "state")? {
             Some(state) => self.state(state),
             None => Ok(()),
         }
@@ -180,6 +184,7 @@ impl Walk<'_> {
 
     /// The `__dict__` of an instance; the tables of a `torch.nn.Module` give no level of their own.
     fn state(&mut self, state: Id) -> Result<(), Fault> {
+        self.budget.steps(1)?;
         let heap = self.rebuilder.heap;
         // With __slots__, the state is a pair of two dicts.
         if let Value::Tuple(parts) = heap.get(state)
@@ -193,16 +198,16 @@ impl Walk<'_> {
         let Some(items) = heap.items(state) else {
             return Ok(());
         };
-        self.step(items.len())?;
-        if heap.entry(state, "_modules").is_none() {
+        if heap.entry(state, "_modules")?.is_none() {
             return self.inside(state, |walk| walk.entries(items));
         }
         for table in ["_parameters", "_buffers", "_modules"] {
-            let table = heap.entry(state, table);
+            let table = heap.entry(state, table)?;
             if let Some(entries) = table.and_then(|table| heap.items(table)) {
                 self.entries(entries)?;
             }
         }
+        self.budget.steps(items.len())?;
         let attributes = items.iter().filter(|(key, _)| {
             heap.str(*key).is_some_and(|name| !name.starts_with('_') || matches!(name, "_init_args" | "_init_kwargs"))
         });

@@ -1,16 +1,16 @@
 //! Algorithm 1 with its components: what comes before the search, restarts, and failures of components.
 
-use ndarray::{Array2, Array4, Axis};
+use ndarray::{Array2, Axis};
 use rand::RngExt;
 
+use super::begin::StartFrom;
 use super::cache::Lookup;
-use super::evaluate::{Parts, expect_shape};
-use super::search::{OnNonfinite, Search, StartSaOn};
-use super::state::Before;
-use super::walk::{StartOf, Walk};
-use super::{AnswerCache, Observer, PerturbError, Perturbed, SampleBatch, estimate, finish, outcome, start};
+use super::originals::{Context, OriginalAnswers};
+use super::search::Search;
+use super::settings::{OnNonfinite, SearchSettings};
+use super::{AnswerCache, Observer, PerturbError, Perturbed, SampleBatch, estimate, finish, outcome};
 use crate::verdict::Verdict;
-use crate::{ComponentError, Generator, Oracle, Scorer, Target};
+use crate::{Generator, Oracle, Scorer, Target};
 
 /// Algorithm 1 with its components and settings.
 #[derive(Clone, Copy)]
@@ -24,7 +24,7 @@ pub struct Perturber<'a> {
     /// What is maximised.
     pub scorer: &'a dyn Scorer,
     /// Settings of the search.
-    pub search: &'a Search,
+    pub search: &'a SearchSettings,
     /// When the oracle lets an image stand.
     pub verdict: &'a Verdict,
     /// Number of classes that the oracle chooses among.
@@ -38,16 +38,6 @@ pub struct Perturber<'a> {
 }
 
 impl<'a> Perturber<'a> {
-    pub(super) fn parts(&self) -> Parts<'a> {
-        Parts {
-            generator: self.generator,
-            oracle: self.oracle,
-            target: self.target,
-            scorer: self.scorer,
-            search: self.search,
-        }
-    }
-
     /// Perturbs a batch; one outcome a sample, in the batch's order.
     ///
     /// A component that fails on the batch is asked again sample by sample, so that only the guilty ones fail.
@@ -88,11 +78,12 @@ impl<'a> Perturber<'a> {
             return Ok(Vec::new());
         }
         let known = Lookup::of(self, batch)?;
-        let before = self.before(batch, &known)?;
-        let mut results = self.search_from(batch, &before, &before.z0, StartOf::First(&known))?;
-        for restart in 1..=self.search.restarts {
-            let noisy = self.noisy(&before.z0, &batch.seeds, restart);
-            let again = self.search_from(batch, &before, &noisy, StartOf::Restart(restart))?;
+        let originals = OriginalAnswers::ask(self, batch, &known)?;
+        let context = Context { perturber: self, batch, originals: &originals };
+        let mut results = Self::search_from(context, StartFrom::First(&known))?;
+        for number in 1..=self.search.restarts {
+            let latents = &self.noisy(&originals.z0, &batch.seeds, number);
+            let again = Self::search_from(context, StartFrom::Restart { latents, number })?;
             results = results.into_iter().zip(again).map(|(old, new)| outcome::better(old, new)).collect();
         }
         Ok(results)
@@ -109,21 +100,11 @@ impl<'a> Perturber<'a> {
         noisy
     }
 
-    /// One search of every sample from the given latents.
-    fn search_from(
-        &self,
-        batch: &SampleBatch,
-        before: &Before,
-        z0: &Array2<f32>,
-        start: StartOf<'_, 'a>,
-    ) -> Result<Vec<Perturbed>, PerturbError> {
-        let mut walk = Walk::begin(self, batch, before, z0, start)?;
-        let ends = walk.run()?;
-        let ends = finish::ends(self, batch, before, &walk.first, ends)?;
-        let told =
-            |(i, end)| outcome::of_end((batch, before, self.verdict), i, (&walk.first, walk.accepted0[i], z0), end);
-        let outcomes = ends.into_iter().enumerate().map(told);
-        Ok(outcomes.zip(walk.cached).map(|(outcome, cached)| Perturbed { cached, ..outcome }).collect())
+    /// One search of every sample.
+    fn search_from(context: Context<'_, 'a>, start: StartFrom<'_, 'a>) -> Result<Vec<Perturbed>, PerturbError> {
+        let mut searched = Search::begin(context, start)?.run()?;
+        finish::finish(context, &mut searched)?;
+        Ok(searched.into_iter().enumerate().map(|(i, searched)| outcome::of(context, i, searched)).collect())
     }
 
     /// The message of a sample that fails on a number that is not finite, or the error of a run that is to end for it.
@@ -132,27 +113,5 @@ impl<'a> Perturber<'a> {
             return Err(PerturbError::NonFinite { key: key.to_owned(), what: what.to_owned(), t });
         }
         Ok(format!("{what} is not finite"))
-    }
-
-    fn before(&self, batch: &SampleBatch, known: &Lookup<'_>) -> Result<Before, PerturbError> {
-        let parts = self.parts();
-        let clean_logits = parts.logits(batch.images.view())?;
-        let clean_oracle = known.judge_originals(&parts, &batch.images, self.classes)?;
-        let moved = start::images(&parts, &batch.images, &batch.labels)?;
-        let sa_logits = match &moved {
-            Some(images) if self.search.start.sa_on == StartSaOn::Start => parts.logits(images.view())?,
-            _ => clean_logits.clone(),
-        };
-        let z0 = known.encode(self, moved.as_ref().unwrap_or(&batch.images), &batch.labels)?;
-        Ok(Before { clean_logits, sa_logits, clean_oracle, z0 })
-    }
-
-    /// Latents of the images, of the length that the generator's spec states.
-    pub(super) fn encode(&self, images: &Array4<f32>, labels: &[usize]) -> Result<Array2<f32>, ComponentError> {
-        let z = self.generator.encode(images.view(), labels)?;
-        let spec = self.generator.spec();
-        let wanted = [labels.len(), spec.latent_len()];
-        expect_shape(&format!("generator {:?}", spec.name), "encode images", z.shape(), &wanted)?;
-        Ok(z)
     }
 }

@@ -4,7 +4,7 @@ use ndarray::{Array1, Array2, ArrayView1};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::evaluate::Parts;
+use super::Perturber;
 use crate::ComponentError;
 
 /// Purpose of a random generator: the directions of a gradient.
@@ -23,13 +23,13 @@ pub(super) fn generator(seed: u64, purpose: u64, restart: usize, t: usize) -> Ch
 
 /// Estimate of d score / d z at `z`: the mean over random sign vectors u of u · (s(z + σu) − s(z − σu)) / 2σ.
 pub(super) fn gradient(
-    parts: &Parts<'_>,
+    perturber: &Perturber<'_>,
     z: ArrayView1<'_, f32>,
     label: usize,
     clean: ArrayView1<'_, f32>,
     random: &mut ChaCha8Rng,
 ) -> Result<Array1<f32>, ComponentError> {
-    let settings = &parts.search.estimator;
+    let settings = &perturber.search.estimator;
     let sigma = settings.sigma as f32;
     let mut sum = Array1::<f64>::zeros(z.len());
     for _ in 0..settings.samples {
@@ -38,12 +38,12 @@ pub(super) fn gradient(
         pair.row_mut(0).assign(&(&z + &(&u * sigma)));
         pair.row_mut(1).assign(&(&z - &(&u * sigma)));
         let labels = [label; 2];
-        let images = parts.decode(&pair, &labels)?;
-        let logits = parts.logits(images.view())?;
+        let images = perturber.decode(&pair, &labels)?;
+        let logits = perturber.logits(images.view())?;
         let mut both = Array2::zeros((2, clean.len()));
         both.row_mut(0).assign(&clean);
         both.row_mut(1).assign(&clean);
-        let (scores, _) = parts.scorer.score(logits.view(), both.view(), &labels)?;
+        let (scores, _) = perturber.scorer.score(logits.view(), both.view(), &labels)?;
         let slope = (f64::from(scores[0]) - f64::from(scores[1])) / (2.0 * settings.sigma);
         sum.zip_mut_with(&u, |s, u| *s += slope * f64::from(*u));
     }

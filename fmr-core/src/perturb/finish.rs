@@ -1,73 +1,54 @@
-//! What generators make of the latents that searches end with ([`crate::Generator::finish`]): those are decoded and
-//! judged once more. What the oracle refuses does not become final, as in the search itself.
+//! Finishes the latents that searches end with, for generators that do so ([`crate::Generator::finish`]): finished
+//! latents are decoded and judged once more. An image that the oracle refuses does not become final, as in the search.
 
-use ndarray::Axis;
+use std::sync::Arc;
 
-use super::evaluate::expect_shape;
-use super::state::{Before, End, First, Kept, stack};
-use super::{Answer, PerturbError, Perturber, SampleBatch};
+use super::PerturbError;
+use super::evaluate::{Request, expect_shape};
+use super::originals::Context;
+use super::state::{Kept, Searched, stack};
 use crate::Outcome;
 
-/// The ends of a search with finished latents and images, where the generator finishes them.
-pub(super) fn ends(
-    perturber: &Perturber<'_>,
-    batch: &SampleBatch,
-    before: &Before,
-    first: &First,
-    mut ends: Vec<End>,
-) -> Result<Vec<End>, PerturbError> {
-    let open: Vec<usize> =
-        (0..ends.len()).filter(|i| ends[*i].kept.from.is_some() && !ends[*i].outcome.is_failure()).collect();
-    match finish(perturber, batch, before, first, (&open, &mut ends)) {
+/// Puts finished latents and images in the place of those that the searches ended with.
+pub(super) fn finish(context: Context<'_, '_>, searched: &mut [Searched]) -> Result<(), PerturbError> {
+    match finish_together(context, searched) {
         // Alone in its batch the sample is the guilty one: it keeps what it has reached.
-        Err(PerturbError::Component(error)) if batch.len() == 1 => {
-            for end in &mut ends {
+        Err(PerturbError::Component(error)) if context.batch.len() == 1 => {
+            for Searched { end, .. } in searched {
                 (end.outcome, end.error) = (Outcome::ComponentFailed, Some(error.to_string()));
             }
+            Ok(())
         }
-        other => other?,
+        other => other,
     }
-    Ok(ends)
 }
 
-/// Finishes the samples at the positions `open`.
-fn finish(
-    perturber: &Perturber<'_>,
-    batch: &SampleBatch,
-    before: &Before,
-    first: &First,
-    (open, ends): (&[usize], &mut [End]),
-) -> Result<(), PerturbError> {
+fn finish_together(context: Context<'_, '_>, searched: &mut [Searched]) -> Result<(), PerturbError> {
+    let perturber = context.perturber;
+    let stands = |i: &usize| searched[*i].end.kept.from.is_some() && !searched[*i].end.outcome.is_failure();
+    let open: Vec<usize> = (0..searched.len()).filter(stands).collect();
     if open.is_empty() {
         return Ok(());
     }
-    let Perturber { generator, verdict, .. } = *perturber;
-    let len = generator.spec().latent_len();
-    let latents = stack(open.iter().map(|i| ends[*i].kept.latent.view()), len);
-    let labels: Vec<usize> = open.iter().map(|i| batch.labels[*i]).collect();
-    let Some(finished) = generator.finish(latents.view(), &labels)? else { return Ok(()) };
-    let name = format!("generator {:?}", generator.spec().name);
+    let len = perturber.generator.spec().latent_len();
+    let latents = stack(open.iter().map(|i| searched[*i].end.kept.latent.view()), len);
+    let (clean, labels) = context.of(&open);
+    let Some(finished) = perturber.generator.finish(latents.view(), &labels)? else { return Ok(()) };
+    let name = format!("generator {:?}", perturber.generator.spec().name);
     expect_shape(&name, "finish latents", finished.shape(), latents.shape())?;
-    let clean = before.clean_logits.select(Axis(0), open);
-    let seen = perturber.parts().see(&finished, &labels, &clean, perturber.classes, false)?;
-    for (row, i) in open.iter().enumerate() {
-        let (end, latent, oracle) = (&mut ends[*i], finished.row(row), seen.oracle.row(row));
-        if let Some(what) = seen.unsound(row, latent) {
-            let what = format!("{what} after finishing");
-            (end.outcome, end.error) =
-                (Outcome::Failed, Some(perturber.nonfinite(&batch.keys[*i], &what, end.ended_at)?));
+    let request = Request { latents: &finished, labels: &labels, clean: &clean, track: false };
+    let images = perturber.evaluate(request)?.images;
+    for ((i, latent), judged) in open.into_iter().zip(finished.outer_iter()).zip(images) {
+        let Searched { start, end } = &mut searched[i];
+        if let Some(what) = judged.unsound("the image", latent) {
+            let error = context.nonfinite(i, &format!("{what} after finishing"), end.ended_at)?;
+            (end.outcome, end.error) = (Outcome::Failed, Some(error));
             continue;
         }
-        let accepted = verdict.accepts(oracle, labels[row], before.clean_oracle.row(*i), first.oracle.row(*i));
+        let accepted = context.accepts(i, &judged.answer, &start.judged.answer);
         end.finished = Some(accepted);
         if accepted {
-            let finished = Kept {
-                from: end.kept.from,
-                image: seen.images.index_axis(Axis(0), row).to_owned(),
-                latent: latent.to_owned(),
-                answer: Answer { logits: seen.logits.row(row).to_owned(), oracle: oracle.to_owned() },
-                score: Some(seen.scores[row]),
-            };
+            let finished = Kept { from: end.kept.from, latent: latent.to_owned(), judged: Arc::clone(&judged) };
             end.searched = Some(std::mem::replace(&mut end.kept, finished).latent);
         }
     }

@@ -4,30 +4,34 @@
 //! differentiated for the next update. Samples that stopped leave the batch. A sample's result depends on its image,
 //! label, seed and settings alone, never on the batch it sat in, on the order, or on the number of threads.
 
+mod begin;
 mod cache;
 mod engine;
 mod estimate;
 mod evaluate;
+mod evaluation;
 mod finish;
-mod lanes;
+mod originals;
 mod outcome;
+mod reused;
 mod rule;
 mod search;
+mod settings;
+mod settle;
 mod start;
 mod state;
-mod still;
-mod walk;
+mod workers;
 
 use ndarray::{Array1, Array3, Array4, ArrayView1, ArrayView3};
 use thiserror::Error;
 
 pub use cache::{AnswerCache, CacheKey, CacheUse, MemoryCache, TargetFree};
 pub use engine::Perturber;
-pub use lanes::Lanes;
-pub use search::{
-    BudgetCounts, Clamp, EarlyExit, Estimator, ImageDomain, OnNonfinite, OnViolation, Rule, Search, Select, Start,
-    StartKind, StartSaOn, StartUnits, State,
+pub use settings::{
+    BudgetCounts, Clamp, EarlyExit, Estimator, ImageDomain, OnNonfinite, OnViolation, Rule, SearchSettings, Select,
+    Start, StartKind, StartSaOn, StartUnits, State,
 };
+pub use workers::Workers;
 
 use crate::{ComponentError, SampleRecord};
 

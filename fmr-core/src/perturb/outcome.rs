@@ -1,40 +1,40 @@
-//! From the end of a search to what is told of a sample.
+//! Builds a sample's record from how its search ended.
 
-use ndarray::{Array1, Array2, Axis};
+use ndarray::{Array1, Array3, Axis};
 
-use super::state::{Before, End, First, Kept};
-use super::{Answers, CacheUse, Perturbed, SampleBatch};
+use super::evaluation::Judged;
+use super::originals::Context;
+use super::state::Searched;
+use super::{Answer, Answers, CacheUse, Perturbed, SampleBatch};
 use crate::logits::argmax;
-use crate::verdict::Verdict;
 use crate::{ComponentError, Outcome, SampleRecord};
 
-/// The outcome of sample `i`, whose search started at `z0`, looked like `first` there and found `end`.
-pub(super) fn of_end(
-    (batch, before, verdict): (&SampleBatch, &Before, &Verdict),
-    i: usize,
-    (first, accepted0, z0): (&First, bool, &Array2<f32>),
-    end: End,
-) -> Perturbed {
-    let start = Kept::first(first, i, z0.row(i));
+/// The outcome of sample `i`.
+pub(super) fn of(context: Context<'_, '_>, i: usize, Searched { start, end }: Searched) -> Perturbed {
+    let Context { perturber, batch, originals } = context;
+    let prediction = |answer: &Answer| Some(argmax(answer.logits.view()));
+    let oracle_class = |answer: &Answer| Some(perturber.verdict.class(answer.oracle.view()));
     let moved = |(a, b): (&f32, &f32)| f64::from((a - b).abs());
     let searched = end.searched.as_ref().unwrap_or(&end.kept.latent);
     let latent_moved = match end.kept.from {
-        Some(_) => searched.iter().zip(before.z0.row(i)).map(moved).fold(0.0, f64::max),
+        Some(_) => searched.iter().zip(originals.z0.row(i)).map(moved).fold(0.0, f64::max),
         None => 0.0,
     };
+    let (reconstruction, last) = (&start.judged, &end.kept.judged);
+    let original = originals.answer(i);
     let record = SampleRecord {
         index: batch.indices[i],
         key: batch.keys[i].clone(),
         label: batch.labels[i],
-        clean_prediction: Some(argmax(before.sa_logits.row(i))),
-        clean_oracle: Some(verdict.class(before.clean_oracle.row(i))),
-        reconstruction_prediction: Some(argmax(start.answer.logits.view())),
-        reconstruction_oracle: Some(verdict.class(start.answer.oracle.view())),
-        reconstruction_accepted: accepted0,
-        score0: f64::from(first.scores[i]),
-        final_score: f64::from(end.kept.score.unwrap_or(first.scores[i])),
-        final_prediction: Some(argmax(end.kept.answer.logits.view())),
-        final_oracle: Some(verdict.class(end.kept.answer.oracle.view())),
+        clean_prediction: Some(argmax(originals.sa_logits.row(i))),
+        clean_oracle: oracle_class(&original),
+        reconstruction_prediction: prediction(&reconstruction.answer),
+        reconstruction_oracle: oracle_class(&reconstruction.answer),
+        reconstruction_accepted: start.accepted,
+        score0: f64::from(reconstruction.score),
+        final_score: f64::from(last.score),
+        final_prediction: prediction(&last.answer),
+        final_oracle: oracle_class(&last.answer),
         outcome: end.outcome,
         ended_at: end.ended_at,
         accepted_updates: end.steps.iter().filter(|s| s.accepted).count(),
@@ -44,18 +44,20 @@ pub(super) fn of_end(
         error: end.error,
         steps: end.steps,
     };
+    let parts = |judged: &Judged| (judged.image.clone(), judged.answer.clone());
+    let ((reconstruction, reconstruction_answer), (final_image, final_answer)) = (parts(reconstruction), parts(last));
     Perturbed {
         record,
         original: batch.images.index_axis(Axis(0), i).to_owned(),
-        reconstruction: start.image,
-        final_image: end.kept.image,
-        answers: Answers { original: before.answer(i), reconstruction: start.answer, final_image: end.kept.answer },
-        cached: CacheUse::default(),
+        reconstruction,
+        final_image,
+        answers: Answers { original, reconstruction: reconstruction_answer, final_image: final_answer },
+        cached: start.cached,
         final_latent: end.kept.latent,
     }
 }
 
-/// The better of two searches of one sample, `new` being a restart. What is told of the reconstruction stays that of
+/// The better of two searches of one sample, `new` being a restart. What is said about the reconstruction stays that of
 /// the first search: x̂0 is the image of the latent without noise.
 pub(super) fn better(old: Perturbed, new: Perturbed) -> Perturbed {
     let stands = |r: &SampleRecord| !r.outcome.is_failure() && r.final_from.is_some();
@@ -79,7 +81,7 @@ pub(super) fn better(old: Perturbed, new: Perturbed) -> Perturbed {
 
 /// The outcome of the one sample of a batch, on which a component failed before its search began: no class is known.
 pub(super) fn failed(batch: &SampleBatch, error: &ComponentError) -> Perturbed {
-    let original = batch.images.index_axis(Axis(0), 0).to_owned();
+    let original: Array3<f32> = batch.images.index_axis(Axis(0), 0).to_owned();
     Perturbed {
         record: SampleRecord {
             index: batch.indices[0],

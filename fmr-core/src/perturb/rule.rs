@@ -2,7 +2,7 @@
 
 use ndarray::{Array1, ArrayView1};
 
-use super::search::Rule;
+use super::settings::Rule;
 
 const BETA1: f64 = 0.9;
 const BETA2: f64 = 0.999;

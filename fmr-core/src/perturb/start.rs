@@ -2,28 +2,28 @@
 
 use ndarray::{Array4, Axis};
 
-use super::evaluate::Parts;
+use super::Perturber;
 use super::rule::sign;
-use super::search::{StartKind, StartUnits};
+use super::settings::{StartKind, StartUnits};
 use crate::scorer::CrossEntropy;
 use crate::{ComponentError, Scorer};
 
 /// Images to encode; absent where they are the originals.
 pub(super) fn images(
-    parts: &Parts<'_>,
+    perturber: &Perturber<'_>,
     originals: &Array4<f32>,
     labels: &[usize],
 ) -> Result<Option<Array4<f32>>, ComponentError> {
-    let start = &parts.search.start;
+    let start = &perturber.search.start;
     if start.kind == StartKind::None {
         return Ok(None);
     }
-    let spec = parts.target.spec();
+    let spec = perturber.target.spec();
     if !spec.differentiable {
         let problem = "it has no gradient, which search.start.kind = \"fgsm\" needs";
         return Err(ComponentError::new(format!("target {:?}", spec.name), "FGSM start", problem));
     }
-    let (logits, pull_back) = parts.target.logits_with_pullback(originals.view())?;
+    let (logits, pull_back) = perturber.target.logits_with_pullback(originals.view())?;
     let (_, d_logits) = CrossEntropy.score(logits.view(), logits.view(), labels)?;
     let gradient = pull_back(d_logits.view())?;
     let mut moved = originals.clone();

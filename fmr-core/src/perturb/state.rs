@@ -1,53 +1,21 @@
-//! What a search knows of its samples.
+//! What a search knows about each of its samples.
 
-use ndarray::{Array1, Array2, Array3, Array4, ArrayView1, Axis};
+use std::sync::Arc;
 
+use ndarray::{Array1, Array2, ArrayView1};
+
+use super::CacheUse;
+use super::evaluation::Judged;
 use super::rule::Stepper;
-use super::still::Known;
-use super::{Answer, SampleBatch, TargetFree};
 use crate::{Outcome, StepRecord};
 
-/// What is known of a batch before any search.
-pub(super) struct Before {
-    /// Target's logits on the originals.
-    pub clean_logits: Array2<f32>,
-    /// Target's logits on the images that standard accuracy is measured on.
-    pub sa_logits: Array2<f32>,
-    /// Oracle's probabilities of the originals.
-    pub clean_oracle: Array2<f32>,
-    pub z0: Array2<f32>,
-}
-
-impl Before {
-    /// What is said about the original of sample `i`.
-    pub(super) fn answer(&self, i: usize) -> Answer {
-        Answer { logits: self.clean_logits.row(i).to_owned(), oracle: self.clean_oracle.row(i).to_owned() }
-    }
-}
-
-/// What everyone says of the images that a search starts from.
-pub(super) struct First {
-    pub images: Array4<f32>,
-    pub oracle: Array2<f32>,
-    pub logits: Array2<f32>,
-    pub scores: Array1<f32>,
-}
-
-impl First {
-    /// What does not depend on the target, of sample `i`, where the search starts from the original's latent.
-    pub(super) fn target_free(&self, before: &Before, i: usize) -> TargetFree {
-        TargetFree {
-            latent: before.z0.row(i).to_owned(),
-            oracle_original: before.clean_oracle.row(i).to_owned(),
-            reconstruction: Some(self.images.index_axis(Axis(0), i).to_owned()),
-            oracle_reconstruction: Some(self.oracle.row(i).to_owned()),
-        }
-    }
-
-    /// What is said about the image that the search of sample `i` starts from.
-    pub(super) fn answer(&self, i: usize) -> Answer {
-        Answer { logits: self.logits.row(i).to_owned(), oracle: self.oracle.row(i).to_owned() }
-    }
+/// The image that the search of one sample starts from: x̂0, or that of a restart's latent.
+pub(super) struct StartImage {
+    pub judged: Arc<Judged>,
+    /// Whether the oracle's verdict let it stand. Where something is not finite it does not.
+    pub accepted: bool,
+    /// What the cache knew.
+    pub cached: CacheUse,
 }
 
 /// A sample still being searched.
@@ -56,73 +24,62 @@ pub(super) struct Active {
     pub at: usize,
     pub stepper: Stepper,
     pub latent: Array1<f32>,
+    /// Score at the latent.
     pub score: f32,
-    pub image: Array3<f32>,
-    /// A refused update, to be tried again.
-    pub retry: Option<Retry>,
+    /// The last accepted image.
+    pub current: Arc<Judged>,
+    /// Its latent as decoding sees it, where an update may leave the image as it is.
+    pub quantized: Option<Array1<f32>>,
+    pub direction: Direction,
     pub halvings: usize,
     pub kept: Kept,
     pub steps: Vec<StepRecord>,
-    /// What is known of the last accepted image, where an update may leave it as it is.
-    pub known: Option<Known>,
-    /// The gradient there, where the last update left it as it was.
-    pub gradient: Option<Array1<f32>>,
 }
 
-/// An update of half the size of one that was refused, and the gradient that both come from.
-pub(super) struct Retry {
-    pub gradient: Array1<f32>,
-    pub update: Array1<f32>,
+/// Where the next update of a sample comes from.
+pub(super) enum Direction {
+    /// This row of the last pull-back, or an estimate where there is no pull-back.
+    PullBack { row: usize },
+    /// The gradient of the update before, which left the image as it was.
+    Reused(Array1<f32>),
+    /// A refused update, halved, and the gradient that it came from.
+    Halved { gradient: Array1<f32>, update: Array1<f32> },
 }
 
-/// A proposed update.
-pub(super) struct Try {
+/// An update that is proposed.
+pub(super) struct Proposal {
     pub gradient: Array1<f32>,
     pub update: Array1<f32>,
+    /// The latent after the update.
     pub latent: Array1<f32>,
 }
 
-/// The image that is final if nothing better comes.
-#[derive(Clone)]
+/// An update that is proposed, and the image that it gives.
+pub(super) struct Tried {
+    pub proposal: Proposal,
+    pub judged: Arc<Judged>,
+    /// The latent as decoding sees it, where an update may leave the image as it is.
+    pub quantized: Option<Array1<f32>>,
+    /// Row in the pull-back; absent where the image is the one before, so that nothing was evaluated.
+    pub row: Option<usize>,
+}
+
+/// The image that is final if no better one comes.
 pub(super) struct Kept {
-    /// Number of the update; absent for the original.
+    /// Number of the update, 0 for the image that the search starts from; absent for the original.
     pub from: Option<usize>,
-    pub image: Array3<f32>,
+    /// For the original, the latent and score that its search would have started with.
     pub latent: Array1<f32>,
-    /// What target and oracle say about it.
-    pub answer: Answer,
-    /// Absent for the original.
-    pub score: Option<f32>,
-}
-
-impl Kept {
-    /// The original of sample `i`, at the latent that its search would have started from.
-    pub(super) fn original(batch: &SampleBatch, before: &Before, i: usize, z0: ArrayView1<'_, f32>) -> Self {
-        Self {
-            from: None,
-            image: batch.images.index_axis(Axis(0), i).to_owned(),
-            latent: z0.to_owned(),
-            answer: before.answer(i),
-            score: None,
-        }
-    }
-
-    /// The image that the search of sample `i` starts from.
-    pub(super) fn first(first: &First, i: usize, z0: ArrayView1<'_, f32>) -> Self {
-        Self {
-            from: Some(0),
-            image: first.images.index_axis(Axis(0), i).to_owned(),
-            latent: z0.to_owned(),
-            answer: first.answer(i),
-            score: Some(first.scores[i]),
-        }
-    }
+    pub judged: Arc<Judged>,
 }
 
 /// What the search of one sample ends with.
 pub(super) struct End {
+    /// Position in the batch.
+    pub at: usize,
     pub kept: Kept,
     pub outcome: Outcome,
+    /// Number of the update.
     pub ended_at: usize,
     pub error: Option<String>,
     pub steps: Vec<StepRecord>,
@@ -132,16 +89,30 @@ pub(super) struct End {
     pub finished: Option<bool>,
 }
 
+/// What one search of one sample found.
+pub(super) struct Searched {
+    pub start: StartImage,
+    pub end: End,
+}
+
+/// What becomes of a sample after an update.
+pub(super) enum Next {
+    /// The search goes on.
+    Continue(Box<Active>),
+    /// The search is over.
+    Ended(Box<End>),
+}
+
 impl End {
-    pub(super) fn new(kept: Kept, outcome: Outcome, ended_at: usize, steps: Vec<StepRecord>) -> Self {
-        Self { kept, outcome, ended_at, error: None, steps, searched: None, finished: None }
+    pub(super) fn new(at: usize, kept: Kept, outcome: Outcome, ended_at: usize) -> Self {
+        Self { at, kept, outcome, ended_at, error: None, steps: Vec::new(), searched: None, finished: None }
     }
 }
 
 impl Active {
     /// Ends the search of this sample at update `t`.
     pub(super) fn end(self, outcome: Outcome, t: usize) -> End {
-        End::new(self.kept, outcome, t, self.steps)
+        End { steps: self.steps, ..End::new(self.at, self.kept, outcome, t) }
     }
 
     /// Ends the search of this sample, which a component failed on at update `t`.

@@ -3,6 +3,8 @@
 use ndarray::ArrayView1;
 use serde::{Deserialize, Serialize};
 
+use crate::Difference;
+use crate::difference::or_infinite;
 use crate::perturb::CacheUse;
 
 /// What the records of a run do not hold. What is not known stays absent, and its flag is not raised.
@@ -76,16 +78,23 @@ pub struct MaskFacts {
     pub test: Option<(usize, usize)>,
 }
 
-/// What came of perturbing some samples a second time.
+/// What came of perturbing some samples a second time; see [`super::RepeatCheck`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct RepeatFacts {
     /// Samples done twice.
     pub samples: usize,
-    /// Of these, how many gave another result.
+    /// Of these, how many were compared with all images, latents and answers; of the others the record alone was.
+    #[serde(default)]
+    pub whole: usize,
+    /// Of the samples, how many gave a different result.
     pub differing: usize,
-    /// Largest absolute difference of any compared number (score, probability, pixel).
+    /// Largest absolute difference of any compared number.
+    #[serde(with = "or_infinite")]
     pub largest_difference: f64,
+    /// Largest absolute difference of each kind of number.
+    #[serde(default)]
+    pub largest: Difference,
 }
 
 /// Samples of a run that went on with another file of a plugin.

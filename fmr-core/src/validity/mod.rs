@@ -1,12 +1,14 @@
 //! Flags that a run raises by itself: signs that its figures do not mean what they seem to (design, section 10).
 
 mod facts;
+mod repeat;
 #[cfg(test)]
 mod tests;
 
 use serde::{Deserialize, Serialize};
 
 pub use facts::{CacheFacts, Facts, LogitsFacts, MaskFacts, RepeatFacts, ReplacedFacts};
+pub use repeat::RepeatCheck;
 
 use crate::SampleRecord;
 use crate::metrics::{Effort, Interval, Summary};
@@ -158,12 +160,14 @@ fn failed(summary: &Summary) -> Option<Flag> {
 }
 
 fn non_determinism(facts: &Facts) -> Option<Flag> {
-    let seen = facts.repeated?;
-    let RepeatFacts { samples, differing, largest_difference } = seen;
+    let RepeatFacts { samples, differing, largest_difference, largest, .. } = facts.repeated?;
     flag(FlagKind::NonDeterminism, differing, samples, true, || {
+        let kinds = largest.kinds().into_iter().filter(|(_, difference)| *difference > 0.0);
+        let kinds: Vec<String> = kinds.map(|(kind, difference)| format!("{kind} {difference:.1e}")).collect();
+        let largest = if kinds.is_empty() { format!("{largest_difference:.1e}") } else { kinds.join(", ") };
         format!(
-            "{differing} of {samples} samples gave another result when done again (largest difference \
-             {largest_difference:e}): a component is not deterministic, and the run cannot be repeated."
+            "{differing} of {samples} samples gave a different result when perturbed again (largest differences: \
+             {largest}): a component is not deterministic, and the run cannot be repeated bit for bit."
         )
     })
 }

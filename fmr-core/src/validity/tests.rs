@@ -63,7 +63,7 @@ fn one(count: usize, facts: Facts, change: impl Fn(&mut SampleRecord)) -> (FlagK
 fn a_sound_run_raises_nothing() {
     let facts = Facts {
         logits: Some(LogitsFacts { rows: 10, like_probabilities: 3 }),
-        repeated: Some(RepeatFacts { samples: 5, differing: 0, largest_difference: 0.0 }),
+        repeated: Some(RepeatFacts { samples: 5, whole: 5, ..RepeatFacts::default() }),
         cache: Some(CacheFacts { known: 10, contradicted: 0 }),
         replaced: Some(ReplacedFacts { before: 0, times: 1 }),
         mask: Some(MaskFacts { kept: 3, values: 8, test: Some((60, 80)) }),
@@ -118,10 +118,11 @@ fn facts_beyond_the_records() {
     let (kind, text) = one(0, Facts { replaced, ..Facts::default() }, |_| {});
     assert_eq!(kind, FlagKind::ReplacedPlugin);
     insta::assert_snapshot!(text, @"4/10 4 of 10 samples were made before a plugin's file was replaced (2 times): they are the earlier file's, which the run keeps the hash of.");
-    let repeated = Some(RepeatFacts { samples: 5, differing: 2, largest_difference: 0.25 });
+    let largest = crate::Difference { score: 0.25, pixel: 1.0 / 255.0, ..crate::Difference::default() };
+    let repeated = Some(RepeatFacts { samples: 5, whole: 5, differing: 2, largest_difference: 0.25, largest });
     let (kind, text) = one(0, Facts { repeated, ..Facts::default() }, |_| {});
     assert_eq!(kind, FlagKind::NonDeterminism);
-    insta::assert_snapshot!(text, @"2/5 2 of 5 samples gave another result when done again (largest difference 2.5e-1): a component is not deterministic, and the run cannot be repeated.");
+    insta::assert_snapshot!(text, @"2/5 2 of 5 samples gave a different result when perturbed again (largest differences: score 2.5e-1, pixel 3.9e-3): a component is not deterministic, and the run cannot be repeated bit for bit.");
     let mut cache = CacheFacts::default();
     [CacheUse::Unknown, CacheUse::Known, CacheUse::Contradicted].into_iter().for_each(|used| cache.add(used));
     let (kind, text) = one(0, Facts { cache: Some(cache), ..Facts::default() }, |_| {});

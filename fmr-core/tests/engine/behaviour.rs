@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use fmr_core::metrics::{Average, MetricsSettings, Produced, Summary};
-use fmr_core::perturb::{Lanes, Observer, PerturbError, Perturbed, StepView};
+use fmr_core::perturb::{Observer, PerturbError, Perturbed, StepView, Workers};
 use fmr_core::{Outcome, SampleRecord};
 use ndarray::Array1;
 use proptest::prelude::*;
@@ -154,8 +154,8 @@ fn what_a_component_was_told_to_give_up_is_no_failure() {
     told.store(false, Ordering::Relaxed);
     let run = |go_on: &(dyn Fn() -> bool + Sync)| {
         let mut found = Vec::new();
-        let lanes = Lanes { lanes: 1, batch: 1, enter: &|| {}, go_on };
-        let result = lanes.run::<PerturbError>(&toy.perturber(), &all(), &|p| Ok(toy.samples(p)), |some| {
+        let workers = Workers { threads: 1, batch: 1, enter: &|| {}, go_on };
+        let result = workers.run::<PerturbError>(&toy.perturber(), &all(), &|p| Ok(toy.samples(p)), |some| {
             found.extend(some.into_iter().map(|p| p.record));
             Ok(())
         });

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use fmr_core::perturb::{Answers, Lanes, PerturbError, Perturbed};
+use fmr_core::perturb::{Answers, PerturbError, Perturbed, Workers};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -51,10 +51,10 @@ pub(crate) fn bits(one: &Perturbed) -> (String, Vec<u32>) {
     (serde_json::to_string(&one.record).unwrap(), values.map(|v| v.to_bits()).collect())
 }
 
-fn in_lanes(toy: &Toy, order: &[usize], lanes: usize, batch: usize) -> BTreeMap<usize, (String, Vec<u32>)> {
+fn side_by_side(toy: &Toy, order: &[usize], threads: usize, batch: usize) -> BTreeMap<usize, (String, Vec<u32>)> {
     let mut found = BTreeMap::new();
-    let lanes = Lanes { lanes, batch, enter: &|| {}, go_on: &|| true };
-    lanes
+    let workers = Workers { threads, batch, enter: &|| {}, go_on: &|| true };
+    workers
         .run::<PerturbError>(&toy.perturber(), order, &|positions| Ok(toy.samples(positions)), |outcomes| {
             for one in &outcomes {
                 assert!(found.insert(one.record.index, bits(one)).is_none(), "a sample was handed over twice");
@@ -69,7 +69,7 @@ fn in_lanes(toy: &Toy, order: &[usize], lanes: usize, batch: usize) -> BTreeMap<
 fn trajectories_do_not_depend_on_batch_order_or_threads() {
     let ascending: Vec<usize> = (0..SAMPLES).collect();
     for (name, toy) in toys() {
-        let alone = in_lanes(&toy, &ascending, 1, 1);
+        let alone = side_by_side(&toy, &ascending, 1, 1);
         assert_eq!(alone.len(), SAMPLES, "{name}");
         let mut endings: Vec<&str> =
             alone.values().map(|(record, _)| record.split("\"outcome\":").nth(1).unwrap()).collect();
@@ -77,10 +77,14 @@ fn trajectories_do_not_depend_on_batch_order_or_threads() {
         endings.sort_unstable();
         endings.dedup();
         assert!(endings.len() > 1, "{name}: all samples end alike, which tests too little: {endings:?}");
-        for (seed, lanes, batch) in [(0, 1, SAMPLES), (1, 1, 5), (2, 2, 4), (3, 3, 1), (4, 4, 7)] {
+        for (seed, threads, batch) in [(0, 1, SAMPLES), (1, 1, 5), (2, 2, 4), (3, 3, 1), (4, 4, 7)] {
             let mut order = ascending.clone();
             order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-            assert_eq!(in_lanes(&toy, &order, lanes, batch), alone, "{name}, {lanes} lanes, batches of {batch}");
+            assert_eq!(
+                side_by_side(&toy, &order, threads, batch),
+                alone,
+                "{name}, {threads} threads, batches of {batch}"
+            );
         }
     }
 }
@@ -98,20 +102,20 @@ fn neighbouring_seeds_share_no_randomness() {
 }
 
 #[test]
-fn lanes_enter_once_a_thread_and_take_every_batch() {
+fn workers_enter_once_a_thread_and_take_every_batch() {
     let toy = Toy::new("budget = 2\nstep-size = 0.05");
     let (entered, batches) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let enter = || {
         entered.fetch_add(1, Ordering::Relaxed);
     };
-    let lanes = Lanes { lanes: 3, batch: 4, enter: &enter, go_on: &|| true };
+    let workers = Workers { threads: 3, batch: 4, enter: &enter, go_on: &|| true };
     let samples = |positions: &[usize]| {
         batches.lock().unwrap().push(positions.len());
         Ok(toy.samples(positions))
     };
     let mut outcomes = 0;
     let positions: Vec<usize> = (0..10).collect();
-    lanes
+    workers
         .run::<PerturbError>(&toy.perturber(), &positions, &samples, |some| {
             outcomes += some.len();
             Ok(())
@@ -123,10 +127,10 @@ fn lanes_enter_once_a_thread_and_take_every_batch() {
 }
 
 #[test]
-fn lanes_without_samples_do_nothing() {
+fn workers_without_samples_do_nothing() {
     let toy = Toy::new("budget = 2");
-    let lanes = Lanes { lanes: 0, batch: 0, enter: &|| {}, go_on: &|| true };
-    lanes
+    let workers = Workers { threads: 0, batch: 0, enter: &|| {}, go_on: &|| true };
+    workers
         .run::<PerturbError>(&toy.perturber(), &[], &|p| Ok(toy.samples(p)), |_| panic!("nothing to hand over"))
         .unwrap();
 }
@@ -134,10 +138,10 @@ fn lanes_without_samples_do_nothing() {
 #[test]
 fn an_error_of_the_receiver_ends_the_run() {
     let toy = Toy::new("budget = 2\nstep-size = 0.05");
-    let lanes = Lanes { lanes: 2, batch: 1, enter: &|| {}, go_on: &|| true };
+    let workers = Workers { threads: 2, batch: 1, enter: &|| {}, go_on: &|| true };
     let positions: Vec<usize> = (0..200).collect();
     let mut calls = 0;
-    let result = lanes.run(&toy.perturber(), &positions, &|p| Ok(toy.samples(p)), |_| {
+    let result = workers.run(&toy.perturber(), &positions, &|p| Ok(toy.samples(p)), |_| {
         calls += 1;
         if calls == 3 { Err(PerturbError::Cancelled) } else { Ok(()) }
     });

@@ -5,6 +5,8 @@ mod answers;
 mod behaviour;
 mod cache;
 mod determinism;
+mod difference;
 mod finishing;
+mod repeat;
 mod still;
 mod toy;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use fmr_core::perturb::{Observer, Perturber, SampleBatch, Search};
+use fmr_core::perturb::{Observer, Perturber, SampleBatch, SearchSettings};
 use fmr_core::scorer::CrossEntropy;
 use fmr_core::verdict::{Verdict, VerdictSettings};
 use fmr_core::{
@@ -224,7 +224,7 @@ pub(crate) struct Toy {
     pub(crate) generator: Box<dyn Generator>,
     pub(crate) oracle: Network,
     pub(crate) target: Network,
-    pub(crate) search: Search,
+    pub(crate) search: SearchSettings,
     pub(crate) verdict: Verdict,
     pub(crate) scorer: Box<dyn Scorer>,
     pub(crate) mask: Option<Vec<f32>>,
@@ -235,7 +235,7 @@ impl Toy {
     /// A toy whose search is described as in an experiment file.
     pub(crate) fn new(search: &str) -> Self {
         let names: Vec<String> = (0..CLASSES).map(|c| format!("class {c}")).collect();
-        let search: Search = toml::from_str(search).unwrap();
+        let search: SearchSettings = toml::from_str(search).unwrap();
         search.check().unwrap();
         Self {
             generator: Box::new(Curved::new()),

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use fmr_core::logits::argmax;
 use fmr_core::metrics::{MetricsSettings, Produced, Reading, Summary};
 use fmr_core::perturb::{
-    Clamp, Observer, Perturbed, Perturber, SampleBatch, Search, Start, StartKind, StartSaOn, StepView,
+    Clamp, Observer, Perturbed, Perturber, SampleBatch, SearchSettings, Start, StartKind, StartSaOn, StepView,
 };
 use fmr_core::scorer::{ScorerKind, ScorerSettings, TargetClass};
 use fmr_core::verdict::{Verdict, VerdictSettings};
@@ -66,7 +66,7 @@ impl Observer for Keep {
 
 /// Settings of a trace.
 struct Settings {
-    search: Search,
+    search: SearchSettings,
     scorer: ScorerKind,
     mask: Option<Vec<f32>>,
     faults: Vec<Fault>,
@@ -88,7 +88,7 @@ impl Settings {
                 _ => drop(search.insert(key.replace('_', "-"), value)),
             }
         }
-        let mut search: Search = serde_json::from_value(Value::Object(search)).unwrap();
+        let mut search: SearchSettings = serde_json::from_value(Value::Object(search)).unwrap();
         search.clamp = Clamp::None;
         if epsilon != 0.0 {
             search.start = Start { kind: StartKind::Fgsm, epsilon, sa_on: StartSaOn::Original, ..Start::default() };

@@ -1,4 +1,4 @@
-//! `fmr plugin new`: a crate with one component that builds, works and tests itself, to be filled with one's own.
+//! `fmr plugin new`: writes a crate with one component that builds, works and tests itself.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,6 +8,8 @@ use crate::host::Role;
 /// Where the new crate takes fmr's crates from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
+    /// crates.io, in a version that is compatible with this one.
+    CratesIo,
     /// A git repository.
     Git(String),
     /// A checkout on this machine.
@@ -15,11 +17,11 @@ pub enum Source {
 }
 
 impl Default for Source {
-    /// The checkout that this program was built from where that is still there, else fmr's own repository.
+    /// The checkout that this program was built from, if it still exists, else crates.io.
     fn default() -> Self {
         match Path::new(env!("CARGO_MANIFEST_DIR")).parent() {
             Some(checkout) if checkout.join("fmr-plugins/Cargo.toml").is_file() => Self::Path(checkout.to_owned()),
-            _ => Self::repository(),
+            _ => Self::CratesIo,
         }
     }
 }
@@ -32,8 +34,11 @@ impl Source {
 }
 
 impl From<&str> for Source {
-    /// A folder that is there is a checkout, all else the address of a repository.
+    /// `crates.io`, the folder of a checkout, or else the address of a repository.
     fn from(text: &str) -> Self {
+        if text == "crates.io" {
+            return Self::CratesIo;
+        }
         match Path::new(text).canonicalize() {
             Ok(folder) if folder.is_dir() => Self::Path(folder),
             _ => Self::Git(text.to_owned()),
@@ -41,27 +46,27 @@ impl From<&str> for Source {
     }
 }
 
-/// Why there is no new crate.
+/// Why no crate was written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScaffoldError {
     /// The name cannot be a crate's.
     #[error("{0:?} cannot name a plugin: use lower-case letters, digits and single dashes, starting with a letter")]
     Name(String),
-    /// There is something already.
+    /// The folder exists.
     #[error("{} exists already; choose another name or folder", .0.display())]
     Exists(PathBuf),
-    /// The files cannot be written.
+    /// A file cannot be written.
     #[error("{} cannot be written ({source}); choose another folder", path.display())]
     Write {
         /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// What the system says.
         source: io::Error,
     },
 }
 
-/// Names that cargo, or the language, has other plans for.
+/// Names that cargo or the language reserves.
 const RESERVED: [&str; 8] = ["core", "std", "alloc", "test", "self", "super", "crate", "proc-macro"];
 
 fn sound(name: &str) -> bool {
@@ -72,10 +77,10 @@ fn sound(name: &str) -> bool {
         && !name.starts_with("fmr-")
 }
 
-/// Writes the crate `folder/name` with one component of that role and name, and gives its folder.
+/// Writes the crate `folder/name` with one component of that role and name, and returns its folder.
 ///
 /// # Errors
-/// The name is not one, the folder is taken, or the files cannot be written.
+/// The name cannot be a crate's, the folder exists, or a file cannot be written.
 pub fn new(name: &str, role: Role, folder: &Path, source: &Source) -> Result<PathBuf, ScaffoldError> {
     if !sound(name) {
         return Err(ScaffoldError::Name(name.to_owned()));
@@ -112,11 +117,26 @@ fn code(role: Role) -> &'static str {
 }
 
 fn fill(template: &str, name: &str, role: Role) -> String {
-    template.replace("my-component", name).replace("my_component", &name.replace('-', "_")).replace("ROLE", role.name())
+    template
+        .replace("TABLE", &table(name, role))
+        .replace("my-component", name)
+        .replace("my_component", &name.replace('-', "_"))
+        .replace("ROLE", role.name())
+}
+
+/// Header of the component's table in an experiment file. An experiment has one scorer, and names the others.
+fn table(name: &str, role: Role) -> String {
+    match role {
+        Role::Scorer => "scorer".to_owned(),
+        role => format!("{}s.{name}", role.name()),
+    }
 }
 
 fn manifest(name: &str, role: Role, source: &Source) -> String {
     let from = |package: &str| match source {
+        Source::CratesIo => {
+            toml_text("version", concat!(env!("CARGO_PKG_VERSION_MAJOR"), ".", env!("CARGO_PKG_VERSION_MINOR")))
+        }
         Source::Git(url) => toml_text("git", url),
         Source::Path(root) => toml_text("path", &root.join(package).to_string_lossy()),
     };
@@ -164,5 +184,17 @@ mod tests {
         let url = "https://example.org/fmr";
         assert_eq!(Source::from(url), Source::Git(url.to_owned()));
         assert!(matches!(Source::default(), Source::Path(checkout) if checkout.join("fmr-core").is_dir()));
+        assert_eq!(Source::from("crates.io"), Source::CratesIo);
+    }
+
+    #[test]
+    fn published_crates_are_asked_for_in_this_version() {
+        let text = manifest("mine", Role::Target, &Source::CratesIo);
+        let version = env!("CARGO_PKG_VERSION").rsplit_once('.').unwrap().0;
+        assert!(text.contains(&format!("fmr-core = {{ version = \"{version}\" }}")), "{text}");
+        assert!(
+            text.contains(&format!("fmr-plugins = {{ version = \"{version}\", default-features = false }}")),
+            "{text}"
+        );
     }
 }

@@ -27,7 +27,7 @@ pub(crate) fn compiler() -> Option<String> {
     if Command::new(&cc).arg("--version").output().is_ok_and(|o| o.status.success()) {
         return Some(cc);
     }
-    eprintln!("skipped: there is no C compiler {cc:?}");
+    fmr_golden::skip("cc", format_args!("there is no C compiler {cc:?}"));
     None
 }
 

@@ -2,15 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use fmr_checkpoint::{CheckpointError, Misfit, Selection};
-use fmr_nn::weights::{self, Builder, Loaded};
+use fmr_checkpoint::rename::tables;
+use fmr_checkpoint::{CheckpointError, Selection, read_text, shown};
+use fmr_nn::weights::{self, Builder, Chosen, Loaded, WeightsError};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::autoencoder::Autoencoder;
 use crate::config::{DdConfig, Quantizer, Sizes, VqganConfig};
 use crate::published::Published;
-use crate::{diffusers, shapes};
+use crate::{diffusers, shapes, yaml};
 
 /// A model with its weights, and what it is.
 #[derive(Debug)]
@@ -28,7 +29,7 @@ pub enum OpenError {
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     /// The sizes cannot be read, or make no model.
-    #[error("{}: {problem}", path.display())]
+    #[error("{}: {problem}", shown::path(path))]
     Config {
         /// The file of sizes.
         path: PathBuf,
@@ -55,10 +56,28 @@ pub enum SizesFrom<'a> {
 /// # Errors
 /// [`OpenError`].
 pub fn open(weights: &Path, from: SizesFrom<'_>, device: &burn::tensor::Device) -> Result<Opened, OpenError> {
-    let selection = Selection::by_keys(["encoder.conv_in.weight", "decoder.conv_out.weight", "quant_conv.weight"]);
+    open_chosen(weights, Chosen::default(), from, device)
+}
+
+/// As [`open`], of the tensors that are chosen.
+///
+/// # Errors
+/// [`OpenError`].
+pub fn open_chosen(
+    weights: &Path,
+    chosen: Chosen<'_>,
+    from: SizesFrom<'_>,
+    device: &burn::tensor::Device,
+) -> Result<Opened, OpenError> {
+    let keys = ["encoder.conv_in.weight", "decoder.conv_out.weight", "quant_conv.weight"];
+    let selection = chosen.of(Selection::by_keys(keys));
     let mut file = weights::read_selected(weights, &selection, |key| !is_training(key))?;
+    // Of a folder, the file that was found in it: what accompanies the weights stands beside that.
+    let found_path = file.path.clone();
+    let weights = found_path.as_path();
     if diffusers::is_layout(&file.tensors) {
-        file.tensors = diffusers::to_taming(file.tensors);
+        let rules = tables::vqgan_from_diffusers(file.tensors.keys().map(String::as_str));
+        file.tensors = rules.apply(file.tensors).tensors;
     }
     let (sizes, said_by) = match from {
         SizesFrom::File(path) => {
@@ -72,16 +91,16 @@ pub fn open(weights: &Path, from: SizesFrom<'_>, device: &burn::tensor::Device) 
         SizesFrom::Model(model) => ((&model.config()).into(), weights.to_owned()),
     };
     sizes.check().map_err(|problem| OpenError::Config { path: said_by.clone(), problem })?;
-    let mut b = Builder::stored(file.tensors, device);
+    let mut b = Builder::stored(std::mem::take(&mut file.tensors), device);
     let net = Autoencoder::with_sizes(&mut b, &sizes);
     b.finish(|key| key == "quantize.used").map_err(|e| {
         let mut wanted = format!("a VQGAN f{} with {} codes", sizes.factor(), sizes.n_embed);
         if let SizesFrom::Model(model) = from {
             wanted = model.name.to_owned();
         } else if said_by != weights {
-            wanted += &format!(", as {} says,", said_by.display());
+            wanted += &format!(", as {} says,", shown::path(&said_by));
         }
-        CheckpointError::Misfit(Box::new(e.misfit(weights, file.looks_like, wanted)))
+        file.misfit(e, wanted)
     })?;
     Ok(Opened { net, sizes })
 }
@@ -96,7 +115,7 @@ fn usual_sizes(weights: &Path, file: &Loaded) -> Result<(Sizes, PathBuf), OpenEr
     if let Some(text) = file.metadata.get("fmr-vqgan-config") {
         let problem = |e: serde_json::Error| OpenError::Config {
             path: weights.to_owned(),
-            problem: format!("its entry fmr-vqgan-config: {e}"),
+            problem: format!("its entry fmr-vqgan-config: {}", yaml::message(&e)),
         };
         let config: VqganConfig = serde_json::from_str(text).map_err(problem)?;
         return Ok(((&config).into(), weights.to_owned()));
@@ -107,16 +126,8 @@ fn usual_sizes(weights: &Path, file: &Loaded) -> Result<(Sizes, PathBuf), OpenEr
         }
     }
     let sizes = shapes::sizes(&file.tensors).map_err(|missing| {
-        let wanted = "a VQGAN".to_owned();
-        let looks_like = file.looks_like.clone();
-        CheckpointError::Misfit(Box::new(Misfit {
-            path: weights.to_owned(),
-            looks_like,
-            wanted,
-            missing,
-            unexpected: file.tensors.keys().filter(|key| !is_known(key)).cloned().collect(),
-            misshapen: Vec::new(),
-        }))
+        let unexpected = file.tensors.keys().filter(|key| !is_known(key)).cloned().collect();
+        file.misfit(WeightsError { missing, unexpected, misshapen: Vec::new() }, "a VQGAN".to_owned())
     })?;
     Ok((sizes, weights.to_owned()))
 }
@@ -138,11 +149,11 @@ fn beside(weights: &Path) -> Vec<PathBuf> {
 /// The sizes in a file, if it is one of a VQGAN.
 fn read_sizes(path: &Path) -> Result<Option<Sizes>, OpenError> {
     let problem = |problem: String| OpenError::Config { path: path.to_owned(), problem };
-    let text = std::fs::read_to_string(path).map_err(|e| problem(e.to_string()))?;
+    let text = read_text(path, yaml::LONGEST)?;
     let value: Value = if text.trim_start().starts_with('{') {
-        serde_json::from_str(&text).map_err(|e| problem(e.to_string()))?
+        serde_json::from_str(&text).map_err(|e| problem(yaml::message(&e)))?
     } else {
-        serde_norway::from_str(&text).map_err(|e| problem(e.to_string()))?
+        yaml::parse(&text).map_err(|e| problem(e.to_string()))?
     };
     parse(value).map_err(problem)
 }
@@ -150,11 +161,11 @@ fn read_sizes(path: &Path) -> Result<Option<Sizes>, OpenError> {
 /// The sizes in a document, if it is one of a VQGAN.
 pub(crate) fn parse(value: Value) -> Result<Option<Sizes>, String> {
     if value.get("block_out_channels").is_some() {
-        let config: diffusers::Config = serde_json::from_value(value).map_err(|e| e.to_string())?;
+        let config: diffusers::Config = serde_json::from_value(value).map_err(|e| yaml::message(&e))?;
         return config.sizes().map(Some);
     }
     if value.get("ddconfig").is_some() && value.get("model").is_none() {
-        let config: VqganConfig = serde_json::from_value(value).map_err(|e| e.to_string())?;
+        let config: VqganConfig = serde_json::from_value(value).map_err(|e| yaml::message(&e))?;
         return Ok(Some((&config).into()));
     }
     // A transformer's or a diffusion model's yaml holds that of its first stage.
@@ -163,7 +174,8 @@ pub(crate) fn parse(value: Value) -> Result<Option<Sizes>, String> {
     let Some(model) = first_stage.or(model) else { return Ok(None) };
     let Some(params) = model.get("params").filter(|params| params.get("ddconfig").is_some()) else { return Ok(None) };
     let target = model.get("target").and_then(Value::as_str).unwrap_or_default();
-    let params: Params = serde_json::from_value(params.clone()).map_err(|e| format!("model.params: {e}"))?;
+    let params: Params =
+        serde_json::from_value(params.clone()).map_err(|e| format!("model.params: {}", yaml::message(&e)))?;
     params.sizes(target.ends_with("GumbelVQ")).map(Some)
 }
 
@@ -203,7 +215,10 @@ impl Params {
         let attends = match dd.attn_type.as_deref() {
             None | Some("vanilla") => true,
             Some("none") => false,
-            Some(other) => return Err(format!("attn_type is {other:?}; \"vanilla\" and \"none\" are understood")),
+            Some(other) => {
+                let other = shown::quoted(other, shown::TEXT);
+                return Err(format!("attn_type is {other}; \"vanilla\" and \"none\" are understood"));
+            }
         };
         let config = VqganConfig {
             embed_dim: self.embed_dim,

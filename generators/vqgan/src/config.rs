@@ -90,7 +90,8 @@ pub struct Sizes {
 impl Sizes {
     /// Image sides per latent side.
     pub fn factor(&self) -> usize {
-        1 << (self.widths.len().max(1) - 1)
+        let halvings = u32::try_from(self.widths.len().max(1) - 1).ok();
+        halvings.and_then(|halvings| 1usize.checked_shl(halvings)).unwrap_or(usize::MAX)
     }
 
     /// A short name, e.g. `vqgan-f16-16384`.
@@ -128,7 +129,8 @@ impl Sizes {
 impl From<&VqganConfig> for Sizes {
     fn from(config: &VqganConfig) -> Self {
         let dd = &config.ddconfig;
-        let attends = |level: usize| dd.attn_resolutions.contains(&(dd.resolution >> level));
+        let halved = |level: usize| u32::try_from(level).ok().and_then(|level| dd.resolution.checked_shr(level));
+        let attends = |level: usize| dd.attn_resolutions.contains(&halved(level).unwrap_or_default());
         let attention: Vec<bool> = (0..dd.ch_mult.len()).map(attends).collect();
         Self {
             in_channels: dd.in_channels,
@@ -137,7 +139,7 @@ impl From<&VqganConfig> for Sizes {
             embed_dim: config.embed_dim,
             n_embed: config.n_embed,
             first: dd.ch,
-            widths: dd.ch_mult.iter().map(|m| dd.ch * m).collect(),
+            widths: dd.ch_mult.iter().map(|m| dd.ch.saturating_mul(*m)).collect(),
             blocks: dd.num_res_blocks,
             encoder_attention: attention.clone(),
             decoder_attention: attention,

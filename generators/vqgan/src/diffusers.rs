@@ -1,6 +1,8 @@
-//! VQModel of Hugging Face's diffusers: the same network under other names.
+//! VQModel of Hugging Face's diffusers: the same network under other names, which are brought over by a table:
+//! [`fmr_checkpoint::rename::tables::vqgan_from_diffusers`].
 
-use fmr_nn::weights::{StateDict, Stored};
+use fmr_checkpoint::shown;
+use fmr_nn::weights::StateDict;
 use serde::Deserialize;
 
 use crate::config::{Quantizer, Sizes};
@@ -46,7 +48,10 @@ impl Config {
         let only = |key: &str, value: &Option<String>, allowed: &str| match value.as_deref() {
             None => Ok(()),
             Some(value) if value == allowed => Ok(()),
-            Some(value) => Err(format!("{key} is {value:?}; only {allowed:?} is understood")),
+            Some(value) => {
+                let value = shown::quoted(value, shown::TEXT);
+                Err(format!("{key} is {value}; only {allowed:?} is understood"))
+            }
         };
         only("act_fn", &self.act_fn, "silu")?;
         only("norm_type", &self.norm_type, "group")?;
@@ -60,7 +65,7 @@ impl Config {
         let attends = |kind: &String, plain: &str, attention: &str| match kind.as_str() {
             k if k == plain => Ok(false),
             k if k == attention => Ok(true),
-            other => Err(format!("blocks of type {other:?} are not understood")),
+            other => Err(format!("blocks of type {} are not understood", shown::quoted(other, shown::TEXT))),
         };
         let down = self.down_block_types.iter();
         let up = self.up_block_types.iter().rev();
@@ -90,63 +95,4 @@ impl Config {
 /// Whether parameters carry the names of diffusers.
 pub(crate) fn is_layout(tensors: &StateDict) -> bool {
     tensors.keys().any(|key| key.starts_with("encoder.down_blocks.") || key.starts_with("encoder.mid_block."))
-}
-
-/// The parameters under the names of taming-transformers; matrices of attention become 1×1 kernels. A name that is
-/// not understood stays as it is, to be reported.
-pub(crate) fn to_taming(tensors: StateDict) -> StateDict {
-    let level = |key: &str| key.strip_prefix("decoder.up_blocks.")?.split('.').next()?.parse::<usize>().ok();
-    let levels = tensors.keys().filter_map(|key| level(key)).max().map_or(0, |last| last + 1);
-    let rename = |(key, mut stored): (String, Stored)| {
-        let name = name(&key, levels);
-        let is_attention = name.contains(".attn") && !name.contains(".norm.");
-        if is_attention && stored.shape.len() == 2 {
-            stored.shape.extend([1, 1]);
-        }
-        (name, stored)
-    };
-    tensors.into_iter().map(rename).collect()
-}
-
-fn name(key: &str, levels: usize) -> String {
-    let parts: Vec<&str> = key.split('.').collect();
-    match parts.as_slice() {
-        [side, "down_blocks", i, "resnets", j, rest @ ..] => format!("{side}.down.{i}.block.{j}.{}", block(rest)),
-        [side, "down_blocks", i, "attentions", j, rest @ ..] => format!("{side}.down.{i}.attn.{j}.{}", attention(rest)),
-        [side, "down_blocks", i, "downsamplers", "0", rest @ ..] => {
-            format!("{side}.down.{i}.downsample.{}", rest.join("."))
-        }
-        [side, "up_blocks", i, rest @ ..] => {
-            let i = i.parse::<usize>().ok().and_then(|i| (levels - 1).checked_sub(i)).unwrap_or_default();
-            match rest {
-                ["resnets", j, rest @ ..] => format!("{side}.up.{i}.block.{j}.{}", block(rest)),
-                ["attentions", j, rest @ ..] => format!("{side}.up.{i}.attn.{j}.{}", attention(rest)),
-                ["upsamplers", "0", rest @ ..] => format!("{side}.up.{i}.upsample.{}", rest.join(".")),
-                _ => key.to_owned(),
-            }
-        }
-        [side, "mid_block", "resnets", j @ ("0" | "1"), rest @ ..] => {
-            let number = if *j == "0" { 1 } else { 2 };
-            format!("{side}.mid.block_{number}.{}", block(rest))
-        }
-        [side, "mid_block", "attentions", "0", rest @ ..] => format!("{side}.mid.attn_1.{}", attention(rest)),
-        [side, "conv_norm_out", rest @ ..] => format!("{side}.norm_out.{}", rest.join(".")),
-        _ => key.to_owned(),
-    }
-}
-
-fn block(rest: &[&str]) -> String {
-    rest.join(".").replace("conv_shortcut", "nin_shortcut")
-}
-
-/// Names of today and of old files.
-fn attention(rest: &[&str]) -> String {
-    match rest {
-        ["group_norm", last] => format!("norm.{last}"),
-        ["to_q" | "query", last] => format!("q.{last}"),
-        ["to_k" | "key", last] => format!("k.{last}"),
-        ["to_v" | "value", last] => format!("v.{last}"),
-        ["to_out", "0", last] | ["proj_attn", last] => format!("proj_out.{last}"),
-        other => other.join("."),
-    }
 }

@@ -8,7 +8,7 @@ use fmr_core::{ComponentError, Generator, GeneratorSpec, LatentBlock, LatentPull
 use fmr_nn::bridge::{Traced, to_array, to_tensor};
 use fmr_nn::component::{find_published, guarded};
 use fmr_nn::probe::Probe;
-use fmr_nn::weights::Builder;
+use fmr_nn::weights::{Builder, Chosen};
 use ndarray::{Array2, Array4, ArrayView2, ArrayView4};
 use serde::{Deserialize, Serialize};
 
@@ -83,6 +83,16 @@ pub struct VqganSettings {
     /// Temperature of a GumbelVQ's softmax: it changes gradients only.
     #[serde(default = "one")]
     pub temperature: f32,
+    /// Part of the file that holds the model, such as `state_dict_ema`.
+    #[serde(default)]
+    pub weights_key: Option<String>,
+    /// Start of the names of the model's parameters, where other weights stand beside them, such as
+    /// `first_stage_model.`.
+    #[serde(default)]
+    pub prefix: Option<String>,
+    /// The moving average of the weights, where a file keeps both.
+    #[serde(default)]
+    pub ema: Option<bool>,
     /// Device that computes; the run's unless named.
     #[serde(default)]
     pub device: Option<String>,
@@ -160,7 +170,12 @@ impl Vqgan {
             (None, Some(path)) => SizesFrom::File(path),
             (None, None) => SizesFrom::Checkpoint,
         };
-        let opened = checkpoint::open(&site.path(&settings.weights), from, &device)
+        let chosen = Chosen {
+            weights_key: settings.weights_key.as_deref(),
+            prefix: settings.prefix.as_deref(),
+            ema: settings.ema,
+        };
+        let opened = checkpoint::open_chosen(&site.path(&settings.weights), chosen, from, &device)
             .map_err(|e| ComponentError::new(COMPONENT, "load the model", e.to_string()))?;
         let mut vqgan = Self::new(opened.net, &opened.sizes, site.image, Middle::plain(), device)?;
         let noise = (settings.row_choice == RowChoice::Sampled).then(|| {

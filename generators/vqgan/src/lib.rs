@@ -14,9 +14,10 @@ mod published;
 mod quantizer;
 mod remap;
 mod shapes;
+mod yaml;
 
 pub use autoencoder::Autoencoder;
-pub use checkpoint::{OpenError, Opened, SizesFrom, open};
+pub use checkpoint::{OpenError, Opened, SizesFrom, open, open_chosen};
 pub use config::{DdConfig, Quantizer, Sizes, VqganConfig};
 pub use generator::{Latent, Quantize, RowChoice, Vqgan, VqganSettings, register};
 pub use gumbel::{Gumbel, largest};

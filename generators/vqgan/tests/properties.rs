@@ -49,8 +49,19 @@ fn vqgan(config: &VqganConfig, grid: [usize; 2], seed: u64, latent: Latent, quan
     let f = 1 << (config.ddconfig.ch_mult.len() - 1);
     let site = Site { base: ".".into(), device: "cpu".into(), seed, image: [3, grid[0] * f, grid[1] * f] };
     let (row_choice, temperature) = (RowChoice::Largest, 1.0);
-    let settings =
-        VqganSettings { weights, config: None, model: None, latent, quantize, row_choice, temperature, device: None };
+    let settings = VqganSettings {
+        weights,
+        config: None,
+        model: None,
+        latent,
+        quantize,
+        row_choice,
+        temperature,
+        weights_key: None,
+        prefix: None,
+        ema: None,
+        device: None,
+    };
     Vqgan::from_settings(&settings, &site).unwrap()
 }
 

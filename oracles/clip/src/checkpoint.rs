@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use fmr_checkpoint::{CheckpointError, Misfit, Selection};
+use fmr_checkpoint::rename::tables;
+use fmr_checkpoint::{CheckpointError, Selection, read_text, shown};
 use fmr_nn::functional::Pointwise;
-use fmr_nn::weights::{self, Builder, Loaded};
+use fmr_nn::weights::{self, Builder, Chosen, Loaded, WeightsError};
 use serde_json::Value;
 
 use crate::hugging_face;
@@ -35,7 +36,7 @@ pub enum OpenError {
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     /// A file beside the weights cannot be read, or does not describe a model that is understood.
-    #[error("{}: {problem}", path.display())]
+    #[error("{}: {problem}", shown::path(path))]
     File {
         /// The file.
         path: PathBuf,
@@ -65,6 +66,8 @@ pub struct Told<'a> {
     pub config: Option<&'a Path>,
     /// Activation of the transformers, for files of which nothing else tells it.
     pub activation: Option<Pointwise>,
+    /// Which tensors of the file are the model's.
+    pub chosen: Chosen<'a>,
 }
 
 /// Opens a CLIP model; the layout is told from the file.
@@ -72,13 +75,16 @@ pub struct Told<'a> {
 /// # Errors
 /// [`OpenError`].
 pub fn open(weights: &Path, told: Told<'_>, device: &burn::tensor::Device) -> Result<Opened, OpenError> {
-    let selection = Selection::by_keys(TYPICAL.iter().copied());
+    let selection = told.chosen.of(Selection::by_keys(TYPICAL.iter().copied()));
     let mut file = weights::read_selected(weights, &selection, |key| !key.ends_with("position_ids"))?;
+    // Of a folder, the file that was found in it: what accompanies the weights stands beside that.
+    let found_path = file.path.clone();
+    let weights = found_path.as_path();
     let is_hugging_face = hugging_face::is_layout(&file.tensors);
     if is_hugging_face {
-        file.tensors = hugging_face::to_openai(file.tensors);
+        file.tensors = tables::clip_from_hugging_face().apply(file.tensors).tensors;
     } else if file.tensors.contains_key("text.token_embedding.weight") {
-        file.tensors = layout::without_text_prefix(file.tensors);
+        file.tensors = tables::clip_from_open_clip().apply(file.tensors).tensors;
     }
     if file.tensors.contains_key("logit_bias") {
         let problem = "it has a logit_bias, as models of the SigLIP kind do; they are not supported".to_owned();
@@ -95,8 +101,8 @@ pub fn open(weights: &Path, told: Told<'_>, device: &burn::tensor::Device) -> Re
         (None, Some(model)) => model.config(),
         (None, None) => {
             let open_ai = file.looks_like.as_ref().is_some_and(|f| f.starts_with("an OpenAI"));
-            let mut sizes = layout::config(&file.tensors, Activations::default())
-                .map_err(|missing| misfit(weights, &file, missing))?;
+            let mut sizes =
+                layout::config(&file.tensors, Activations::default()).map_err(|missing| misfit(&file, missing))?;
             sizes.activation = told.activation.or(open_ai.then_some(Pointwise::QuickGelu)).ok_or_else(|| {
                 problem(
                     "nothing tells its activation: put its open_clip_config.json or config.json beside it, name its \
@@ -114,7 +120,7 @@ pub fn open(weights: &Path, told: Told<'_>, device: &burn::tensor::Device) -> Re
         (Some((_, value)), _) if value.get("vision_config").is_some() => {
             hugging_face::config(value).map_err(problem)?
         }
-        (Some((_, value)), _) => serde_json::from_value(value.clone()).map_err(|e| problem(e.to_string()))?,
+        (Some((_, value)), _) => serde_json::from_value(value.clone()).map_err(|e| problem(message(&e)))?,
     };
     let sizes = told.model.map_or_else(|| found_sizes.clone(), Published::config);
     if sizes.activation != found_sizes.activation {
@@ -136,21 +142,14 @@ pub fn open(weights: &Path, told: Told<'_>, device: &burn::tensor::Device) -> Re
             Some(model) => model.name.to_owned(),
             None => format!("a CLIP model with {}", layout::name(&sizes)),
         };
-        CheckpointError::Misfit(Box::new(e.misfit(weights, file.looks_like, wanted)))
+        file.misfit(e, wanted)
     })?;
     Ok(Opened { clip: clip.folded(), config: sizes, tokenizer, preprocess })
 }
 
-fn misfit(path: &Path, file: &Loaded, missing: Vec<String>) -> OpenError {
-    CheckpointError::Misfit(Box::new(Misfit {
-        path: path.to_owned(),
-        looks_like: file.looks_like.clone(),
-        wanted: "a CLIP model".to_owned(),
-        missing,
-        unexpected: file.tensors.keys().filter(|key| !layout::is_known(key)).cloned().collect(),
-        misshapen: Vec::new(),
-    }))
-    .into()
+fn misfit(file: &Loaded, missing: Vec<String>) -> OpenError {
+    let unexpected = file.tensors.keys().filter(|key| !layout::is_known(key)).cloned().collect();
+    file.misfit(WeightsError { missing, unexpected, misshapen: Vec::new() }, "a CLIP model".to_owned()).into()
 }
 
 /// The description of the model: named, in the file, or beside it.
@@ -164,8 +163,10 @@ fn find_config(
         return Ok(Some((path.to_owned(), read_json(path)?)));
     }
     if let Some(text) = file.metadata.get("fmr-clip-config") {
-        let value = serde_json::from_str(text)
-            .map_err(|e| OpenError::File { path: weights.to_owned(), problem: format!("fmr-clip-config: {e}") })?;
+        let value = serde_json::from_str(text).map_err(|e| OpenError::File {
+            path: weights.to_owned(),
+            problem: format!("fmr-clip-config: {}", message(&e)),
+        })?;
         return Ok(Some((weights.to_owned(), value)));
     }
     if file.looks_like.as_ref().is_some_and(|f| f.starts_with("an OpenAI")) {
@@ -190,8 +191,16 @@ fn beside(weights: &Path, names: &[&str]) -> Result<Option<(PathBuf, Value)>, Op
 
 fn read_json(path: &Path) -> Result<Value, OpenError> {
     let problem = |problem: String| OpenError::File { path: path.to_owned(), problem };
-    let text = std::fs::read_to_string(path).map_err(|e| problem(e.to_string()))?;
-    serde_json::from_str(&text).map_err(|e| problem(e.to_string()))
+    let text = read_text(path, LONGEST)?;
+    serde_json::from_str(&text).map_err(|e| problem(message(&e)))
+}
+
+/// Bytes that a file beside the weights may have. Lists of tokens are the longest, at about one megabyte.
+const LONGEST: u64 = 16 << 20;
+
+/// What the parser says, which may repeat text of the file.
+fn message(error: &serde_json::Error) -> String {
+    shown::escaped(&error.to_string(), shown::MESSAGE).to_string()
 }
 
 /// The tokenizer of the files beside a Hugging Face model, or the one of CLIP's list.
@@ -201,7 +210,7 @@ fn tokenizer(weights: &Path, vocabulary: usize, dialect: Dialect) -> Result<Toke
     if dialect != Dialect::HuggingFace || !path.is_file() {
         return Tokenizer::standard(vocabulary, dialect).map_err(|e| problem(weights, e));
     }
-    let merges = std::fs::read_to_string(&path).map_err(|e| problem(&path, e.to_string()))?;
+    let merges = read_text(&path, LONGEST)?;
     let tokenizer = Tokenizer::new(&merges, vocabulary, dialect).map_err(|e| problem(&path, e))?;
     if let Some((path, value)) = beside(weights, &["vocab.json"])? {
         tokenizer.agrees_with(&value).map_err(|e| problem(&path, e))?;

@@ -1,7 +1,7 @@
 //! OpenAI's names of parameters, which all layouts are brought to, and the sizes that their shapes tell.
 
 use fmr_nn::functional::Pointwise;
-use fmr_nn::weights::{StateDict, Stored};
+use fmr_nn::weights::StateDict;
 
 use crate::model::{ClipConfig, ImageConfig, ResNetConfig, TextConfig, VitConfig};
 
@@ -23,12 +23,6 @@ pub(crate) fn is_known(key: &str) -> bool {
     const STARTS: &[&str] = &["visual.", "transformer.", "token_embedding.", "ln_final."];
     STARTS.iter().any(|s| key.starts_with(s))
         || ["positional_embedding", "text_projection", "logit_scale"].contains(&key)
-}
-
-/// The text tower's names without the `text.` that open_clip's newer models have.
-pub(crate) fn without_text_prefix(tensors: StateDict) -> StateDict {
-    let rename = |(key, stored): (String, Stored)| (key.strip_prefix("text.").unwrap_or(&key).to_owned(), stored);
-    tensors.into_iter().map(rename).collect()
 }
 
 /// Sizes as the shapes tell them, with OpenAI's 64 values a head.
@@ -57,12 +51,12 @@ pub(crate) fn config(tensors: &StateDict, activations: Activations) -> Result<Cl
         let grid = dim("visual.positional_embedding", 0).saturating_sub(1).isqrt();
         let layers = count("visual.transformer.resblocks.");
         let mlp = mlp(dim("visual.transformer.resblocks.0.mlp.c_fc.weight", 0), width);
-        (ImageConfig::Vit(VitConfig { width, layers, heads: width / HEAD, patch, mlp }), patch * grid)
+        (ImageConfig::Vit(VitConfig { width, layers, heads: width / HEAD, patch, mlp }), patch.saturating_mul(grid))
     } else {
         let width = dim("visual.layer1.0.conv1.weight", 0);
         let grid = dim("visual.attnpool.positional_embedding", 0).saturating_sub(1).isqrt();
         let layers = [1, 2, 3, 4].map(|stage| count(&format!("visual.layer{stage}.")));
-        (ImageConfig::ModifiedResnet(ResNetConfig { width, layers }), 32 * grid)
+        (ImageConfig::ModifiedResnet(ResNetConfig { width, layers }), grid.saturating_mul(32))
     };
     let width = dim("ln_final.weight", 0);
     let text = TextConfig {
@@ -84,7 +78,7 @@ pub(crate) fn config(tensors: &StateDict, activations: Activations) -> Result<Cl
 
 /// The size of a perceptron, where it is not the usual four times the width.
 pub(crate) fn mlp(size: usize, width: usize) -> Option<usize> {
-    (size != 4 * width).then_some(size)
+    (Some(size) != width.checked_mul(4)).then_some(size)
 }
 
 /// What makes no model of these sizes.
@@ -104,7 +98,8 @@ pub(crate) fn check(c: &ClipConfig) -> Result<(), String> {
             }
         }
         ImageConfig::ModifiedResnet(r) => {
-            divides("image tower", 32 * r.width, 32 * r.width / HEAD)?;
+            let last = r.width.saturating_mul(32);
+            divides("image tower", last, last / HEAD)?;
             if r.width < 2 || r.layers.contains(&0) || c.resolution < 32 {
                 return Err("a width, a number of blocks or the resolution is too small".to_owned());
             }

@@ -1,5 +1,6 @@
 //! `open_clip_config.json`.
 
+use fmr_checkpoint::shown;
 use fmr_core::preprocess::Filter;
 use fmr_nn::functional::Pointwise;
 use serde::Deserialize;
@@ -75,7 +76,11 @@ fn nothing_else(place: &str, rest: &Map<String, Value>) -> Result<(), String> {
         _ => false,
     };
     match rest.iter().find(|(key, value)| !harmless(key, value)) {
-        Some((key, value)) => Err(format!("{place}.{key} = {value} is not understood")),
+        Some((key, value)) => {
+            let value = value.to_string();
+            let (key, value) = (shown::escaped(key, shown::KEY), shown::escaped(&value, shown::TEXT));
+            Err(format!("{place}.{key} = {value} is not understood"))
+        }
         None => Ok(()),
     }
 }
@@ -83,13 +88,21 @@ fn nothing_else(place: &str, rest: &Map<String, Value>) -> Result<(), String> {
 fn number(place: &str, value: &Value) -> Result<usize, String> {
     let pair = value.as_array().filter(|sides| sides.len() == 2 && sides[0] == sides[1]);
     let number = pair.map_or(value, |sides| &sides[0]).as_u64();
-    number.map(|n| n as usize).ok_or_else(|| format!("{place} is {value}, not a number"))
+    number.and_then(|n| usize::try_from(n).ok()).ok_or_else(|| {
+        let value = value.to_string();
+        format!("{place} is {}, not a number", shown::escaped(&value, shown::TEXT))
+    })
+}
+
+/// What the parser says, which may repeat text of the file.
+fn message(error: &serde_json::Error) -> String {
+    shown::escaped(&error.to_string(), shown::MESSAGE).to_string()
 }
 
 /// The sizes that a configuration describes.
 pub(crate) fn config(value: &Value) -> Result<ClipConfig, String> {
     let model = value.get("model_cfg").cloned().unwrap_or_default();
-    let model: Model = serde_json::from_value(model).map_err(|e| format!("model_cfg: {e}"))?;
+    let model: Model = serde_json::from_value(model).map_err(|e| format!("model_cfg: {}", message(&e)))?;
     let (vision, text) = (model.vision_cfg, model.text_cfg);
     nothing_else("model_cfg", &model.rest)?;
     nothing_else("model_cfg.vision_cfg", &vision.rest)?;
@@ -135,20 +148,27 @@ pub(crate) fn preprocess(value: &Value) -> Result<Preprocess, String> {
     let Some(cfg) = value.get("preprocess_cfg") else { return Ok(preprocess) };
     for (key, to) in [("mean", &mut preprocess.mean), ("std", &mut preprocess.std)] {
         if let Some(values) = cfg.get(key) {
-            *to = serde_json::from_value(values.clone()).map_err(|e| format!("preprocess_cfg.{key}: {e}"))?;
+            *to =
+                serde_json::from_value(values.clone()).map_err(|e| format!("preprocess_cfg.{key}: {}", message(&e)))?;
         }
     }
     let text = |key: &str| cfg.get(key).and_then(Value::as_str);
     preprocess.filter = match text("interpolation") {
         None | Some("bicubic") => Filter::Bicubic,
         Some("bilinear") => Filter::Bilinear,
-        Some(other) => return Err(format!("preprocess_cfg.interpolation {other:?} is not understood")),
+        Some(other) => {
+            let other = shown::quoted(other, shown::TEXT);
+            return Err(format!("preprocess_cfg.interpolation {other} is not understood"));
+        }
     };
     preprocess.resize = match text("resize_mode") {
         None | Some("shortest") => ResizeMode::Shortest,
         Some("squash") => ResizeMode::Squash,
         Some("longest") => ResizeMode::Longest,
-        Some(other) => return Err(format!("preprocess_cfg.resize_mode {other:?} is not understood")),
+        Some(other) => {
+            let other = shown::quoted(other, shown::TEXT);
+            return Err(format!("preprocess_cfg.resize_mode {other} is not understood"));
+        }
     };
     Ok(preprocess)
 }

@@ -9,7 +9,7 @@ use fmr_core::{ComponentError, Oracle, SettingError};
 use fmr_nn::bridge::{to_array, to_tensor};
 use fmr_nn::component::{Preparation, Wanted, find_published, guarded};
 use fmr_nn::functional::Pointwise;
-use fmr_nn::weights::Builder;
+use fmr_nn::weights::{Builder, Chosen};
 use ndarray::{Array2, ArrayView4};
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,15 @@ pub struct ClipSettings {
     /// Activation of the transformers, for a checkpoint of which nothing tells it.
     #[serde(default)]
     pub activation: Option<Pointwise>,
+    /// Part of the file that holds the model, such as `state_dict_ema`.
+    #[serde(default)]
+    pub weights_key: Option<String>,
+    /// Start of the names of the model's parameters, where other weights stand beside them, such as `model.`.
+    #[serde(default)]
+    pub prefix: Option<String>,
+    /// The moving average of the weights, where a file keeps both.
+    #[serde(default)]
+    pub ema: Option<bool>,
     /// Device that computes; the run's unless named.
     #[serde(default)]
     pub device: Option<String>,
@@ -78,6 +87,11 @@ impl ClipOracle {
             model: find_published(settings.model.as_deref(), published(), |p| p.name)?,
             config: config.as_deref(),
             activation: settings.activation,
+            chosen: Chosen {
+                weights_key: settings.weights_key.as_deref(),
+                prefix: settings.prefix.as_deref(),
+                ema: settings.ema,
+            },
         };
         let opened = checkpoint::open(&weights, told, &device)
             .map_err(|e| ComponentError::new("oracle \"clip\"", "load the model", e.to_string()))?;

@@ -105,18 +105,22 @@ mod tests {
     use std::collections::BTreeMap;
 
     use burn::tensor::Device;
+    use fmr_checkpoint::rename::tables;
     use fmr_nn::weights::Builder;
 
     use super::*;
-    use crate::hugging_face;
     use crate::model::Clip;
 
     /// Names and shapes of a list in OpenAI's layout.
     fn listed(path: &std::path::Path, is_hugging_face: bool) -> BTreeMap<String, Vec<usize>> {
+        let rules = tables::clip_from_hugging_face();
         let mut keys = BTreeMap::new();
         for (key, shape) in fmr_golden::keys(path) {
-            let (key, shape) = if is_hugging_face { hugging_face::renamed(&key, &shape) } else { (key, shape) };
-            keys.insert(key, shape);
+            let target = is_hugging_face.then(|| rules.target(&key).unwrap());
+            match target {
+                Some(target) => keys.insert(target.name.unwrap(), target.change.shape(&shape)),
+                None => keys.insert(key, shape),
+            };
         }
         keys
     }

@@ -1,12 +1,15 @@
-//! Targets and oracles that are written in Python, as a plugin of fmr.
+//! Makes targets and oracles of `fmr` from Python code.
 //!
-//! ```toml
-//! target = { plugin = "python", module = "my_model.py", attribute = "model" }
+//! ```toml fragment
+//! [targets.mine]
+//! plugin = "python"
+//! module = "my_model.py"
+//! attribute = "model"
 //! ```
 //!
-//! `attribute` is a `torch.nn.Module` (gradients by autograd), or any callable on numpy arrays `[n, c, h, w]`, with a method
-//! `vjp(images, cotangent)` where it has a gradient; a class is called without arguments first. The packages are those
-//! of the setting `venv`, or of `VIRTUAL_ENV`, or of the Python that the plugin was built with.
+//! `attribute` names a `torch.nn.Module` (gradients by autograd), or any callable on numpy arrays `[n, c, h, w]`, with a
+//! method `vjp(images, cotangent)` if it has a gradient; a class is called without arguments first. Packages come from the
+//! setting `venv`, otherwise from `VIRTUAL_ENV`, otherwise from the Python for which the plugin was built.
 
 mod interpreter;
 mod oracle;
@@ -20,21 +23,21 @@ use interpreter::Model;
 #[derive(Debug, serde::Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct Settings {
-    /// The Python file, from the experiment file's folder.
+    /// The Python file, relative to the experiment file.
     module: PathBuf,
-    /// Dotted name of the model in it.
+    /// Dotted name of the model in the file.
     #[serde(default = "model")]
     attribute: String,
     /// Virtual environment whose packages to use.
     #[serde(default)]
     venv: Option<PathBuf>,
-    /// Weights that the module is to load: a `state_dict` that `torch.load` or safetensors reads.
+    /// Weights that the module loads: a `state_dict` for `torch.load` or safetensors.
     #[serde(default)]
     weights: Option<PathBuf>,
-    /// PyTorch's name of the device; the run's unless it is given.
+    /// PyTorch's name of the device; default: the run's device.
     #[serde(default)]
     device: Option<String>,
-    /// Oracles only: the model gives logits, of which to take the softmax.
+    /// Oracles only: the model returns logits; apply the softmax.
     #[serde(default)]
     softmax: bool,
 }

@@ -8,7 +8,7 @@ use fmr_core::registry::{MakeError, Registry, Site};
 use fmr_core::{ComponentError, ImagePullBack, SettingError, Target, TargetSpec};
 use fmr_nn::bridge::{Traced, to_array, to_tensor};
 use fmr_nn::component::{Preparation, Wanted, guarded};
-use fmr_nn::weights::{self, Builder, Loaded, StateDict, WeightsError};
+use fmr_nn::weights::{self, Builder, Chosen, Loaded, StateDict, WeightsError};
 use ndarray::{Array2, Array4, ArrayView2, ArrayView4};
 use serde::{Deserialize, Serialize};
 
@@ -24,9 +24,15 @@ pub struct ClassifierSettings {
     pub model: String,
     /// Checkpoint as its authors publish it.
     pub weights: PathBuf,
+    /// Part of the file that holds the model, such as `state_dict_ema`.
+    #[serde(default)]
+    pub weights_key: Option<String>,
+    /// Start of the names of the model's parameters, where other weights stand beside them, such as `model.`.
+    #[serde(default)]
+    pub prefix: Option<String>,
     /// The moving average of the weights, where a file keeps both.
     #[serde(default)]
-    pub ema: bool,
+    pub ema: Option<bool>,
     /// Number of logits, where it is not the registered model's.
     #[serde(default)]
     pub classes: Option<usize>,
@@ -102,16 +108,21 @@ impl Classifier {
         let device = settings.device.as_ref().unwrap_or(&site.device);
         let device = fmr_nn::device::device(device).map_err(|e| SettingError::new("device", e.to_string()))?;
         let path = site.path(&settings.weights);
-        let selection = Selection::default().ema(settings.ema);
-        let file = weights::read_selected(&path, &selection, |_| true).map_err(|e| error(e.to_string()))?;
+        let chosen = Chosen {
+            weights_key: settings.weights_key.as_deref(),
+            prefix: settings.prefix.as_deref(),
+            ema: settings.ema,
+        };
+        let selection = chosen.of(Selection::default());
+        let mut file = weights::read_selected(&path, &selection, |_| true).map_err(|e| error(e.to_string()))?;
         if let Some((mean, std)) = normaliser(&file) {
             preprocess.mean = settings.preprocess.mean.unwrap_or(mean);
             preprocess.std = settings.preprocess.std.unwrap_or(std);
         }
         // Hyper-parameters from an experiment file may be such that no network can be built.
         let network = guarded(&component, "build the network", || {
-            load(&architecture, file.tensors, &device)
-                .map_err(|e| error(e.misfit(&path, file.looks_like, settings.model.clone()).to_string()))
+            load(&architecture, std::mem::take(&mut file.tensors), &device)
+                .map_err(|e| error(file.misfit(e, settings.model.clone()).to_string()))
         })?;
         Ok(Self::new(settings.model.clone(), network.folded(), &architecture, preprocess, device))
     }

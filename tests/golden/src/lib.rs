@@ -24,17 +24,19 @@
 
 mod case;
 mod report;
+mod skip;
 
 use std::path::{Path, PathBuf};
 
 pub use case::{Case, Sheet, Tensor, Tolerance, Values};
 pub use report::Report;
+pub use skip::skip;
 
 /// The folder of a component's cases: below the folder that `FMR_GOLDEN` names, or `shared/golden` beside the
-/// repository. Where there is none, a notice is printed and the caller skips.
+/// repository. Where there is none, a notice is printed and the caller skips (see [`skip`]).
 ///
 /// # Panics
-/// If `FMR_GOLDEN` names something that is no folder.
+/// If `FMR_GOLDEN` names something that is no folder, or `FMR_REQUIRE` asks for the fixtures and there are none.
 pub fn folder(component: &str) -> Option<PathBuf> {
     let root = match std::env::var_os("FMR_GOLDEN") {
         Some(named) => {
@@ -48,7 +50,7 @@ pub fn folder(component: &str) -> Option<PathBuf> {
     if folder.is_dir() {
         return Some(folder);
     }
-    println!("skipped: there is no folder {} (name another one with FMR_GOLDEN)", folder.display());
+    skip("golden", format_args!("there is no folder {} (FMR_GOLDEN names a different one)", folder.display()));
     None
 }
 

@@ -35,7 +35,7 @@ impl Counts {
 fn golden_sparse_mask() {
     let (folder, named) = case::golden();
     if !folder.is_dir() {
-        println!("no fixtures in {}: skipped", folder.display());
+        fmr_golden::skip("golden", format_args!("there is no folder {}", folder.display()));
         return;
     }
     let cases = compare(&folder);

@@ -3,17 +3,20 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use super::*;
+use crate::limits::Budget;
 use crate::source::Source;
 
 /// The value of a pickle in a compact notation.
 fn show(pickle: &[u8]) -> Result<String, String> {
     let source = Source::memory(pickle.to_vec());
-    let mut heap = Heap::new();
-    let id = load(&mut Cursor::new(&source, source.span()), &mut heap).map_err(|fault| format!("{fault:?}"))?;
+    let budget = Budget::default();
+    let mut heap = Heap::new(&budget);
+    let id =
+        load(&mut Cursor::new(&source, source.span(), &budget), &mut heap).map_err(|fault| format!("{fault:?}"))?;
     Ok(render(&heap, id))
 }
 
-fn render(heap: &Heap, id: Id) -> String {
+fn render(heap: &Heap<'_>, id: Id) -> String {
     let list = |ids: &[Id]| {
         let parts: Vec<String> = ids.iter().map(|&id| render(heap, id)).collect();
         parts.join(" ")
@@ -33,7 +36,10 @@ fn render(heap: &Heap, id: Id) -> String {
             let flat: Vec<Id> = items.iter().flat_map(|&(k, v)| [k, v]).collect();
             format!("{{{}}}", list(&flat))
         }
-        Value::Global(module, name) => format!("{module}:{name}"),
+        Value::Global(..) => {
+            let (module, name) = heap.global(id).unwrap_or_default();
+            format!("{module}:{name}")
+        }
         Value::Object(object) => format!("{}{}", render(heap, object.callable), render(heap, object.arguments)),
         Value::Persistent(id) => format!("@{}", render(heap, *id)),
     }
@@ -90,7 +96,8 @@ fn malformed_pickles_are_refused() {
 #[test]
 fn a_list_may_hold_itself() {
     let source = Source::memory(b"]q\0h\0a.".to_vec());
-    let mut heap = Heap::new();
-    let id = load(&mut Cursor::new(&source, source.span()), &mut heap).unwrap();
+    let budget = Budget::default();
+    let mut heap = Heap::new(&budget);
+    let id = load(&mut Cursor::new(&source, source.span(), &budget), &mut heap).unwrap();
     assert_eq!(heap.sequence(id), Some([id].as_slice()));
 }

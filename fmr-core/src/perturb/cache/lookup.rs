@@ -5,7 +5,9 @@ use ndarray::{Array1, Array2, Array3, Array4, ArrayView1, ArrayView4, Axis};
 use super::{AnswerCache, CacheKey, CacheUse, TargetFree};
 use crate::ComponentError;
 use crate::logits::all_finite;
-use crate::perturb::evaluate::Parts;
+use crate::perturb::evaluate::Request;
+use crate::perturb::evaluation::{Evaluation, Judged};
+use crate::perturb::originals::OriginalAnswers;
 use crate::perturb::{Perturber, SampleBatch, StartKind, same_bits};
 
 /// What a cache knows about a batch. Without a cache it knows nothing and keeps nothing.
@@ -45,12 +47,11 @@ impl<'a> Lookup<'a> {
     /// Oracle's probabilities `[n, classes]` of the originals.
     pub(in crate::perturb) fn judge_originals(
         &self,
-        parts: &Parts<'_>,
+        perturber: &Perturber<'_>,
         images: &Array4<f32>,
-        classes: usize,
     ) -> Result<Array2<f32>, ComponentError> {
         let known = self.entries.iter().map(|e| Some(e.as_ref()?.oracle_original.view())).collect();
-        complete(known, classes, |missing| parts.judge(images.select(Axis(0), missing).view(), classes))
+        complete(known, perturber.classes, |missing| perturber.judge(images.select(Axis(0), missing).view()))
     }
 
     /// Latents `[n, d]` of the images that the search starts from.
@@ -63,22 +64,44 @@ impl<'a> Lookup<'a> {
         let known = self.entries.iter().map(|e| Some(e.as_ref().filter(|_| self.shares_latents)?.latent.view()));
         let known = known.collect();
         complete(known, perturber.generator.spec().latent_len(), |missing| {
-            perturber.encode(&images.select(Axis(0), missing), &select(labels, missing))
+            perturber.encode(images.select(Axis(0), missing).view(), &select(labels, missing))
         })
     }
 
-    /// Images `[n, c, h, w]` of the latents `z0`, for a search that needs no gradient there.
-    pub(in crate::perturb) fn decode(
+    /// Evaluates the latents that the first search starts from, and tells the cache what it did not know.
+    ///
+    /// # Errors
+    /// A component fails, or the cache was told to give up.
+    pub(in crate::perturb) fn evaluate(
         &self,
-        parts: &Parts<'_>,
-        z0: &Array2<f32>,
-        labels: &[usize],
+        perturber: &Perturber<'a>,
+        request: Request<'_>,
+        originals: &OriginalAnswers,
+    ) -> Result<(Evaluation<'a>, Vec<CacheUse>), ComponentError> {
+        let known = |e: &Option<TargetFree>| if e.is_some() { CacheUse::Known } else { CacheUse::Unknown };
+        let mut uses: Vec<CacheUse> = self.entries.iter().map(known).collect();
+        let decode = || self.decode(perturber, request);
+        let judge = |images: ArrayView4<'_, f32>| self.judge_reconstructions(perturber, images, &mut uses);
+        let evaluation = perturber.evaluate_with(request, decode, judge)?;
+        for (i, (judged, used)) in evaluation.images.iter().zip(&uses).enumerate() {
+            if self.reconstruction(i).is_none() || *used == CacheUse::Contradicted {
+                self.keep(i, originals, judged)?;
+            }
+        }
+        Ok((evaluation, uses))
+    }
+
+    /// Images of latents, for a search that needs no gradient there.
+    fn decode(
+        &self,
+        perturber: &Perturber<'_>,
+        Request { latents, labels, .. }: Request<'_>,
     ) -> Result<Array4<f32>, ComponentError> {
         let missing: Vec<usize> = (0..labels.len()).filter(|i| self.reconstruction(*i).is_none()).collect();
         if missing.len() == labels.len() {
-            return parts.decode(z0, labels);
+            return perturber.decode(latents, labels);
         }
-        let [c, h, w] = parts.generator.spec().image;
+        let [c, h, w] = perturber.generator.spec().image;
         let mut images = Array4::zeros((labels.len(), c, h, w));
         for (i, mut image) in images.outer_iter_mut().enumerate() {
             if let Some((known, _)) = self.reconstruction(i) {
@@ -86,7 +109,7 @@ impl<'a> Lookup<'a> {
             }
         }
         if !missing.is_empty() {
-            let decoded = parts.decode(&z0.select(Axis(0), &missing), &select(labels, &missing))?;
+            let decoded = perturber.decode(&latents.select(Axis(0), &missing), &select(labels, &missing))?;
             for (i, image) in missing.into_iter().zip(decoded.outer_iter()) {
                 images.index_axis_mut(Axis(0), i).assign(&image);
             }
@@ -94,19 +117,18 @@ impl<'a> Lookup<'a> {
         Ok(images)
     }
 
-    /// Oracle's probabilities `[n, classes]` of the images that the first search starts from. Where an image has other
-    /// bits than the cache holds, `uses` says so and the oracle is asked again.
-    pub(in crate::perturb) fn judge_reconstructions(
+    /// Oracle's probabilities `[n, classes]` of reconstructions. Where one has other bits than the cache holds, `uses`
+    /// says so and the oracle is asked again.
+    fn judge_reconstructions(
         &self,
-        parts: &Parts<'_>,
+        perturber: &Perturber<'_>,
         images: ArrayView4<'_, f32>,
-        classes: usize,
         uses: &mut [CacheUse],
     ) -> Result<Array2<f32>, ComponentError> {
         let mut known = Vec::with_capacity(uses.len());
         for (i, (image, used)) in images.outer_iter().zip(uses).enumerate() {
             known.push(match self.reconstruction(i) {
-                Some((cached, oracle)) if same_bits(&image, cached) => Some(oracle.view()),
+                Some((cached, oracle)) if same_bits(image, cached) => Some(oracle.view()),
                 Some(_) => {
                     *used = CacheUse::Contradicted;
                     None
@@ -114,7 +136,7 @@ impl<'a> Lookup<'a> {
                 None => None,
             });
         }
-        complete(known, classes, |missing| parts.judge(images.select(Axis(0), missing).view(), classes))
+        complete(known, perturber.classes, |missing| perturber.judge(images.select(Axis(0), missing).view()))
     }
 
     /// The reconstruction of sample `i` and the oracle's probabilities of it.
@@ -123,30 +145,18 @@ impl<'a> Lookup<'a> {
         entry.reconstruction.as_ref().zip(entry.oracle_reconstruction.as_ref())
     }
 
-    /// What the cache gave for each sample, before any reconstruction is compared.
-    pub(in crate::perturb) fn uses(&self) -> Vec<CacheUse> {
-        let used = |e: &Option<TargetFree>| if e.is_some() { CacheUse::Known } else { CacheUse::Unknown };
-        self.entries.iter().map(used).collect()
-    }
-
-    /// Tells the cache what it did not know about sample `i`, or knew differently.
-    ///
-    /// # Errors
-    /// The cache was told to give up.
-    pub(in crate::perturb) fn keep(
-        &self,
-        i: usize,
-        used: CacheUse,
-        answers: impl FnOnce() -> TargetFree,
-    ) -> Result<(), ComponentError> {
+    /// Tells the cache what is known about sample `i`, whose reconstruction is `judged`.
+    fn keep(&self, i: usize, originals: &OriginalAnswers, judged: &Judged) -> Result<(), ComponentError> {
         let Some(cache) = self.cache.filter(|_| self.shares_latents) else { return Ok(()) };
-        if self.reconstruction(i).is_some() && used != CacheUse::Contradicted {
-            return Ok(());
-        }
-        let answers = answers();
-        let images = answers.reconstruction.iter().flatten();
-        let scores = answers.oracle_original.iter().chain(answers.oracle_reconstruction.iter().flatten());
-        if all_finite(images.chain(&answers.latent).chain(scores)) {
+        let (latent, oracle_original) = (originals.z0.row(i), originals.oracle.row(i));
+        let values = judged.image.iter().chain(&judged.answer.oracle).chain(latent).chain(oracle_original);
+        if all_finite(values) {
+            let answers = TargetFree {
+                latent: latent.to_owned(),
+                oracle_original: oracle_original.to_owned(),
+                reconstruction: Some(judged.image.clone()),
+                oracle_reconstruction: Some(judged.answer.oracle.clone()),
+            };
             tolerate(cache.put(&self.keys[i], &answers))?;
         }
         Ok(())

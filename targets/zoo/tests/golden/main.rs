@@ -144,7 +144,9 @@ fn golden_wrapped_files_normalise_themselves() {
             let settings = ClassifierSettings {
                 model: "wrapped".to_owned(),
                 weights: path.clone(),
-                ema: false,
+                weights_key: None,
+                prefix: None,
+                ema: None,
                 classes: None,
                 architecture: Some(architecture.clone()),
                 preprocess: PreprocessSettings { input: Some([c, h, w]), ..PreprocessSettings::default() },

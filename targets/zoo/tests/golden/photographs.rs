@@ -23,7 +23,8 @@ fn photographs() -> Option<(PathBuf, Dataset)> {
     let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/imagenet-sample.tar");
     let path = std::env::var_os("FMR_IMAGENET_SAMPLE").map_or_else(beside, PathBuf::from);
     if !path.is_file() {
-        println!("skipped: there is no {} (name another file with FMR_IMAGENET_SAMPLE)", path.display());
+        let reason = format_args!("there is no {} (FMR_IMAGENET_SAMPLE names a different file)", path.display());
+        fmr_golden::skip("golden", reason);
         return None;
     }
     let table = serde_json::json!({"kind": "images", "path": path, "prefix": "imagenet-sample"});
