@@ -6,14 +6,14 @@ use clap::Args;
 use fmr::report;
 use fmr::store::RunStore;
 
-use super::shared::{experiment_of, print_finished, print_table};
+use super::shared::{experiment_of, print_finished, print_report};
 use crate::failure::Failure;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// Folder of the run.
     run: PathBuf,
-    /// Print the table and write nothing.
+    /// Print the tables and write nothing.
     #[arg(long)]
     print: bool,
 }
@@ -22,7 +22,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let store = RunStore::read(&arguments.run)?;
     let experiment = experiment_of(&store)?;
     if arguments.print {
-        print_table(&report::table(&experiment, &store)?, store.dir());
+        print_report(&report::report(&experiment, &store)?, store.dir());
         return Ok(());
     }
     print_finished(&experiment, &store)
