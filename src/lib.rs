@@ -1,8 +1,4 @@
-//! Foundation Model-oriented Robustness (FMR): how robust an image classifier is, as a foundation model sees it.
-//!
-//! An experiment file ([`experiment`]) names data, targets, a generator and an oracle. [`prepare()`] makes them,
-//! [`Runner`] perturbs the images and keeps the results ([`store`]), [`report`] says what they mean. [`Events`] tells a
-//! caller what happens meanwhile. The command `fmr` is one caller of this library.
+#![doc = include_str!("../docs/library.md")]
 
 mod cache;
 mod components;

@@ -11,9 +11,9 @@ use crate::failure::Failure;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Folder of the run.
+    /// Folder of the run
     run: PathBuf,
-    /// Folder for `samples.jsonl`, `samples.csv`, `steps.csv` and the images; `export` in the run unless given.
+    /// Folder for `samples.jsonl`, `samples.csv`, `steps.csv` and the images [default: `export` in the run]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }

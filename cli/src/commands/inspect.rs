@@ -10,7 +10,7 @@ use crate::failure::Failure;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Checkpoint: safetensors, PyTorch or TorchScript. Nothing in it is executed.
+    /// Checkpoint: safetensors, PyTorch or TorchScript; nothing in it is executed
     file: PathBuf,
 }
 

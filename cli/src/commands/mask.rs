@@ -21,9 +21,9 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Learn the masks of an experiment's rows, and write them to files.
+    /// Learn the masks of an experiment's rows and write them to files
     Learn(Learn),
-    /// Say what a mask keeps, and draw it.
+    /// Show which values a mask keeps, and draw it
     Show(Show),
 }
 
@@ -31,27 +31,27 @@ enum Command {
 struct Learn {
     #[command(flatten)]
     experiment: ExperimentArguments,
-    /// Folder for the masks and their pictures.
+    /// Folder for the masks and their pictures
     #[arg(long, value_name = "DIR", default_value = "masks")]
     out: PathBuf,
-    /// Learn the mask of this row alone.
+    /// Learn only the mask of this row
     #[arg(long, value_name = "ID")]
     row: Option<String>,
 }
 
 #[derive(Args)]
 struct Show {
-    /// The mask's file.
+    /// File of the mask
     mask: PathBuf,
-    /// Experiment file whose generator decodes what the mask moves; the one that the mask names unless given.
+    /// Experiment file whose generator draws the strip [default: the one that the mask names]
     experiment: Option<PathBuf>,
-    /// The row of the experiment whose images and generator are used; the first that fits unless given.
+    /// Row of the experiment whose images and generator to use [default: the first that fits]
     #[arg(long, value_name = "ID")]
     row: Option<String>,
-    /// Images in the strip.
+    /// Number of images in the strip
     #[arg(long, value_name = "N", default_value_t = 8)]
     images: usize,
-    /// Folder for the pictures; the mask's own unless given.
+    /// Folder for the pictures [default: the mask's folder]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }

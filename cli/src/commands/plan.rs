@@ -15,7 +15,7 @@ use crate::failure::Failure;
 pub(crate) struct Arguments {
     #[command(flatten)]
     experiment: ExperimentArguments,
-    /// Half width wanted for the intervals of SA, PA and FMR, in percentage points (0.01 to 50).
+    /// Desired half width of the intervals of SA, PA and FMR, in percentage points (0.01 to 50)
     #[arg(long, value_name = "POINTS", default_value_t = 5.0, value_parser = points)]
     half_width: f64,
 }

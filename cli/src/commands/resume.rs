@@ -13,10 +13,10 @@ use crate::{Terminal, signals};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Folder of the run.
+    /// Folder of the run
     run: PathBuf,
-    /// Resume although a plugin file has changed: the plugin was repaired after it ended the run. Not needed where it
-    /// only failed on samples.
+    /// Resume although a plugin file has changed: you fixed the plugin after it ended the run. Not needed if it only
+    /// failed on samples
     #[arg(long)]
     mended: bool,
 }

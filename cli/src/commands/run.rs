@@ -16,7 +16,7 @@ use crate::{Terminal, signals};
 pub(crate) struct Arguments {
     #[command(flatten)]
     experiment: ExperimentArguments,
-    /// Folder for the run; a new one below the experiment's `run.folder` unless given.
+    /// Folder for the run [default: a new one below the experiment's `run.folder`]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }

@@ -9,7 +9,7 @@ use crate::failure::Failure;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Recipe (TOML). A run that was stopped goes on where it stopped.
+    /// Recipe (TOML); training resumes from its last checkpoint
     recipe: PathBuf,
 }
 
