@@ -41,6 +41,50 @@ impl GeneratorSpec {
 /// Both directions are pure and deterministic, and each sample's result depends on that sample alone. Images are
 /// `[n, c, h, w]` in `[0, 1]` of the shape that [`Generator::spec`] states; labels are class indices, one an image,
 /// which unconditional generators ignore.
+///
+/// The identity, whose latents are the pixels:
+///
+/// ```
+/// use fmr_core::{ComponentError, Generator, GeneratorSpec, LatentBlock, LatentPullBack};
+/// use ndarray::{Array2, Array4, ArrayView2, ArrayView4};
+///
+/// struct Pixels(GeneratorSpec);
+///
+/// fn rows(images: ArrayView4<'_, f32>) -> Array2<f32> {
+///     let (n, c, h, w) = images.dim();
+///     Array2::from_shape_fn((n, c * h * w), |(i, p)| images[[i, p / (h * w), p / w % h, p % w]])
+/// }
+///
+/// impl Generator for Pixels {
+///     fn spec(&self) -> &GeneratorSpec {
+///         &self.0
+///     }
+///
+///     fn encode(&self, images: ArrayView4<'_, f32>, _: &[usize]) -> Result<Array2<f32>, ComponentError> {
+///         Ok(rows(images))
+///     }
+///
+///     fn decode(&self, latents: ArrayView2<'_, f32>, _: &[usize]) -> Result<Array4<f32>, ComponentError> {
+///         let [c, h, w] = self.0.image;
+///         Ok(Array4::from_shape_fn((latents.nrows(), c, h, w), |(i, c, y, x)| latents[[i, (c * h + y) * w + x]]))
+///     }
+///
+///     fn decode_with_pullback<'a>(
+///         &'a self,
+///         latents: ArrayView2<'_, f32>,
+///         labels: &[usize],
+///     ) -> Result<(Array4<f32>, LatentPullBack<'a>), ComponentError> {
+///         // The identity pulls a gradient back unchanged.
+///         Ok((self.decode(latents, labels)?, Box::new(|cotangent| Ok(rows(cotangent)))))
+///     }
+/// }
+///
+/// let latent = vec![LatentBlock { name: "pixels".into(), shape: vec![3, 2, 2], offset: 0 }];
+/// let generator = Pixels(GeneratorSpec { name: "pixels".into(), image: [3, 2, 2], latent });
+/// let images = Array4::from_shape_fn((1, 3, 2, 2), |(_, c, y, x)| (c + y + x) as f32 / 4.0);
+/// assert_eq!(generator.decode(generator.encode(images.view(), &[0])?.view(), &[0])?, images);
+/// # Ok::<(), ComponentError>(())
+/// ```
 pub trait Generator: Send + Sync {
     /// What this generator takes and gives.
     fn spec(&self) -> &GeneratorSpec;
