@@ -9,6 +9,7 @@ use fmr_data::Samples;
 use fmr_experiment::MaskTable;
 use fmr_mask::{LatentPairs, Latents, Learned, Mask, MaskError, Origin, learn};
 use fmr_report::MaskFigures;
+use fmr_report::notes::MASK;
 use fmr_store::{EXPERIMENT_FILE, RunStore};
 use ndarray::{Array2, ArrayView2, Axis};
 
@@ -18,8 +19,6 @@ use crate::run::{note, noted, perturber};
 
 /// Folder of the masks inside a run's folder.
 pub const MASKS: &str = "masks";
-/// Key of the note that holds [`MaskFigures`].
-pub(crate) const MASK: &str = "mask";
 
 /// The mask that a row runs with.
 pub struct RowMask {

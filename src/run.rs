@@ -8,6 +8,7 @@ use fmr_core::perturb::{AnswerCache, PerturbError, Perturber, SearchSettings, Wo
 use fmr_core::validity::{LogitsFacts, RepeatCheck, RepeatFacts};
 use fmr_experiment::{MissingFiles, RunSettings, SideBySide};
 use fmr_mask::MaskError;
+use fmr_report::notes::{LOGITS, REPEATED, SECONDS};
 use fmr_store::{KeepImages, RunPlan, RunStore, StoreError};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -20,13 +21,6 @@ use crate::masks::{self, LearnedMask, RowMask};
 use crate::plan::{self, Estimate};
 use crate::prepare::{Prepared, PreparedRow, ReadyRow};
 
-/// Key of the note that holds the seconds spent on a row.
-pub(crate) const SECONDS: &str = "seconds";
-/// Key of the note that holds [`LogitsFacts`].
-pub(crate) const LOGITS: &str = "logits";
-/// Key of the note that holds [`RepeatFacts`].
-pub(crate) const REPEATED: &str = "repeated";
-
 /// Runs experiments.
 ///
 /// ```no_run
@@ -37,7 +31,7 @@ pub(crate) const REPEATED: &str = "repeated";
 /// let registry = fmr::registry_of(&experiment, &runner.interrupt);
 /// let prepared = fmr::prepare(experiment, &registry)?;
 /// let run = runner.run(&prepared, None)?;
-/// println!("{}", fmr::report::write(&prepared.experiment, &run.store)?);
+/// println!("{}", fmr::report::write(&prepared.experiment, &run.store)?.report);
 /// # Ok::<(), fmr::Error>(())
 /// ```
 #[derive(Clone)]

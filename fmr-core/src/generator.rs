@@ -42,7 +42,9 @@ impl GeneratorSpec {
 /// `[n, c, h, w]` in `[0, 1]` of the shape that [`Generator::spec`] states; labels are class indices, one an image,
 /// which unconditional generators ignore.
 ///
-/// The identity, whose latents are the pixels:
+/// # Example
+///
+/// A generator whose latents are the pixels themselves:
 ///
 /// ```
 /// use fmr_core::{ComponentError, Generator, GeneratorSpec, LatentBlock, LatentPullBack};
@@ -50,9 +52,17 @@ impl GeneratorSpec {
 ///
 /// struct Pixels(GeneratorSpec);
 ///
-/// fn rows(images: ArrayView4<'_, f32>) -> Array2<f32> {
-///     let (n, c, h, w) = images.dim();
-///     Array2::from_shape_fn((n, c * h * w), |(i, p)| images[[i, p / (h * w), p / w % h, p % w]])
+/// impl Pixels {
+///     fn new(image: [usize; 3]) -> Self {
+///         let latent = vec![LatentBlock { name: "pixels".into(), shape: image.to_vec(), offset: 0 }];
+///         Self(GeneratorSpec { name: "pixels".into(), image, latent })
+///     }
+///
+///     fn rows(&self, images: ArrayView4<'_, f32>) -> Result<Array2<f32>, ComponentError> {
+///         let shape = (images.dim().0, self.0.latent_len());
+///         Array2::from_shape_vec(shape, images.iter().copied().collect())
+///             .map_err(|e| ComponentError::new("generator \"pixels\"", "flatten images", e.to_string()))
+///     }
 /// }
 ///
 /// impl Generator for Pixels {
@@ -60,13 +70,14 @@ impl GeneratorSpec {
 ///         &self.0
 ///     }
 ///
-///     fn encode(&self, images: ArrayView4<'_, f32>, _: &[usize]) -> Result<Array2<f32>, ComponentError> {
-///         Ok(rows(images))
+///     fn encode(&self, images: ArrayView4<'_, f32>, _labels: &[usize]) -> Result<Array2<f32>, ComponentError> {
+///         self.rows(images)
 ///     }
 ///
-///     fn decode(&self, latents: ArrayView2<'_, f32>, _: &[usize]) -> Result<Array4<f32>, ComponentError> {
+///     fn decode(&self, latents: ArrayView2<'_, f32>, _labels: &[usize]) -> Result<Array4<f32>, ComponentError> {
 ///         let [c, h, w] = self.0.image;
-///         Ok(Array4::from_shape_fn((latents.nrows(), c, h, w), |(i, c, y, x)| latents[[i, (c * h + y) * w + x]]))
+///         Array4::from_shape_vec((latents.nrows(), c, h, w), latents.iter().copied().collect())
+///             .map_err(|e| ComponentError::new("generator \"pixels\"", "decode latents", e.to_string()))
 ///     }
 ///
 ///     fn decode_with_pullback<'a>(
@@ -74,15 +85,19 @@ impl GeneratorSpec {
 ///         latents: ArrayView2<'_, f32>,
 ///         labels: &[usize],
 ///     ) -> Result<(Array4<f32>, LatentPullBack<'a>), ComponentError> {
-///         // The identity pulls a gradient back unchanged.
-///         Ok((self.decode(latents, labels)?, Box::new(|cotangent| Ok(rows(cotangent)))))
+///         // Decoding copies, so gradients are copied back.
+///         let pull_back = |d_images: ArrayView4<'_, f32>| self.rows(d_images);
+///         Ok((self.decode(latents, labels)?, Box::new(pull_back)))
 ///     }
 /// }
 ///
-/// let latent = vec![LatentBlock { name: "pixels".into(), shape: vec![3, 2, 2], offset: 0 }];
-/// let generator = Pixels(GeneratorSpec { name: "pixels".into(), image: [3, 2, 2], latent });
-/// let images = Array4::from_shape_fn((1, 3, 2, 2), |(_, c, y, x)| (c + y + x) as f32 / 4.0);
-/// assert_eq!(generator.decode(generator.encode(images.view(), &[0])?.view(), &[0])?, images);
+/// let generator = Pixels::new([1, 2, 2]);
+/// let images = Array4::from_elem((3, 1, 2, 2), 0.25);
+/// let latents = generator.encode(images.view(), &[0; 3])?;
+/// assert_eq!(latents.dim(), (3, generator.spec().latent_len()));
+/// let (decoded, pull_back) = generator.decode_with_pullback(latents.view(), &[0; 3])?;
+/// assert_eq!(decoded, images);
+/// assert_eq!(pull_back(images.view())?, latents);
 /// # Ok::<(), ComponentError>(())
 /// ```
 pub trait Generator: Send + Sync {

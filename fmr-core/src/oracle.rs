@@ -4,37 +4,39 @@ use crate::ComponentError;
 
 /// The foundation model h: judges which class an image shows (paper, section 3.2). Never asked for a gradient.
 ///
-/// An oracle that sees nothing but brightness:
+/// # Example
+///
+/// An oracle that sees the first class in every image:
 ///
 /// ```
 /// use fmr_core::{ComponentError, Oracle};
-/// use ndarray::{Array2, Array4, ArrayView4, Axis};
+/// use ndarray::{Array2, Array4, ArrayView4, array};
 ///
-/// struct Brightness;
+/// struct Lenient {
+///     classes: usize,
+/// }
 ///
-/// impl Oracle for Brightness {
+/// impl Oracle for Lenient {
 ///     fn name(&self) -> &str {
-///         "brightness"
+///         "lenient"
 ///     }
 ///
-///     fn set_classes(&mut self, names: &[String], _: &[String]) -> Result<(), ComponentError> {
-///         if names == ["dark", "bright"] {
-///             return Ok(());
-///         }
-///         let problem = format!("it knows the classes dark and bright, not {names:?}");
-///         Err(ComponentError::new("oracle \"brightness\"", "set classes", problem))
+///     fn set_classes(&mut self, names: &[String], _templates: &[String]) -> Result<(), ComponentError> {
+///         self.classes = names.len();
+///         Ok(())
 ///     }
 ///
 ///     fn judge(&self, images: ArrayView4<'_, f32>) -> Result<Array2<f32>, ComponentError> {
-///         let mean = |i| images.index_axis(Axis(0), i).mean().unwrap_or_default();
-///         Ok(Array2::from_shape_fn((images.dim().0, 2), |(i, k)| if k == 1 { mean(i) } else { 1.0 - mean(i) }))
+///         let mut scores = Array2::zeros((images.dim().0, self.classes));
+///         scores.column_mut(0).fill(1.0);
+///         Ok(scores)
 ///     }
 /// }
 ///
-/// let mut oracle = Brightness;
-/// oracle.set_classes(&["dark".into(), "bright".into()], &[])?;
-/// let probabilities = oracle.judge(Array4::from_elem((1, 3, 4, 4), 0.75).view())?;
-/// assert_eq!(probabilities[[0, 1]], 0.75);
+/// let mut oracle = Lenient { classes: 0 };
+/// oracle.set_classes(&["bright".into(), "dark".into()], &[])?;
+/// let images = Array4::zeros((2, 1, 2, 2));
+/// assert_eq!(oracle.judge(images.view())?, array![[1.0, 0.0], [1.0, 0.0]]);
 /// # Ok::<(), ComponentError>(())
 /// ```
 pub trait Oracle: Send + Sync {

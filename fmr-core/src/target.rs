@@ -23,35 +23,57 @@ pub struct TargetSpec {
 /// Takes images `[n, c, h, w]` in `[0, 1]` of the generator's size and converts them to what its model wants (size,
 /// channels, normalisation) itself, differentiably. Always in evaluation mode; row i depends on image i alone.
 ///
-/// A target without a gradient, for which the engine estimates one from forwards. The [crate's front page](crate) shows
-/// one with a gradient.
+/// # Example
 ///
 /// ```
 /// use fmr_core::{ComponentError, ImagePullBack, Target, TargetSpec};
-/// use ndarray::{Array2, Array4, ArrayView4, Axis};
+/// use ndarray::{Array2, Array4, ArrayView2, ArrayView4, array};
 ///
-/// struct Sharp(TargetSpec);
+/// /// Logits are the mean brightness and one minus it: "bright" or "dark".
+/// struct Brightness(TargetSpec);
 ///
-/// impl Target for Sharp {
+/// impl Brightness {
+///     fn new() -> Self {
+///         Self(TargetSpec { name: "brightness".into(), classes: 2, differentiable: true })
+///     }
+/// }
+///
+/// impl Target for Brightness {
 ///     fn spec(&self) -> &TargetSpec {
 ///         &self.0
 ///     }
 ///
 ///     fn logits(&self, images: ArrayView4<'_, f32>) -> Result<Array2<f32>, ComponentError> {
-///         let bright = |i| images.index_axis(Axis(0), i).mean().unwrap_or_default() > 0.5;
-///         Ok(Array2::from_shape_fn((images.dim().0, 2), |(i, k)| f32::from(u8::from(bright(i) == (k == 1)))))
+///         let mut logits = Array2::zeros((images.dim().0, 2));
+///         for (mut row, image) in logits.outer_iter_mut().zip(images.outer_iter()) {
+///             let mean = image.mean().unwrap_or(0.0);
+///             row[0] = mean;
+///             row[1] = 1.0 - mean;
+///         }
+///         Ok(logits)
 ///     }
 ///
 ///     fn logits_with_pullback<'a>(
 ///         &'a self,
-///         _: ArrayView4<'_, f32>,
+///         images: ArrayView4<'_, f32>,
 ///     ) -> Result<(Array2<f32>, ImagePullBack<'a>), ComponentError> {
-///         Err(ComponentError::new("target \"sharp\"", "pull a gradient back", "it has no gradient"))
+///         let (n, c, h, w) = images.dim();
+///         let pull_back = move |d_logits: ArrayView2<'_, f32>| {
+///             // d mean / d pixel is the same for every pixel of an image.
+///             let pixels = (c * h * w) as f32;
+///             let slope = |i: usize| (d_logits[[i, 0]] - d_logits[[i, 1]]) / pixels;
+///             Ok(Array4::from_shape_fn((n, c, h, w), |(i, ..)| slope(i)))
+///         };
+///         Ok((self.logits(images)?, Box::new(pull_back)))
 ///     }
 /// }
 ///
-/// let target = Sharp(TargetSpec { name: "sharp".into(), classes: 2, differentiable: false });
-/// assert_eq!(target.logits(Array4::from_elem((1, 1, 2, 2), 0.9).view())?.row(0).to_vec(), [0.0, 1.0]);
+/// let target = Brightness::new();
+/// let images = Array4::from_elem((1, 1, 2, 2), 0.25);
+/// let (logits, pull_back) = target.logits_with_pullback(images.view())?;
+/// assert_eq!(logits, array![[0.25, 0.75]]);
+/// let d_images = pull_back(array![[1.0, 0.0]].view())?;
+/// assert_eq!(d_images, Array4::from_elem((1, 1, 2, 2), 0.25));
 /// # Ok::<(), ComponentError>(())
 /// ```
 pub trait Target: Send + Sync {

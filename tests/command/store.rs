@@ -11,9 +11,18 @@ fn a_run_leaves_its_results_and_prints_its_folder_last() {
     let printed = lab.succeed(&["run", "lab.toml"]);
     let dir = lab.path("runs/lab-001");
     assert_eq!(printed.lines().last(), dir.canonicalize().unwrap().to_str());
-    for file in
-        ["experiment.toml", "run.sqlite", "table.txt", "table.md", "report.html", "sheet-digits-lenet.png", "images"]
-    {
+    for file in [
+        "experiment.toml",
+        "run.sqlite",
+        "table.txt",
+        "table.md",
+        "table.tex",
+        "table.csv",
+        "table.json",
+        "report.html",
+        "sheet-digits-lenet.png",
+        "images",
+    ] {
         assert!(dir.join(file).exists(), "{file}");
     }
     let table = std::fs::read_to_string(dir.join("table.txt")).unwrap();

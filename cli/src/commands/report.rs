@@ -7,14 +7,14 @@ use clap::Args;
 use fmr::report;
 use fmr::store::RunStore;
 
-use super::shared::{experiment_of, print_finished, print_table};
+use super::shared::{experiment_of, print_finished, print_report};
 use crate::failure::Failure;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// Folder of the run
     run: PathBuf,
-    /// Print the table without writing files
+    /// Print the tables without writing files
     #[arg(long)]
     print: bool,
 }
@@ -23,7 +23,7 @@ pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Fail
     let store = RunStore::read(&arguments.run)?;
     let experiment = experiment_of(&store)?;
     if arguments.print {
-        return print_table(&report::table(&experiment, &store)?, store.dir(), out);
+        return print_report(&report::report(&experiment, &store)?, store.dir(), out);
     }
     print_finished(&experiment, &store, out)
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use fmr::experiment::{Changes, ConfigError, Experiment};
-use fmr::report::{self, Table};
+use fmr::report::{self, Report, TextOptions, WIDTH};
 use fmr::store::RunStore;
 use fmr::{Interrupt, Prepared};
 use serde_json::Value;
@@ -73,14 +73,22 @@ pub(crate) fn experiment_of(store: &RunStore) -> Result<Experiment, ConfigError>
     Experiment::parse(&file, store.plan().experiment.clone(), dir, &Changes::default())
 }
 
-/// Writes the reports of a run, and prints its table and, on the last line, its folder.
+/// Writes the reports of a run, and prints its tables and, on the last line, its folder. A file that could not be written
+/// is an error after that.
 pub(crate) fn print_finished(experiment: &Experiment, store: &RunStore, out: &mut dyn Write) -> Result<(), Failure> {
-    print_table(&report::write(experiment, store)?, store.dir(), out)
+    let written = report::write(experiment, store)?;
+    print_report(&written.report, store.dir(), out)?;
+    if written.problems.is_empty() {
+        return Ok(());
+    }
+    let problems: Vec<String> = written.problems.iter().map(ToString::to_string).collect();
+    Err(Failure::Text(format!("files of the report are missing:\n{}", problems.join("\n"))))
 }
 
-/// Prints a table and, on the last line, the run's folder.
-pub(crate) fn print_table(table: &Table, dir: &Path, out: &mut dyn Write) -> Result<(), Failure> {
+/// Prints a report as wide as the terminal and, on the last line, the run's folder.
+pub(crate) fn print_report(report: &Report, dir: &Path, out: &mut dyn Write) -> Result<(), Failure> {
     let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
-    writeln!(out, "{table}\n{}", dir.display())?;
+    let width = terminal_size::terminal_size_of(std::io::stdout()).map_or(WIDTH, |(width, _)| usize::from(width.0));
+    writeln!(out, "{}\n{}", report.to_text(&TextOptions { width, ..TextOptions::default() }), dir.display())?;
     Ok(())
 }

@@ -1,23 +1,30 @@
-//! What people read of a run: the printed [`Table`], contact sheets, and one HTML page.
-//!
-//! Every figure stands with its number of images, its interval and its setting. A paper's figure is always marked as the
-//! paper's, a row that cannot run here is printed as missing with what to get, and counts stand beside rates.
+#![doc = include_str!("../README.md")]
 
-mod blocks;
+mod build;
+mod curves;
+mod grid;
 mod html;
-mod markdown;
 mod mask;
 pub mod mask_art;
+mod render;
+mod report;
+mod results;
+mod select;
 mod sheet;
-mod table;
-mod text;
+mod words;
+mod write;
 
 use thiserror::Error;
 
-pub use html::{Page, html};
-pub use mask::{Against, MaskFigures, MaskPart, PaperMask, Work};
-pub use sheet::{SheetOptions, contact_sheet, select_samples};
-pub use table::{Column, Need, RowState, Setting, Table, TableRow};
+pub use grid::{Align, Caption, Cell, CellOf, Column, Figure, Grid, Need, Row, RowState, Unit, Value};
+pub use html::Page;
+pub use mask::MaskFigures;
+pub use render::{FORMAT, TextOptions, WIDTH};
+pub use report::Report;
+pub use results::{Results, RowResults, notes};
+pub use select::select_samples;
+pub use sheet::{SheetOptions, contact_sheet};
+pub use write::{Written, write};
 
 use fmr_data::pixels::PixelError;
 use fmr_store::StoreError;
@@ -30,14 +37,34 @@ pub enum ReportError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// An image cannot be shown.
-    #[error("sample {index} of cell {cell:?} cannot be shown: {problem}")]
+    #[error("sample {index} of row {row:?} cannot be shown: {problem}")]
     Image {
-        /// The cell.
-        cell: String,
+        /// The row.
+        row: String,
         /// The sample's index.
         index: usize,
         /// What is wrong.
         problem: PixelError,
+    },
+    /// A report cannot be written as JSON, or JSON is no report.
+    #[error("the report's JSON: {0}")]
+    Json(#[source] serde_json::Error),
+    /// JSON that is not a report of this format.
+    #[error("the JSON has the format {found:?}; this version reads {FORMAT:?}")]
+    Format {
+        /// The format that it names.
+        found: String,
+    },
+    /// A grid cannot be written as CSV.
+    #[error("the report's CSV: {0}")]
+    Csv(#[source] csv::Error),
+    /// A file of the report cannot be written.
+    #[error("{}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the system said.
+        source: std::io::Error,
     },
 }
 

@@ -1,35 +1,28 @@
-//! A synthetic run and its table for tests.
+//! A synthetic run and its report for tests.
 
-use std::collections::BTreeMap;
-
-use crate::store_toy::{plan, sample};
-use fmr_core::metrics::{Effort, Interval, MetricsSettings, PairedFmr, Ratio, Summary};
-use fmr_core::validity::{Facts, flags};
-use fmr_experiment::World;
+use fmr_core::metrics::MetricsSettings;
+use fmr_experiment::{PaperFigures, World};
 use fmr_mask::{Choose, FitReport, Learning, MaskSettings, Optimality};
 use fmr_store::RunStore;
 use tempfile::TempDir;
 
-use super::{Against, Column, MaskFigures, MaskPart, Need, PaperMask, RowState, Setting, Table, TableRow, Work};
+use crate::build::{Entry, Measured, Run, worlds};
+use crate::store_toy::{plan, sample};
+use crate::{Caption, MaskFigures, Need, Report, Results, RowResults, RowState};
 
-/// A run of 40 grey and 24 coloured samples.
-pub(super) fn run() -> (TempDir, RunStore) {
+/// A run of 40 grey and 24 coloured samples, of which 40 and 24 are done.
+pub(crate) fn store() -> (TempDir, RunStore) {
     let home = TempDir::new().expect("a temporary folder");
-    let mut store = RunStore::create(&home.path().join("run"), &plan(40)).expect("a new run");
+    let mut toy = plan(40);
+    toy.rows[1].samples = 24;
+    let mut store = RunStore::create(&home.path().join("run"), &toy).expect("a new run");
     store.commit("mnist/lenet", &(0..40).map(|i| sample(i, 1, 28)).collect::<Vec<_>>()).expect("committed");
     store.commit("cifar/resnet", &(0..24).map(|i| sample(i, 3, 32)).collect::<Vec<_>>()).expect("committed");
     (home, store)
 }
 
-/// The run's table, with two rows that cannot run here.
-pub(super) fn table(store: &RunStore) -> Table {
-    let row = |cell: &str, data: &str, model: &str, paper: [f64; 3]| {
-        let records = store.records(cell).expect("records");
-        let classes = &store.plan().rows[0].classes;
-        let summary = Summary::of(&records, classes, &MetricsSettings::default());
-        let flags = flags(&records, &summary, &Facts::default());
-        TableRow { flags, ..missing(data, model, RowState::Measured(Box::new(summary)), paper) }
-    };
+/// The run, with two rows that cannot run here.
+pub(crate) fn run<'r>(results: &'r Results<'_>) -> Run<'r> {
     let images = Need {
         what: "ImageNet validation images".to_owned(),
         get: "the archive ILSVRC2012_img_val.tar from image-net.org, after registering there; unpack it into one folder a class".to_owned(),
@@ -40,44 +33,68 @@ pub(super) fn table(store: &RunStore) -> Table {
         get: format!("the published {model} checkpoint, as docs/weights.md lists it"),
         put: format!("weights/{}.safetensors", model.to_lowercase()),
     };
-    let needs = |model: &str| RowState::Missing(vec![images.clone(), weights(model)]);
-    Table {
+    let missing = |model: &str| RowState::Missing { needs: vec![images.clone(), weights(model)] };
+    let entries = vec![
+        measured(&results.rows()[0], "MNIST", "LeNet", ["99.09", "27.78", "28.04"]),
+        measured(&results.rows()[1], "CIFAR-10", "ResNet18", ["95.38", "52.34", "54.88"]),
+        entry("ImageNet", "ResNet50", missing("ResNet50"), ["76.26", "33.15", "43.47"]),
+        entry("ImageNet", "ViT", missing("ViT"), ["82.40", "41.65", "50.55"]),
+    ];
+    run_of(entries)
+}
+
+/// A run of these rows.
+pub(crate) fn run_of(entries: Vec<Entry<'_>>) -> Run<'_> {
+    let facts = [
+        ("generator", "VQGAN"),
+        ("oracle", "CLIP, \"an image of {class}\""),
+        ("verdict", "argmax"),
+        ("budget", "50"),
+        ("step size", "0.001"),
+        ("rule", "sign"),
+    ];
+    let caption = Caption {
+        facts: facts.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+        remarks: vec!["The paper's 9-class row equals its Table 13, a run with step size 0.1.".to_owned()],
+        ..worlds(&entries)
+    };
+    Run {
         title: "Table 1: standard models under the dynamic test".to_owned(),
-        setting: Setting {
-            generator: "VQGAN".to_owned(),
-            oracle: "CLIP, \"an image of {class}\"".to_owned(),
-            verdict: "argmax".to_owned(),
-            budget: "50".to_owned(),
-            step_size: "0.001".to_owned(),
-            rule: "sign".to_owned(),
-            remarks: vec!["The paper's 9-class row equals its Table 13, a run with step size 0.1.".to_owned()],
-        },
-        rows: vec![
-            row("mnist/lenet", "MNIST", "LeNet", [99.09, 27.78, 28.04]),
-            row("cifar/resnet", "CIFAR-10", "ResNet18", [95.38, 52.34, 54.88]),
-            missing("ImageNet", "ResNet50", needs("ResNet50"), [76.26, 33.15, 43.47]),
-            missing("ImageNet", "ViT", needs("ViT"), [82.40, 41.65, 50.55]),
-        ],
+        caption,
         digits: 2,
+        metrics: MetricsSettings::default(),
+        entries,
     }
 }
 
-fn missing(data: &str, model: &str, state: RowState, paper: [f64; 3]) -> TableRow {
-    let paper = BTreeMap::from_iter([Column::Sa, Column::Pa, Column::Fmr].into_iter().zip(paper));
-    TableRow {
+/// The report of the run, with what the run was.
+pub(crate) fn report(results: &Results<'_>) -> Report {
+    let mut report = run(results).report();
+    report.grids.extend(crate::build::record(results.plan()));
+    report
+}
+
+fn measured<'r>(results: &'r RowResults, data: &str, model: &str, paper: [&str; 3]) -> Entry<'r> {
+    let found = Measured::of(results, &MetricsSettings::default(), None);
+    Entry { id: results.plan.id.clone(), measured: Some(found), ..entry(data, model, RowState::Measured, paper) }
+}
+
+fn entry<'r>(data: &str, model: &str, state: RowState, paper: [&str; 3]) -> Entry<'r> {
+    let [sa, pa, fmr] = paper.map(|text| Some(text.to_owned()));
+    Entry {
+        id: format!("{data}/{model}").to_lowercase(),
         data: data.to_owned(),
         model: model.to_owned(),
         world: if data == "ImageNet" { World::Paper } else { World::Small },
         state,
-        paper,
-        flags: Vec::new(),
-        mask: MaskPart::default(),
+        measured: None,
+        paper: PaperFigures { sa, pa, fmr, ..PaperFigures::default() },
+        without: None,
     }
 }
 
-/// The run's table with each row that ran once more under a mask: one chosen by its sparsity, one that keeps nothing.
-pub(super) fn masked(store: &RunStore) -> Table {
-    let mut table = table(store);
+/// Results of the run's rows as if each had run once more under a mask: one chosen by its sparsity, one that keeps nothing.
+pub(crate) fn masked_results(results: &Results<'_>) -> Vec<RowResults> {
     let fit = |kept: usize, test_right: usize, gap: f64| FitReport {
         penalty: 6.57,
         penalty_max: 29.2,
@@ -92,7 +109,7 @@ pub(super) fn masked(store: &RunStore) -> Table {
         converged: gap < 1e-6,
         optimality: Optimality { gap, excluded: 0.99, included: 1e-13 },
     };
-    let figures = |settings: MaskSettings, fit: FitReport, at_strength: Option<FitReport>| MaskFigures {
+    let mask = |settings: MaskSettings, fit: FitReport, at_strength: Option<FitReport>| MaskFigures {
         label: "sparse mask".to_owned(),
         hash: "9cd4".to_owned(),
         kept: fit.kept,
@@ -102,51 +119,35 @@ pub(super) fn masked(store: &RunStore) -> Table {
         seconds: Some(31.4),
     };
     let by_sparsity = MaskSettings { choose: Choose::Sparsity, sparsity: 97.99, ..MaskSettings::default() };
-    let work = |refused: usize, unchanged: usize, seconds: f64| {
-        Some(Work { effort: Effort { updates: 400, refused, unchanged }, seconds: Some(seconds) })
-    };
-    let ratio = Ratio { value: Some(0.9), ..Ratio::UNDEFINED };
-    let fmr = PairedFmr {
-        first: ratio,
-        second: ratio,
-        difference: Some(0.031),
-        difference_se: Some(0.01),
-        difference_interval: Some(Interval { lo: 0.011, hi: 0.051 }),
-        log_ratio: Some(0.05),
-        log_ratio_se: Some(0.02),
-        ratio_interval: Some(Interval { lo: 1.011, hi: 1.093 }),
-        z: Some(2.5),
-        p: Some(0.012),
-        unpaired_se: Some(0.05),
-    };
-    let against =
-        |fmr, seconds| Some(Against { fmr, seconds: Some(seconds), seconds_without: Some(40.0), paper_without: None });
-    let parts = [
-        MaskPart {
-            figures: Some(figures(by_sparsity, fit(63, 54, 2e-14), Some(fit(37, 58, 1e-3)))),
-            work: work(3, 300, 5.0),
-            against: against(Some(fmr), 5.0),
-            paper: PaperMask { sparsity: Some(97.99), test_score: Some(78.5), seconds: None },
-        },
-        MaskPart {
-            figures: Some(figures(MaskSettings::default(), fit(0, 40, 0.0), None)),
-            work: work(0, 400, 2.0),
-            against: against(None, 2.0),
-            paper: PaperMask::default(),
-        },
+    let masks = [
+        (mask(by_sparsity, fit(63, 54, 2e-14), Some(fit(37, 58, 1e-3))), 5.0),
+        (mask(MaskSettings::default(), fit(0, 40, 0.0), None), 2.0),
     ];
-    for (at, part) in parts.into_iter().enumerate() {
-        let facts = Facts { mask: part.figures.as_ref().map(MaskFigures::facts), ..Facts::default() };
-        let without = &mut table.rows[2 * at];
-        without.mask.work = work(12, 100, 40.0);
-        let mut with = without.clone();
-        with.model.push_str(", sparse mask");
-        let cell = if at == 0 { "mnist/lenet" } else { "cifar/resnet" };
-        if let RowState::Measured(summary) = &with.state {
-            with.flags = flags(&store.records(cell).expect("records"), summary, &facts);
-        }
-        with.mask = part;
-        table.rows.insert(2 * at + 1, with);
+    let mut rows = Vec::new();
+    for (row, (mask, seconds)) in results.rows().iter().zip(masks) {
+        rows.push(RowResults { seconds: Some(40.0), ..row.clone() });
+        let mut with = RowResults { mask: Some(mask), seconds: Some(seconds), ..row.clone() };
+        // The mask spares some images.
+        let spared = with.records.iter_mut().filter(|r| r.index % 5 == 4 && r.final_prediction != Some(r.label));
+        spared.for_each(|record| record.final_prediction = Some(record.label));
+        rows.push(with);
     }
-    table
+    rows
+}
+
+/// A run of these rows, with the paper's figures of the first mask.
+pub(crate) fn masked_run(rows: &[RowResults]) -> Run<'_> {
+    let names = [("MNIST", "LeNet"), ("CIFAR-10", "ResNet18")];
+    let mut entries = Vec::new();
+    for (pair, (data, model)) in rows.chunks(2).zip(names) {
+        let without = entries.len();
+        entries.push(measured(&pair[0], data, model, ["99.09", "27.78", "28.04"]));
+        let with = measured(&pair[1], data, &format!("{model}, sparse mask"), ["99.09", "27.78", "28.04"]);
+        entries.push(Entry { without: Some(without), ..with });
+    }
+    entries[1].paper.sparsity = Some("97.99".to_owned());
+    entries[1].paper.test_score = Some("78.50".to_owned());
+    entries[0].paper.seconds = Some("521.5".to_owned());
+    entries[1].paper.seconds = Some("455.4".to_owned());
+    run_of(entries)
 }

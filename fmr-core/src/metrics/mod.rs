@@ -29,7 +29,7 @@ mod tests;
 pub use bootstrap::{Bootstrap, ExactBootstrap, resampled_fmr, resamples};
 pub use counts::{Counts, Indicators};
 pub use effort::Effort;
-pub use endings::Endings;
+pub use endings::{Ending, Endings};
 pub use figures::{Figures, Mean};
 pub use fmr::{FmrReading, IntervalMethod, Ratio};
 pub use kendall::{Kendall, RankMethod};

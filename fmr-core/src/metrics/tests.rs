@@ -68,6 +68,7 @@ fn every_ending_is_counted_and_failures_are_listed() {
         budget_reached: 1,
         early_exit: 3,
         failed: 1,
+        component_failed: 0,
         refused_at: vec![1, 1, 0, 1],
     };
     assert_eq!(*endings, expected);

@@ -6,33 +6,37 @@ use crate::ComponentError;
 
 /// A score of each sample's logits, with its gradient. Rows are independent.
 ///
-/// The fall of the true logit since the original:
+/// # Example
+///
+/// A scorer that lowers the logit of the true class:
 ///
 /// ```
 /// use fmr_core::{ComponentError, Scorer};
 /// use ndarray::{Array1, Array2, ArrayView2, array};
 ///
-/// struct Fall;
+/// struct TrueLogit;
 ///
-/// impl Scorer for Fall {
+/// impl Scorer for TrueLogit {
 ///     fn name(&self) -> &str {
-///         "fall"
+///         "true-logit"
 ///     }
 ///
 ///     fn score(
 ///         &self,
 ///         logits: ArrayView2<'_, f32>,
-///         clean: ArrayView2<'_, f32>,
+///         _clean: ArrayView2<'_, f32>,
 ///         labels: &[usize],
 ///     ) -> Result<(Array1<f32>, Array2<f32>), ComponentError> {
-///         let scores = labels.iter().enumerate().map(|(i, y)| clean[[i, *y]] - logits[[i, *y]]).collect();
-///         let gradient = |(i, k): (usize, usize)| if labels[i] == k { -1.0 } else { 0.0 };
-///         Ok((scores, Array2::from_shape_fn(logits.dim(), gradient)))
+///         let scores = labels.iter().enumerate().map(|(i, label)| -logits[[i, *label]]).collect();
+///         let slope = |(i, j)| if j == labels[i] { -1.0 } else { 0.0 };
+///         Ok((scores, Array2::from_shape_fn(logits.dim(), slope)))
 ///     }
 /// }
 ///
-/// let (scores, gradients) = Fall.score(array![[1.0, 2.0]].view(), array![[4.0, 0.0]].view(), &[0])?;
-/// assert_eq!((scores, gradients), (array![3.0], array![[-1.0, 0.0]]));
+/// let logits = array![[2.0, 1.0], [0.5, 3.0]];
+/// let (scores, d_logits) = TrueLogit.score(logits.view(), logits.view(), &[0, 1])?;
+/// assert_eq!(scores, array![-2.0, -3.0]);
+/// assert_eq!(d_logits, array![[-1.0, 0.0], [0.0, -1.0]]);
 /// # Ok::<(), ComponentError>(())
 /// ```
 pub trait Scorer: Send + Sync {

@@ -21,6 +21,10 @@ const LEAST_VALIDATION_RATE: f64 = 0.9;
 const MOST_UNCHANGED: f64 = 0.5;
 /// Confidence with which a classifier must be better than guessing.
 const BETTER_THAN_GUESSING: f64 = 0.95;
+/// With fewer samples than this every figure is uncertain.
+const FEW_SAMPLES: usize = 30;
+/// An interval of FMR wider than this tells little (0.2: 20 points).
+const WIDE_INTERVAL: f64 = 0.2;
 /// A latent that moved less than this share of one step size hardly moved.
 const LEAST_MOVE: f64 = 0.1;
 
@@ -29,6 +33,8 @@ const LEAST_MOVE: f64 = 0.1;
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum FlagKind {
+    /// Too few samples for what the figures seem to say.
+    FewSamples,
     /// Gradients that are zero: the search stands still.
     ZeroGradients,
     /// Gradients that are not finite.
@@ -82,6 +88,7 @@ pub struct Flag {
 /// `summary` is that of the same `records`.
 pub fn flags(records: &[SampleRecord], summary: &Summary, facts: &Facts) -> Vec<Flag> {
     let flags = [
+        few_samples(summary),
         zero_gradients(records),
         non_finite_gradients(records),
         failed(summary),
@@ -112,6 +119,20 @@ fn share(count: usize, of: usize) -> f64 {
 
 fn percent(count: usize, of: usize) -> String {
     format!("{:.1} %", 100.0 * share(count, of))
+}
+
+fn few_samples(summary: &Summary) -> Option<Flag> {
+    let n = summary.overall.n;
+    let interval = summary.overall.fmr.interval;
+    let wide = interval.is_some_and(|i| i.hi - i.lo > WIDE_INTERVAL);
+    flag(FlagKind::FewSamples, n, n, n < FEW_SAMPLES || wide, || match interval {
+        Some(Interval { lo, hi }) if wide => format!(
+            "n = {n}: the interval is wide (FMR from {:.1} to {:.1} %), so the figures say little; take more images.",
+            100.0 * lo,
+            100.0 * hi
+        ),
+        _ => format!("n = {n}: with fewer than {FEW_SAMPLES} images the figures say little; take more images."),
+    })
 }
 
 fn zero_gradients(records: &[SampleRecord]) -> Option<Flag> {

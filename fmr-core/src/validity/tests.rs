@@ -42,13 +42,15 @@ fn sound(index: usize) -> SampleRecord {
     }
 }
 
-/// Flags of ten samples, of which the first `count` are changed.
+/// Flags of ten samples, of which the first `count` are changed; but for the one that says that ten are few.
 fn raised(count: usize, facts: Facts, change: impl Fn(&mut SampleRecord)) -> Vec<Flag> {
     let mut records: Vec<SampleRecord> = (0..10).map(sound).collect();
     records.iter_mut().take(count).for_each(change);
     let names = ["cat".to_owned(), "dog".to_owned()];
     let summary = Summary::of(&records, &names, &MetricsSettings::default());
-    flags(&records, &summary, &facts)
+    let mut flags = flags(&records, &summary, &facts);
+    assert_eq!(flags.remove(0).kind, FlagKind::FewSamples);
+    flags
 }
 
 fn one(count: usize, facts: Facts, change: impl Fn(&mut SampleRecord)) -> (FlagKind, String) {
@@ -70,6 +72,24 @@ fn a_sound_run_raises_nothing() {
     assert_eq!(raised(0, facts, |_| {}), []);
     let nothing = Summary::of(&[], &[], &MetricsSettings::default());
     assert_eq!(flags(&[], &nothing, &facts), []);
+}
+
+#[test]
+fn few_samples_are_the_first_flag() {
+    let first = |n: usize, wrong: usize| {
+        let mut records: Vec<SampleRecord> = (0..n).map(sound).collect();
+        records.iter_mut().take(wrong).for_each(|r| r.final_prediction = Some(1));
+        let summary = Summary::of(&records, &[], &MetricsSettings::default());
+        let flags = flags(&records, &summary, &Facts::default());
+        flags.into_iter().next().map(|flag| (flag.kind, flag.sentence))
+    };
+    let (kind, text) = first(8, 4).unwrap();
+    assert_eq!(kind, FlagKind::FewSamples);
+    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(first(29, 0).unwrap().1, @"");
+    assert_eq!(first(30, 0), None);
+    insta::assert_snapshot!(first(80, 40).unwrap().1, @"");
+    assert_eq!(first(400, 200), None);
 }
 
 #[test]

@@ -1,18 +1,17 @@
 //! The contact sheet: original, reconstruction and final image of some samples, with what was seen in them.
 
 pub(crate) mod canvas;
-mod select;
 
+use fmr_core::SampleRecord;
+use fmr_data::pixels::{PixelError, encode_png};
+use fmr_store::{RowPlan, SampleImages};
 use image::RgbImage;
 
 use self::canvas::{Canvas, Colour, Face, picture};
-pub use self::select::select_samples;
-pub(super) use self::select::{changed, perturbed};
-use fmr_core::{Outcome, SampleRecord};
-use fmr_data::pixels::{PixelError, encode_png};
-use fmr_store::{RowPlan, RunStore, SampleImages};
-
-use super::ReportError;
+use crate::render::label;
+use crate::select::{changed, select_samples};
+use crate::words::ending;
+use crate::{ReportError, Results, RowResults};
 
 const PAPER: Colour = [255, 255, 255];
 const INK: Colour = [32, 36, 41];
@@ -53,19 +52,19 @@ impl Default for SheetOptions {
     }
 }
 
-/// The contact sheet of a cell as PNG.
+/// The contact sheet of a row as PNG.
 ///
 /// # Errors
 /// The run cannot be read, or an image is neither grey nor RGB.
-pub fn contact_sheet(store: &RunStore, cell: &RowPlan, options: &SheetOptions) -> Result<Vec<u8>, ReportError> {
-    let records = store.records(&cell.id)?;
+pub fn contact_sheet(results: &Results<'_>, row: &RowResults, options: &SheetOptions) -> Result<Vec<u8>, ReportError> {
+    let (plan, records) = (&row.plan, &row.records);
     let mut shown = Vec::new();
-    for at in select_samples(&records, options.samples) {
+    for at in select_samples(records, options.samples) {
         let record = &records[at];
-        shown.push(Shown::of(record, &store.images(&cell.id, record.index)?, cell)?);
+        shown.push(Shown::of(record, &results.images(row, record.index)?, plan)?);
     }
-    let picture = draw(cell, &records, &shown, options);
-    encode_png(&picture).map_err(|problem| ReportError::Image { cell: cell.id.clone(), index: 0, problem })
+    let picture = draw(plan, records, &shown, options);
+    encode_png(&picture).map_err(|problem| ReportError::Image { row: plan.id.clone(), index: 0, problem })
 }
 
 /// One sample, ready to be drawn.
@@ -75,10 +74,10 @@ struct Shown<'a> {
 }
 
 impl<'a> Shown<'a> {
-    fn of(record: &'a SampleRecord, images: &SampleImages, cell: &RowPlan) -> Result<Self, ReportError> {
+    fn of(record: &'a SampleRecord, images: &SampleImages, plan: &RowPlan) -> Result<Self, ReportError> {
         let shown = |image: &ndarray::Array3<f32>| {
             picture(image.view(), SIDE).ok_or_else(|| ReportError::Image {
-                cell: cell.id.clone(),
+                row: plan.id.clone(),
                 index: record.index,
                 problem: PixelError::Channels(image.dim().0),
             })
@@ -135,11 +134,11 @@ impl Layout {
     }
 }
 
-fn draw(cell: &RowPlan, records: &[SampleRecord], shown: &[Shown<'_>], options: &SheetOptions) -> RgbImage {
+fn draw(plan: &RowPlan, records: &[SampleRecord], shown: &[Shown<'_>], options: &SheetOptions) -> RgbImage {
     let layout = Layout::of(shown);
     let [width, height] = layout.size();
     let mut canvas = Canvas::new(width, height, PAPER);
-    header(&mut canvas, cell, records, shown.len(), options);
+    header(&mut canvas, plan, records, shown.len(), options);
     for column in 0..layout.columns.min(shown.len() as u32) {
         let x = MARGIN + column * (layout.sample_width() + BETWEEN[0]) + GUTTER;
         for (i, heading) in (0u32..).zip(["original", "reconstruction", "final"]) {
@@ -147,15 +146,15 @@ fn draw(cell: &RowPlan, records: &[SampleRecord], shown: &[Shown<'_>], options: 
         }
     }
     for (at, sample) in (0u32..).zip(shown) {
-        draw_sample(&mut canvas, &layout, layout.corner(at), cell, sample);
+        draw_sample(&mut canvas, &layout, layout.corner(at), plan, sample);
     }
     canvas.image
 }
 
-fn header(canvas: &mut Canvas, cell: &RowPlan, records: &[SampleRecord], shown: usize, options: &SheetOptions) {
+fn header(canvas: &mut Canvas, plan: &RowPlan, records: &[SampleRecord], shown: usize, options: &SheetOptions) {
     let room = canvas.image.width() - 2 * MARGIN;
     let mut y = MARGIN;
-    canvas.text(MARGIN, y, &Face::TITLE.fit(&cell.title, room), Face::TITLE, INK);
+    canvas.text(MARGIN, y, &Face::TITLE.fit(&label(&plan.title), room), Face::TITLE, INK);
     y += 34;
     canvas.text(MARGIN, y, &Face::PLAIN.fit(&options.subtitle, room), Face::PLAIN, FAINT);
     y += LINE;
@@ -173,15 +172,16 @@ fn header(canvas: &mut Canvas, cell: &RowPlan, records: &[SampleRecord], shown: 
     canvas.fill([MARGIN, y + LINE + 6, room, 1], HAIRLINE);
 }
 
-fn draw_sample(canvas: &mut Canvas, layout: &Layout, [x, y]: [u32; 2], cell: &RowPlan, sample: &Shown<'_>) {
+fn draw_sample(canvas: &mut Canvas, layout: &Layout, [x, y]: [u32; 2], plan: &RowPlan, sample: &Shown<'_>) {
     let record = sample.record;
     let [tile_width, tile_height] = layout.tile;
     let width = layout.sample_width();
 
     let end = ending(record);
-    let class = Face::BOLD.fit(&cell.class(record.label), width / 2);
-    let behind = canvas.text(x + GUTTER, y, &class, Face::BOLD, INK);
     let end_x = x + width - Face::PLAIN.width(&end);
+    let room = end_x.saturating_sub(x + GUTTER + 2 * Face::PLAIN.advance());
+    let class = Face::BOLD.fit(&label(&plan.class(record.label)), room);
+    let behind = canvas.text(x + GUTTER, y, &class, Face::BOLD, INK);
     canvas.text(end_x, y, &end, Face::PLAIN, FAINT);
     let room = end_x.saturating_sub(behind + 2 * Face::PLAIN.advance());
     if record.key.chars().count() as u32 * Face::PLAIN.advance() <= room {
@@ -204,22 +204,10 @@ fn draw_sample(canvas: &mut Canvas, layout: &Layout, [x, y]: [u32; 2], cell: &Ro
         let marked = i == 2 && changed(record);
         canvas.frame(at, if marked { 2 } else { 1 }, if marked { WRONG } else { HAIRLINE });
         for (line, class) in (0u32..).zip([target, oracle]) {
-            let right = cell.class(class) == cell.class(record.label);
+            let right = plan.class(class) == plan.class(record.label);
             let (face, ink) = if right { (Face::PLAIN, RIGHT) } else { (Face::BOLD, WRONG) };
-            canvas.text(left, below + line * LINE, &face.fit(&cell.class(class), tile_width), face, ink);
+            canvas.text(left, below + line * LINE, &face.fit(&plan.class(class), tile_width), face, ink);
         }
-    }
-}
-
-/// How a sample's search ended, in a few words.
-pub(super) fn ending(record: &SampleRecord) -> String {
-    let t = record.ended_at;
-    match record.outcome {
-        Outcome::ReconstructionRejected => "rejected".to_owned(),
-        Outcome::StoppedByOracle => format!("stopped at {t}"),
-        Outcome::BudgetReached => format!("all {t} updates"),
-        Outcome::EarlyExit => format!("exit at {t}"),
-        Outcome::Failed | Outcome::ComponentFailed => format!("failed at {t}"),
     }
 }
 

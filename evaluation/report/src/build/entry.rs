@@ -1,0 +1,134 @@
+//! The rows of an experiment with what was found of them.
+
+use fmr_core::metrics::{Effort, Summary};
+use fmr_core::validity::{Facts, Flag, flags};
+use fmr_experiment::{Experiment, MissingFiles, PaperFigures, Row as Planned, World};
+
+use crate::{MaskFigures, Need, Results, Row, RowResults, RowState};
+
+/// One row of the experiment.
+pub(crate) struct Entry<'r> {
+    pub id: String,
+    /// Label of the data set.
+    pub data: String,
+    /// Label of the model.
+    pub model: String,
+    pub world: World,
+    pub state: RowState,
+    /// What was found; absent where it did not run.
+    pub measured: Option<Measured<'r>>,
+    pub paper: PaperFigures,
+    /// Position of the same row without a mask, where this one has a mask.
+    pub without: Option<usize>,
+}
+
+/// What was found of a row.
+pub(crate) struct Measured<'r> {
+    pub results: &'r RowResults,
+    pub summary: Summary,
+    pub flags: Vec<Flag>,
+    pub effort: Effort,
+}
+
+impl Entry<'_> {
+    /// A row of a grid, without cells.
+    pub(crate) fn row(&self) -> Row {
+        let measured = self.measured.as_ref();
+        Row {
+            id: self.id.clone(),
+            state: self.state.clone(),
+            n: measured.map(|m| m.summary.overall.n),
+            flags: measured.map(|m| m.flags.clone()).unwrap_or_default(),
+            ..self.plain_row()
+        }
+    }
+
+    /// The same without flags, which stand in the main table.
+    pub(crate) fn row_without_flags(&self) -> Row {
+        Row { flags: Vec::new(), ..self.row() }
+    }
+
+    /// The same with labels alone, for tables beside the main one.
+    pub(crate) fn plain_row(&self) -> Row {
+        Row { id: self.id.clone(), ..Row::new([&self.data, &self.model].map(String::as_str)) }
+    }
+
+    /// Data set and model.
+    pub(crate) fn name(&self) -> String {
+        self.plain_row().name()
+    }
+}
+
+impl<'r> Measured<'r> {
+    pub(crate) fn of(
+        results: &'r RowResults,
+        metrics: &fmr_core::metrics::MetricsSettings,
+        step_size: Option<f64>,
+    ) -> Self {
+        let summary = Summary::of(&results.records, &results.plan.classes, metrics);
+        let facts = Facts {
+            mask: results.mask.as_ref().map(MaskFigures::facts),
+            logits: results.logits,
+            repeated: results.repeated,
+            replaced: results.replaced,
+            step_size,
+            ..Facts::default()
+        };
+        let flags = flags(&results.records, &summary, &facts);
+        Self { results, summary, flags, effort: Effort::of(&results.records) }
+    }
+}
+
+pub(super) fn entries<'r>(experiment: &Experiment, results: &'r Results<'_>) -> Vec<Entry<'r>> {
+    let entry = |row: &Planned| {
+        let results = results.row(&row.id);
+        let measured = results.map(|r| Measured::of(r, &experiment.metrics, Some(row.search.step_size)));
+        Entry {
+            id: row.id.clone(),
+            data: experiment.data.get(&row.data).map_or_else(|| row.data.clone(), |data| data.label.clone()),
+            model: row.label.clone(),
+            world: row.world.unwrap_or(experiment.report.world),
+            state: state(experiment, row, results),
+            measured,
+            paper: row.paper.clone().unwrap_or_default(),
+            without: experiment.rows.iter().position(|other| row.mask.is_some() && is_without_mask(other, row)),
+        }
+    };
+    experiment.rows.iter().map(entry).collect()
+}
+
+fn state(experiment: &Experiment, row: &Planned, results: Option<&RowResults>) -> RowState {
+    if let Some(results) = results {
+        let (done, of) = (results.records.len(), results.plan.samples);
+        return if done < of { RowState::Unfinished { done, of } } else { RowState::Measured };
+    }
+    let mut needs: Vec<Need> = Vec::new();
+    for need in experiment.missing(row).into_iter().map(need) {
+        if !needs.contains(&need) {
+            needs.push(need);
+        }
+    }
+    if needs.is_empty() {
+        let reason =
+            "Its files were not there when the run began. Run the experiment again, in a new folder.".to_owned();
+        return RowState::CannotRun { reason };
+    }
+    RowState::Missing { needs }
+}
+
+fn need(files: MissingFiles) -> Need {
+    let put = files.list();
+    match files.obtain {
+        Some(obtain) => Need { what: obtain.what, get: obtain.get, put },
+        None => Need { what: files.key, get: "the experiment file does not say where".to_owned(), put },
+    }
+}
+
+/// Whether `other` is `row` but for its mask, which `other` has none of.
+fn is_without_mask(other: &Planned, row: &Planned) -> bool {
+    let of = |row: &Planned| {
+        let names = [&row.data, &row.target, &row.generator, &row.oracle].map(Clone::clone);
+        (names, row.scorer.clone(), row.search.clone(), row.verdict.clone())
+    };
+    other.mask.is_none() && of(other) == of(row)
+}

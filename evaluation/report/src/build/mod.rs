@@ -1,0 +1,75 @@
+//! Builders: one a table. Each makes a grid from the results of a run and knows nothing of how it is printed.
+
+mod entry;
+mod figures;
+mod masks;
+mod record;
+mod searches;
+mod setting;
+
+pub(crate) use self::entry::{Entry, Measured};
+pub(crate) use self::searches::MOST_DRAWN;
+#[cfg(test)]
+pub(crate) use self::{record::grids as record, setting::worlds};
+
+use fmr_core::metrics::MetricsSettings;
+use fmr_experiment::Experiment;
+
+use crate::grid::Caption;
+use crate::{Report, Results};
+
+/// A run as builders see it.
+pub(crate) struct Run<'r> {
+    pub title: String,
+    pub caption: Caption,
+    /// Decimals of figures in percent.
+    pub digits: usize,
+    pub metrics: MetricsSettings,
+    /// The rows of the experiment, those that could not run included.
+    pub entries: Vec<Entry<'r>>,
+}
+
+impl Report {
+    /// The report of a run. `default_prompt` gives the prompt of an oracle of some kind whose table in the experiment file
+    /// has no templates; none for a kind that takes no prompts.
+    pub fn of(experiment: &Experiment, results: &Results<'_>, default_prompt: &dyn Fn(&str) -> Option<String>) -> Self {
+        let entries = entry::entries(experiment, results);
+        let run = Run {
+            title: experiment.title.clone(),
+            caption: setting::caption(experiment, &entries, default_prompt),
+            digits: experiment.report.digits,
+            metrics: experiment.metrics.clone(),
+            entries,
+        };
+        let mut report = run.report();
+        report.grids.extend(record::grids(results.plan()));
+        report
+    }
+}
+
+impl Run<'_> {
+    /// All grids that have something to say.
+    pub(crate) fn report(&self) -> Report {
+        let grids = [
+            Some(figures::main(self)),
+            searches::endings(self),
+            figures::reconstructions(self),
+            masks::masks(self),
+            searches::cost(self),
+            masks::effect(self),
+            figures::classes(self),
+            searches::confusions(self),
+            searches::failures(self),
+        ];
+        let mut grids: Vec<_> = grids.into_iter().flatten().collect();
+        for grid in &mut grids {
+            grid.caption.confidence = Some(self.metrics.confidence);
+        }
+        Report { title: self.title.clone(), grids }
+    }
+
+    /// The rows that have figures.
+    fn measured(&self) -> impl Iterator<Item = (&Entry<'_>, &Measured<'_>)> {
+        self.entries.iter().filter_map(|entry| Some((entry, entry.measured.as_ref()?)))
+    }
+}

@@ -1,0 +1,43 @@
+//! Reports as JSON, for programs.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Grid, Report, ReportError};
+
+/// Name and version of the format, as the field `format` says it. The README of this crate describes it.
+pub const FORMAT: &str = "fmr-table/2";
+
+#[derive(Serialize)]
+struct Written<'r> {
+    format: &'static str,
+    title: &'r str,
+    grids: &'r [Grid],
+}
+
+#[derive(Deserialize)]
+struct Head {
+    format: Option<String>,
+}
+
+impl Report {
+    /// The report as JSON, with the field `format` set to [`FORMAT`].
+    ///
+    /// # Errors
+    /// None that is known of; serialisation is fallible.
+    pub fn to_json(&self) -> Result<String, ReportError> {
+        let written = Written { format: FORMAT, title: &self.title, grids: &self.grids };
+        serde_json::to_string_pretty(&written).map_err(ReportError::Json)
+    }
+
+    /// Reads what [`Report::to_json`] wrote.
+    ///
+    /// # Errors
+    /// It is no JSON, or not of this format.
+    pub fn from_json(text: &str) -> Result<Self, ReportError> {
+        let head: Head = serde_json::from_str(text).map_err(ReportError::Json)?;
+        match head.format.as_deref() {
+            Some(FORMAT) => serde_json::from_str(text).map_err(ReportError::Json),
+            other => Err(ReportError::Format { found: other.unwrap_or("none").to_owned() }),
+        }
+    }
+}
