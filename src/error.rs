@@ -30,14 +30,6 @@ pub enum Error {
     /// The report could not be made.
     #[error(transparent)]
     Report(#[from] ReportError),
-    /// A file could not be written.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
     /// No row of the experiment can run on this machine.
     #[error("no row of {} can run here; what it lacks:\n{needs}", file.display())]
     NothingToRun {
@@ -84,11 +76,5 @@ impl Error {
     /// An error about a row's mask.
     pub(crate) fn mask(row: &ReadyRow, problem: MaskError) -> Self {
         Self::Mask { row: row.plan.id.clone(), problem }
-    }
-
-    /// An error of writing a file.
-    pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
-        let path = path.into();
-        move |source| Self::Io { path, source }
     }
 }

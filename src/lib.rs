@@ -1,8 +1,4 @@
-//! Foundation Model-oriented Robustness (FMR): how robust an image classifier is, as a foundation model sees it.
-//!
-//! An experiment file ([`experiment`]) names data, targets, a generator and an oracle. [`prepare()`] makes them,
-//! [`Runner`] perturbs the images and keeps the results ([`store`]), [`report`] says what they mean. [`Events`] tells a
-//! caller what happens meanwhile. The command `fmr` is one caller of this library.
+#![doc = include_str!("../docs/library.md")]
 
 mod cache;
 mod components;
@@ -10,6 +6,7 @@ mod error;
 mod events;
 mod interrupt;
 mod masks;
+mod plan;
 mod prepare;
 pub mod report;
 mod run;
@@ -19,6 +16,7 @@ pub use error::Error;
 pub use events::{Begun, Events, Phase};
 pub use interrupt::Interrupt;
 pub use masks::{LearnedMask, MASKS, MaskSource, RowMask, learn_mask, save as save_mask};
+pub use plan::Estimate;
 pub use prepare::{Prepared, PreparedRow, ReadyRow, prepare};
 pub use run::{FinishedRun, Runner};
 

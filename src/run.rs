@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::events::{Begun, Events, Phase};
 use crate::interrupt::Interrupt;
 use crate::masks::{self, LearnedMask, RowMask};
+use crate::plan::{self, Estimate};
 use crate::prepare::{Prepared, PreparedRow, ReadyRow};
 
 /// Runs experiments.
@@ -135,6 +136,14 @@ impl Runner<'_> {
             self.events.finished();
         }
         Ok(learned)
+    }
+
+    /// What a row is expected to cost here: runs a few short searches.
+    ///
+    /// # Errors
+    /// A component fails on the row's first images.
+    pub fn plan(&self, prepared: &Prepared, row: &ReadyRow) -> Result<Estimate, Error> {
+        self.with_workers(&prepared.experiment.run, |workers| plan::estimate(row, workers))
     }
 
     /// Workers as the `[run]` table asks for them.

@@ -13,6 +13,8 @@ pub(crate) enum Failure {
     Error(Error),
     /// One in a sentence.
     Text(String),
+    /// Standard output cannot be written.
+    Output(std::io::Error),
     /// The user stopped a command that leaves nothing behind.
     Stopped,
 }
@@ -29,9 +31,19 @@ macro_rules! from {
 
 from!(Error, ConfigError, StoreError);
 
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
 /// Shows an error and gives the exit code: 130 where the user stopped the command, else 1.
+///
+/// A reader that closed the pipe (`fmr report RUN | head`) has what it wanted: that is no error, and nothing is shown.
 pub(crate) fn show(failure: Failure) -> ExitCode {
     let (report, code) = match failure {
+        Failure::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
+        Failure::Output(error) => (miette!("standard output cannot be written: {error}"), 1),
         Failure::Error(error @ Error::Interrupted { .. }) => (miette::Report::new(Shown::of(error)), 130),
         Failure::Error(error) => (miette::Report::new(Shown::of(error)), 1),
         Failure::Text(text) => (miette!("{text}"), 1),

@@ -41,6 +41,65 @@ impl GeneratorSpec {
 /// Both directions are pure and deterministic, and each sample's result depends on that sample alone. Images are
 /// `[n, c, h, w]` in `[0, 1]` of the shape that [`Generator::spec`] states; labels are class indices, one an image,
 /// which unconditional generators ignore.
+///
+/// # Example
+///
+/// A generator whose latents are the pixels themselves:
+///
+/// ```
+/// use fmr_core::{ComponentError, Generator, GeneratorSpec, LatentBlock, LatentPullBack};
+/// use ndarray::{Array2, Array4, ArrayView2, ArrayView4};
+///
+/// struct Pixels(GeneratorSpec);
+///
+/// impl Pixels {
+///     fn new(image: [usize; 3]) -> Self {
+///         let latent = vec![LatentBlock { name: "pixels".into(), shape: image.to_vec(), offset: 0 }];
+///         Self(GeneratorSpec { name: "pixels".into(), image, latent })
+///     }
+///
+///     fn rows(&self, images: ArrayView4<'_, f32>) -> Result<Array2<f32>, ComponentError> {
+///         let shape = (images.dim().0, self.0.latent_len());
+///         Array2::from_shape_vec(shape, images.iter().copied().collect())
+///             .map_err(|e| ComponentError::new("generator \"pixels\"", "flatten images", e.to_string()))
+///     }
+/// }
+///
+/// impl Generator for Pixels {
+///     fn spec(&self) -> &GeneratorSpec {
+///         &self.0
+///     }
+///
+///     fn encode(&self, images: ArrayView4<'_, f32>, _labels: &[usize]) -> Result<Array2<f32>, ComponentError> {
+///         self.rows(images)
+///     }
+///
+///     fn decode(&self, latents: ArrayView2<'_, f32>, _labels: &[usize]) -> Result<Array4<f32>, ComponentError> {
+///         let [c, h, w] = self.0.image;
+///         Array4::from_shape_vec((latents.nrows(), c, h, w), latents.iter().copied().collect())
+///             .map_err(|e| ComponentError::new("generator \"pixels\"", "decode latents", e.to_string()))
+///     }
+///
+///     fn decode_with_pullback<'a>(
+///         &'a self,
+///         latents: ArrayView2<'_, f32>,
+///         labels: &[usize],
+///     ) -> Result<(Array4<f32>, LatentPullBack<'a>), ComponentError> {
+///         // Decoding copies, so gradients are copied back.
+///         let pull_back = |d_images: ArrayView4<'_, f32>| self.rows(d_images);
+///         Ok((self.decode(latents, labels)?, Box::new(pull_back)))
+///     }
+/// }
+///
+/// let generator = Pixels::new([1, 2, 2]);
+/// let images = Array4::from_elem((3, 1, 2, 2), 0.25);
+/// let latents = generator.encode(images.view(), &[0; 3])?;
+/// assert_eq!(latents.dim(), (3, generator.spec().latent_len()));
+/// let (decoded, pull_back) = generator.decode_with_pullback(latents.view(), &[0; 3])?;
+/// assert_eq!(decoded, images);
+/// assert_eq!(pull_back(images.view())?, latents);
+/// # Ok::<(), ComponentError>(())
+/// ```
 pub trait Generator: Send + Sync {
     /// What this generator takes and gives.
     fn spec(&self) -> &GeneratorSpec;

@@ -1,10 +1,4 @@
-//! The vocabulary of *Foundation Model-oriented Robustness* (FMR) and the loop at its heart.
-//!
-//! A [`Generator`] encodes a test image to a latent; `perturb` moves the latent along the gradient of the evaluated
-//! [`Target`]'s loss, as a [`Scorer`] defines it, while an [`Oracle`] still sees the true class; `metrics` turns the
-//! outcomes into SA, PA, VR and FMR with intervals. Nothing here knows about neural networks: components do.
-//!
-//! Exchange format everywhere: `f32`, NCHW, RGB or one channel, values in `[0, 1]`; latents are one flat row a sample.
+#![doc = include_str!("../README.md")]
 
 mod difference;
 mod error;

@@ -3,6 +3,42 @@ use ndarray::{Array2, ArrayView4};
 use crate::ComponentError;
 
 /// The foundation model h: judges which class an image shows (paper, section 3.2). Never asked for a gradient.
+///
+/// # Example
+///
+/// An oracle that sees the first class in every image:
+///
+/// ```
+/// use fmr_core::{ComponentError, Oracle};
+/// use ndarray::{Array2, Array4, ArrayView4, array};
+///
+/// struct Lenient {
+///     classes: usize,
+/// }
+///
+/// impl Oracle for Lenient {
+///     fn name(&self) -> &str {
+///         "lenient"
+///     }
+///
+///     fn set_classes(&mut self, names: &[String], _templates: &[String]) -> Result<(), ComponentError> {
+///         self.classes = names.len();
+///         Ok(())
+///     }
+///
+///     fn judge(&self, images: ArrayView4<'_, f32>) -> Result<Array2<f32>, ComponentError> {
+///         let mut scores = Array2::zeros((images.dim().0, self.classes));
+///         scores.column_mut(0).fill(1.0);
+///         Ok(scores)
+///     }
+/// }
+///
+/// let mut oracle = Lenient { classes: 0 };
+/// oracle.set_classes(&["bright".into(), "dark".into()], &[])?;
+/// let images = Array4::zeros((2, 1, 2, 2));
+/// assert_eq!(oracle.judge(images.view())?, array![[1.0, 0.0], [1.0, 0.0]]);
+/// # Ok::<(), ComponentError>(())
+/// ```
 pub trait Oracle: Send + Sync {
     /// Name for messages and reports, e.g. `clip ViT-B/32`.
     fn name(&self) -> &str;

@@ -22,6 +22,60 @@ pub struct TargetSpec {
 ///
 /// Takes images `[n, c, h, w]` in `[0, 1]` of the generator's size and converts them to what its model wants (size,
 /// channels, normalisation) itself, differentiably. Always in evaluation mode; row i depends on image i alone.
+///
+/// # Example
+///
+/// ```
+/// use fmr_core::{ComponentError, ImagePullBack, Target, TargetSpec};
+/// use ndarray::{Array2, Array4, ArrayView2, ArrayView4, array};
+///
+/// /// Logits are the mean brightness and one minus it: "bright" or "dark".
+/// struct Brightness(TargetSpec);
+///
+/// impl Brightness {
+///     fn new() -> Self {
+///         Self(TargetSpec { name: "brightness".into(), classes: 2, differentiable: true })
+///     }
+/// }
+///
+/// impl Target for Brightness {
+///     fn spec(&self) -> &TargetSpec {
+///         &self.0
+///     }
+///
+///     fn logits(&self, images: ArrayView4<'_, f32>) -> Result<Array2<f32>, ComponentError> {
+///         let mut logits = Array2::zeros((images.dim().0, 2));
+///         for (mut row, image) in logits.outer_iter_mut().zip(images.outer_iter()) {
+///             let mean = image.mean().unwrap_or(0.0);
+///             row[0] = mean;
+///             row[1] = 1.0 - mean;
+///         }
+///         Ok(logits)
+///     }
+///
+///     fn logits_with_pullback<'a>(
+///         &'a self,
+///         images: ArrayView4<'_, f32>,
+///     ) -> Result<(Array2<f32>, ImagePullBack<'a>), ComponentError> {
+///         let (n, c, h, w) = images.dim();
+///         let pull_back = move |d_logits: ArrayView2<'_, f32>| {
+///             // d mean / d pixel is the same for every pixel of an image.
+///             let pixels = (c * h * w) as f32;
+///             let slope = |i: usize| (d_logits[[i, 0]] - d_logits[[i, 1]]) / pixels;
+///             Ok(Array4::from_shape_fn((n, c, h, w), |(i, ..)| slope(i)))
+///         };
+///         Ok((self.logits(images)?, Box::new(pull_back)))
+///     }
+/// }
+///
+/// let target = Brightness::new();
+/// let images = Array4::from_elem((1, 1, 2, 2), 0.25);
+/// let (logits, pull_back) = target.logits_with_pullback(images.view())?;
+/// assert_eq!(logits, array![[0.25, 0.75]]);
+/// let d_images = pull_back(array![[1.0, 0.0]].view())?;
+/// assert_eq!(d_images, Array4::from_elem((1, 1, 2, 2), 0.25));
+/// # Ok::<(), ComponentError>(())
+/// ```
 pub trait Target: Send + Sync {
     /// What this target takes and gives.
     fn spec(&self) -> &TargetSpec;

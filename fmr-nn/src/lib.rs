@@ -1,4 +1,4 @@
-//! What the burn-based components of fmr share: devices, kernels, layers, weights and pull-backs.
+#![doc = include_str!("../README.md")]
 
 mod attention;
 pub mod bridge;

@@ -147,22 +147,23 @@ impl Builder {
         &self.device
     }
 
-    fn values(&mut self, name: &str, shape: &[usize], init: Init) -> Vec<f32> {
-        let len = shape.iter().product();
+    /// The values of a parameter; none where only its shape matters or the checkpoint does not hold it. A size that a
+    /// hostile configuration claims takes no memory so.
+    fn values(&mut self, name: &str, shape: &[usize], init: Init) -> Option<Vec<f32>> {
         self.used.insert(name.to_owned());
         match &mut self.source {
-            Source::Random(rng) => draw(rng, len, init),
-            Source::Shapes => Vec::new(),
+            Source::Random(rng) => Some(draw(rng, shape.iter().product(), init)),
+            Source::Shapes => None,
             Source::Stored(tensors) => match tensors.remove(name) {
                 None => {
                     self.missing.push(name.to_owned());
-                    vec![0.0; len]
+                    None
                 }
                 Some(t) if t.shape != shape => {
                     self.misshapen.push((name.to_owned(), shape.to_vec(), t.shape));
-                    vec![0.0; len]
+                    None
                 }
-                Some(t) => t.values,
+                Some(t) => Some(t.values),
             },
         }
     }
@@ -180,10 +181,11 @@ impl Builder {
         (id, self.tensor(values, shape))
     }
 
-    fn tensor<const D: usize>(&self, values: Vec<f32>, shape: [usize; D]) -> Tensor<D> {
-        match self.source {
-            Source::Shapes => Tensor::<D>::zeros([1; D], &self.device).expand(shape),
-            _ => Tensor::from_data(TensorData::new(values, shape), &self.device),
+    /// A tensor of these values, or of one zero seen everywhere.
+    fn tensor<const D: usize>(&self, values: Option<Vec<f32>>, shape: [usize; D]) -> Tensor<D> {
+        match values {
+            None => Tensor::<D>::zeros([1; D], &self.device).expand(shape),
+            Some(values) => Tensor::from_data(TensorData::new(values, shape), &self.device),
         }
     }
 
@@ -196,7 +198,7 @@ impl Builder {
     /// A parameter of one value, which upstream stores without dimensions.
     pub fn scalar(&mut self, name: &str, start: f32) -> Param<Tensor<1>> {
         let stored = self.values(name, &[], Init::Ones);
-        let value = if matches!(self.source, Source::Random(_)) { vec![start] } else { stored };
+        let value = if matches!(self.source, Source::Random(_)) { Some(vec![start]) } else { stored };
         let id = self.key(name, &[], false);
         self.finish_param(id, self.tensor(value, [1]))
     }
@@ -205,7 +207,8 @@ impl Builder {
     pub fn transposed(&mut self, name: &str, [input, output]: [usize; 2], init: Init) -> Param<Tensor<2>> {
         let values = self.values(name, &[output, input], init);
         let id = self.key(name, &[output, input], true);
-        let value = self.tensor(flip(&values, output, input), [input, output]);
+        let flipped = values.map(|values| flip(&values, output, input));
+        let value = self.tensor(flipped, [input, output]);
         self.finish_param(id, value)
     }
 
@@ -286,4 +289,24 @@ pub fn state_dict<M: Module>(module: &M, keys: &[Key]) -> StateDict {
             Some((key.name.clone(), Stored { shape: key.shape.clone(), values }))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn what_a_checkpoint_lacks_takes_no_memory() {
+        const HUGE: usize = 1 << 31;
+        let device = crate::device::device("cpu").unwrap();
+        let stored = Stored { shape: vec![1], values: vec![0.0] };
+        let held = StateDict::from([("misshapen".to_owned(), stored.clone()), ("\u{1b}[2J".to_owned(), stored)]);
+        let mut b = Builder::stored(held, &device);
+        let _ = b.param("missing", [HUGE, HUGE], Init::Zeros);
+        let _ = b.transposed("misshapen", [HUGE, HUGE], Init::Zeros);
+        let error = b.finish(|_| false).unwrap_err();
+        assert_eq!((error.missing.len(), error.misshapen.len(), error.unexpected.len()), (1, 1, 1));
+        assert!(error.to_string().contains(r"1 unexpected: \u{1b}[2J"), "{error}");
+    }
 }

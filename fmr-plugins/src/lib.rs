@@ -1,9 +1,4 @@
-//! Plugins of fmr: generators, oracles, targets and scorers that are found and loaded at run time.
-//!
-//! An author implements a trait of [`fmr_core`] and writes one line, [`export!`]; the `host` feature holds what the
-//! program needs to [find](host::Plugins), [check] and [start](scaffold) plugins. `docs/plugins.md` explains the
-//! binary interface between the two, [`abi`], which plugins in other languages implement through
-//! `include/fmr_plugin.h`.
+#![doc = include_str!("../README.md")]
 
 pub use fmr_plugin_abi as abi;
 

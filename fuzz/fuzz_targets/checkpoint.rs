@@ -16,6 +16,12 @@ fuzz_target!(|bytes: &[u8]| {
         }
         let _ = checkpoint.tensor_i64(tensor.key());
     }
-    let _ = checkpoint.weights(&Selection::default().ema(true));
-    let _ = checkpoint.looks_like();
+    for selection in [Selection::default(), Selection::default().ema(true), Selection::default().prefix("a")] {
+        if let Ok(weights) = checkpoint.weights(&selection) {
+            let _ = weights.load(|_| true);
+        }
+    }
+    if let Ok(summary) = checkpoint.summary() {
+        assert!(summary.to_string().chars().all(|c| c == '\n' || !c.is_control()));
+    }
 });

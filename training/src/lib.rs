@@ -1,5 +1,4 @@
-//! Training of the small world's models: a recipe (TOML) names data, model, losses and schedule; a [`Session`] runs it
-//! step by step with checkpoints, resumes it exactly where it stopped, and writes weights with their measured quality.
+#![doc = include_str!("../README.md")]
 
 mod augment;
 mod autoencoder;

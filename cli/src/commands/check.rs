@@ -3,6 +3,7 @@
 use clap::Args;
 use fmr::experiment::MissingFiles;
 use fmr::{Interrupt, PreparedRow, RowMask};
+use std::io::Write;
 
 use super::shared::ExperimentArguments;
 use crate::failure::Failure;
@@ -13,7 +14,7 @@ pub(crate) struct Arguments {
     experiment: ExperimentArguments,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     let prepared = arguments.experiment.prepare(&Interrupt::default())?;
     for row in &prepared.rows {
         match row {
@@ -26,15 +27,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
                     (Some(name), None) => format!(", mask {name}"),
                     (Some(name), Some((_, samples))) => format!(", mask {name} learned from {} others", samples.len()),
                 };
-                println!(
+                writeln!(
+                    out,
                     "ready    {}: {} images {c}×{h}×{w}, {classes} classes{mask}",
                     row.settings.id,
                     row.samples.len()
-                );
+                )?;
             }
             PreparedRow::Missing(row, files) => {
                 let files: Vec<String> = files.iter().map(MissingFiles::list).collect();
-                println!("missing  {}: {}", row.id, files.join(", "));
+                writeln!(out, "missing  {}: {}", row.id, files.join(", "))?;
             }
         }
     }

@@ -1,5 +1,6 @@
 //! `fmr export RUN`
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -10,20 +11,20 @@ use crate::failure::Failure;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Folder of the run.
+    /// Folder of the run
     run: PathBuf,
-    /// Folder for `samples.jsonl`, `samples.csv`, `steps.csv` and the images; `export` in the run unless given.
+    /// Folder for `samples.jsonl`, `samples.csv`, `steps.csv` and the images [default: `export` in the run]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     let store = RunStore::read(&arguments.run)?;
-    let out = arguments.out.clone().unwrap_or_else(|| arguments.run.join(EXPORT));
-    let mut written = store.export_tables(&out)?;
-    written.extend(store.export_images(&out.join(IMAGES))?);
+    let folder = arguments.out.clone().unwrap_or_else(|| arguments.run.join(EXPORT));
+    let mut written = store.export_tables(&folder)?;
+    written.extend(store.export_images(&folder.join(IMAGES))?);
     for path in written {
-        println!("{}", path.display());
+        writeln!(out, "{}", path.display())?;
     }
     Ok(())
 }

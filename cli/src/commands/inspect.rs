@@ -1,5 +1,6 @@
 //! `fmr inspect FILE`
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -9,13 +10,13 @@ use crate::failure::Failure;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Checkpoint: safetensors, PyTorch or TorchScript. Nothing in it is executed.
+    /// Checkpoint: safetensors, PyTorch or TorchScript; nothing in it is executed
     file: PathBuf,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     let text = |error: CheckpointError| Failure::Text(error.to_string());
     let summary = Checkpoint::open(&arguments.file).and_then(|file| file.summary()).map_err(text)?;
-    print!("{summary}");
+    write!(out, "{summary}")?;
     Ok(())
 }

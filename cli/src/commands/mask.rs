@@ -1,5 +1,6 @@
 //! `fmr mask learn EXPERIMENT`, `fmr mask show MASK`
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -20,9 +21,9 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Learn the masks of an experiment's rows, and write them to files.
+    /// Learn the masks of an experiment's rows and write them to files
     Learn(Learn),
-    /// Say what a mask keeps, and draw it.
+    /// Show which values a mask keeps, and draw it
     Show(Show),
 }
 
@@ -30,27 +31,27 @@ enum Command {
 struct Learn {
     #[command(flatten)]
     experiment: ExperimentArguments,
-    /// Folder for the masks and their pictures.
+    /// Folder for the masks and their pictures
     #[arg(long, value_name = "DIR", default_value = "masks")]
     out: PathBuf,
-    /// Learn the mask of this row alone.
+    /// Learn only the mask of this row
     #[arg(long, value_name = "ID")]
     row: Option<String>,
 }
 
 #[derive(Args)]
 struct Show {
-    /// The mask's file.
+    /// File of the mask
     mask: PathBuf,
-    /// Experiment file whose generator decodes what the mask moves; the one that the mask names unless given.
+    /// Experiment file whose generator draws the strip [default: the one that the mask names]
     experiment: Option<PathBuf>,
-    /// The row of the experiment whose images and generator are used; the first that fits unless given.
+    /// Row of the experiment whose images and generator to use [default: the first that fits]
     #[arg(long, value_name = "ID")]
     row: Option<String>,
-    /// Images in the strip.
+    /// Number of images in the strip
     #[arg(long, value_name = "N", default_value_t = 8)]
     images: usize,
-    /// Folder for the pictures; the mask's own unless given.
+    /// Folder for the pictures [default: the mask's folder]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
@@ -58,14 +59,14 @@ struct Show {
 /// Images whose latents tell how far a latent value usually goes.
 const SPREAD_OVER: usize = 64;
 
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     match &arguments.command {
-        Command::Learn(arguments) => learn(arguments),
-        Command::Show(arguments) => show(arguments),
+        Command::Learn(arguments) => learn(arguments, out),
+        Command::Show(arguments) => show(arguments, out),
     }
 }
 
-fn learn(arguments: &Learn) -> Result<(), Failure> {
+fn learn(arguments: &Learn, out: &mut dyn Write) -> Result<(), Failure> {
     let terminal = Terminal::default();
     let runner = Runner { events: &terminal, ..Runner::default() };
     let prepared = arguments.experiment.prepare(&runner.interrupt)?;
@@ -84,32 +85,33 @@ fn learn(arguments: &Learn) -> Result<(), Failure> {
         mask.origin.experiment = std::path::absolute(&file).ok();
         let path = arguments.out.join(format!("{}.mask", row.plan.file_name()));
         let picture = fmr::save_mask(&mask, &path).map_err(text)?;
-        println!("{}\n{mask}", row.plan.title);
-        println!("learned in  {:.1} s from {} images", found.seconds, found.images);
-        print_path(&found.learned);
-        println!("{}\n{}\n", path.display(), picture.display());
+        writeln!(out, "{}\n{mask}", row.plan.title)?;
+        writeln!(out, "learned in  {:.1} s from {} images", found.seconds, found.images)?;
+        write_path(&found.learned, out)?;
+        writeln!(out, "{}\n{}\n", path.display(), picture.display())?;
     }
     Ok(())
 }
 
 /// The path over falling penalties and the held-out losses, where they were asked for.
-fn print_path(learned: &Learned) {
+fn write_path(learned: &Learned, out: &mut dyn Write) -> std::io::Result<()> {
     if !learned.path.is_empty() {
-        println!("path: share of the largest penalty, columns kept, sparsity %, test score %, gap");
+        writeln!(out, "path: share of the largest penalty, columns kept, sparsity %, test score %, gap")?;
     }
     for fit in &learned.path {
         let (share, gap) = (fit.penalty / fit.penalty_max, fit.optimality.gap);
-        println!("  {share:.4}  {:>6}  {:6.2}  {:6.2}  {gap:.0e}", fit.kept, fit.sparsity(), fit.test_score());
+        writeln!(out, "  {share:.4}  {:>6}  {:6.2}  {:6.2}  {gap:.0e}", fit.kept, fit.sparsity(), fit.test_score())?;
     }
     if !learned.cross_validation.is_empty() {
-        println!("cross-validation: share of the largest penalty, held-out loss a row, its standard error");
+        writeln!(out, "cross-validation: share of the largest penalty, held-out loss a row, its standard error")?;
     }
     for point in &learned.cross_validation {
-        println!("  {:.4}  {:.4}  {:.4}", point.share, point.mean, point.error);
+        writeln!(out, "  {:.4}  {:.4}  {:.4}", point.share, point.mean, point.error)?;
     }
+    Ok(())
 }
 
-fn show(arguments: &Show) -> Result<(), Failure> {
+fn show(arguments: &Show, out: &mut dyn Write) -> Result<(), Failure> {
     let mask = Mask::load(&arguments.mask).map_err(text)?;
     // Whatever is wrong is found before anything is printed.
     let prepared = match experiment_of(arguments, &mask) {
@@ -117,7 +119,7 @@ fn show(arguments: &Show) -> Result<(), Failure> {
         None => None,
     };
     let row = prepared.as_ref().map(|prepared| cell_for(arguments, &mask, prepared)).transpose()?;
-    println!("{mask}");
+    writeln!(out, "{mask}")?;
     let stem = arguments.mask.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let folder = arguments.out.as_deref().or(arguments.mask.parent()).unwrap_or(Path::new(""));
     std::fs::create_dir_all(folder).map_err(|e| Failure::Text(format!("{}: {e}", folder.display())))?;
@@ -128,9 +130,9 @@ fn show(arguments: &Show) -> Result<(), Failure> {
     };
     let grid = mask_art::picture(&mask);
     let path = write(format!("{stem}.png"), &|path| grid.save(path).map_err(|e| e.to_string()))?;
-    println!("picture     {}", path.display());
+    writeln!(out, "picture     {}", path.display())?;
     let Some(row) = row else {
-        println!("strip       none: the mask names no experiment that is here; give one");
+        writeln!(out, "strip       none: the mask names no experiment that is here; give one")?;
         return Ok(());
     };
     let few: Vec<usize> = (0..row.samples.len().min(SPREAD_OVER.max(arguments.images))).collect();
@@ -139,11 +141,12 @@ fn show(arguments: &Show) -> Result<(), Failure> {
     let strip = strip.map_err(|e| Failure::Text(e.to_string()))?;
     let path = write(format!("{stem}-strip.png"), &|path| strip.save(path).map_err(|e| e.to_string()))?;
     let steps: Vec<String> = STRIP_STEPS.iter().map(|step| format!("{step:+}")).collect();
-    println!("strip       {}", path.display());
-    println!(
+    writeln!(out, "strip       {}", path.display())?;
+    writeln!(
+        out,
         "            the original, then its decode with the kept values moved by {} deviations; the rest stays",
         steps.join(", ")
-    );
+    )?;
     Ok(())
 }
 

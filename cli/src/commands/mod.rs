@@ -21,7 +21,7 @@ use tracing_subscriber::EnvFilter;
 use crate::failure;
 pub(crate) use run::run_file;
 
-/// How robust is an image classifier, as a foundation model sees it? Foundation Model-oriented Robustness, measured.
+/// Measure how robust an image classifier is, as a foundation model sees it
 #[derive(Parser)]
 #[command(version, about, propagate_version = true)]
 struct Arguments {
@@ -31,50 +31,48 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run an experiment file and print its table.
+    /// Run an experiment file and print its table
     Run(run::Arguments),
-    /// Go on with a run that was stopped or killed.
+    /// Resume a run that was stopped or killed
     Resume(resume::Arguments),
-    /// Print the table of a run and write its report anew.
+    /// Print the table of a run and rewrite its report
     Report(report::Arguments),
-    /// Check an experiment file, its data, weights and class names, without running it.
+    /// Check an experiment file, its data, weights and class names, without running it
     Check(check::Arguments),
-    /// Say what an experiment will cost and how wide its intervals will be.
+    /// Estimate the cost of an experiment and the width of its intervals
     Plan(plan::Arguments),
-    /// Write the samples and images of a run in open formats.
+    /// Export the samples and images of a run in open formats
     Export(export::Arguments),
-    /// Train a model from a recipe.
+    /// Train a model from a recipe
     Train(train::Arguments),
-    /// Say what a checkpoint is: family, layout, sizes and keys.
+    /// Describe a checkpoint: family, layout, sizes and keys
     Inspect(inspect::Arguments),
-    /// List the models that can be loaded, and from which published files.
+    /// List the models that can be loaded, with their published files
     Models,
-    /// Learn or show a sparse mask: which latent values the perturbation moves.
+    /// Learn or show a sparse mask: which latent values the perturbation moves
     Mask(mask::Arguments),
-    /// List, check or begin plugins.
+    /// List, check or scaffold plugins
     Plugin(plugin::Arguments),
 }
 
-/// Runs the command line; the exit code is 0, 1 for errors, 2 for a wrong command line, 130 where the user stopped it.
+/// Runs the command line. The exit code is 0, 1 for errors, 2 for a wrong command line, 130 if the user stopped the run.
 pub fn main() -> ExitCode {
     let filter = EnvFilter::try_from_env("FMR_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
     let arguments = Arguments::parse();
+    let out = &mut std::io::stdout().lock();
     let result = match arguments.command {
-        Command::Run(arguments) => run::run(&arguments),
-        Command::Resume(arguments) => resume::run(&arguments),
-        Command::Report(arguments) => report::run(&arguments),
-        Command::Check(arguments) => check::run(&arguments),
-        Command::Plan(arguments) => plan::run(&arguments),
-        Command::Export(arguments) => export::run(&arguments),
-        Command::Train(arguments) => train::run(&arguments),
-        Command::Inspect(arguments) => inspect::run(&arguments),
-        Command::Models => {
-            models::run();
-            Ok(())
-        }
-        Command::Mask(arguments) => mask::run(&arguments),
-        Command::Plugin(arguments) => plugin::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments, out),
+        Command::Resume(arguments) => resume::run(&arguments, out),
+        Command::Report(arguments) => report::run(&arguments, out),
+        Command::Check(arguments) => check::run(&arguments, out),
+        Command::Plan(arguments) => plan::run(&arguments, out),
+        Command::Export(arguments) => export::run(&arguments, out),
+        Command::Train(arguments) => train::run(&arguments, out),
+        Command::Inspect(arguments) => inspect::run(&arguments, out),
+        Command::Models => models::run(out),
+        Command::Mask(arguments) => mask::run(&arguments, out),
+        Command::Plugin(arguments) => plugin::run(&arguments, out),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,12 +1,17 @@
 //! `fmr models`
 
+use std::io::Write;
+
+use crate::failure::Failure;
+
 /// Everything that `model = "…"` can name, by role.
-pub(crate) fn run() {
-    println!("Targets of kind zoo\n\n{}", fmr_zoo::models());
+pub(crate) fn run(out: &mut dyn Write) -> Result<(), Failure> {
+    writeln!(out, "Targets of kind zoo\n\n{}", fmr_zoo::models())?;
     let generators = fmr_vqgan::published().iter().map(|p| (p.name, p.source.to_owned())).collect();
-    println!("Generators of kind vqgan\n\n{}", table(generators));
+    writeln!(out, "Generators of kind vqgan\n\n{}", table(generators))?;
     let oracles = fmr_clip::published().iter().map(|p| (p.name, p.files.join(", "))).collect();
-    print!("Oracles of kind clip\n\n{}", table(oracles));
+    write!(out, "Oracles of kind clip\n\n{}", table(oracles))?;
+    Ok(())
 }
 
 /// One model a line, with the published files that hold it.

@@ -1,11 +1,11 @@
 //! `fmr plan FILE`
 
-use std::time::{Duration, Instant};
+use std::io::Write;
+use std::time::Duration;
 
 use clap::Args;
-use fmr::core::metrics::Interval;
-use fmr::core::perturb::{Perturber, SearchSettings};
-use fmr::{Error, Interrupt, ReadyRow, RowMask};
+use fmr::core::metrics::sample_size::{Dependence, images_for_proportion};
+use fmr::{Estimate, Interrupt, Runner};
 use indicatif::HumanDuration;
 
 use super::shared::ExperimentArguments;
@@ -15,89 +15,56 @@ use crate::failure::Failure;
 pub(crate) struct Arguments {
     #[command(flatten)]
     experiment: ExperimentArguments,
-    /// Half width that the intervals of SA and PA are to have, in percentage points.
-    #[arg(long, value_name = "POINTS", default_value_t = 5.0)]
+    /// Desired half width of the intervals of SA, PA and FMR, in percentage points (0.01 to 50)
+    #[arg(long, value_name = "POINTS", default_value_t = 5.0, value_parser = points)]
     half_width: f64,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+fn points(text: &str) -> Result<f64, String> {
+    let points: f64 = text.parse().map_err(|_| "write a number of percentage points".to_owned())?;
+    if (0.01..=50.0).contains(&points) { Ok(points) } else { Err("it must lie between 0.01 and 50 points".to_owned()) }
+}
+
+pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     let prepared = arguments.experiment.prepare(&Interrupt::default())?;
     let confidence = prepared.experiment.metrics.confidence;
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let lanes = prepared.experiment.run.side_by_side(cores).lanes;
-    let mut total = Duration::ZERO;
+    let wanted = arguments.half_width / 100.0;
+    let runner = Runner::default();
+    let (mut total, mut low, mut high) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
     for row in prepared.ready() {
-        let (n, each) = (row.samples.len(), time_of_one(row)?);
-        let learns = row.mask.as_ref().and_then(RowMask::learns);
-        let learned_from = learns.map_or(0, |(_, samples)| samples.len());
-        let cost = each * u32::try_from(n + learned_from).unwrap_or(u32::MAX) / u32::try_from(lanes).unwrap_or(1);
-        total += cost;
-        println!(
-            "{}: {n} images, at most {} updates each, up to {}; intervals within ±{:.1} points",
-            row.settings.id,
-            row.settings.search.updates_allowed(),
-            HumanDuration(cost),
-            100.0 * half_width(n, confidence),
-        );
-        if learned_from > 0 {
-            println!("  of that {learned_from} images without a mask, from which the row's mask is learned");
-        }
+        let estimate = runner.plan(&prepared, row)?;
+        total = total.saturating_add(estimate.time);
+        low = low.saturating_add(estimate.bounds.start);
+        high = high.saturating_add(estimate.bounds.end);
+        write_row(out, &row.settings.id, &estimate, wanted, confidence)?;
     }
-    println!("all rows that can run here: up to {} on {lanes} lanes", HumanDuration(total));
-    match images_for(arguments.half_width / 100.0, confidence) {
-        Some(n) => println!("{n} images give intervals within ±{} points", arguments.half_width),
-        None => return Err(Failure::Text("--half-width must lie between 0.01 and 50 points".to_owned())),
+    let (total, low, high) = (HumanDuration(total), HumanDuration(low), HumanDuration(high));
+    writeln!(out, "all rows that can run here: about {total}, between {low} and {high}")?;
+    if let Some(images) = images_for_proportion(0.5, wanted, confidence) {
+        writeln!(out, "{images} images give SA and PA intervals within ±{} points", arguments.half_width)?;
     }
     Ok(())
 }
 
-/// Time that one sample takes on one thread if the oracle refuses no update: measured on two short searches.
-fn time_of_one(row: &ReadyRow) -> Result<Duration, Error> {
-    let time = |updates: usize| -> Result<Duration, Error> {
-        let search = SearchSettings { budget: updates, ..row.settings.search.clone() };
-        let perturber = Perturber {
-            generator: &*row.generator,
-            oracle: &*row.oracle,
-            target: &*row.target,
-            scorer: &*row.scorer,
-            search: &search,
-            verdict: &row.verdict,
-            classes: row.plan.classes.len(),
-            mask: None,
-            observer: &(),
-            cache: None,
-        };
-        let begin = Instant::now();
-        perturber.run(&row.samples.batch(&[0])?)?;
-        Ok(begin.elapsed())
-    };
-    const PROBE: usize = 4;
-    // The first pass warms caches up.
-    time(1)?;
-    let (one, more) = (time(1)?, time(1 + PROBE)?);
-    let update = more.saturating_sub(one) / u32::try_from(PROBE).unwrap_or(1);
-    let updates = u32::try_from(row.settings.search.updates_allowed()).unwrap_or(u32::MAX);
-    Ok(one + update * updates * u32::try_from(row.settings.search.restarts + 1).unwrap_or(1))
-}
-
-/// Widest half width of a rate's interval over n images: that of one half.
-fn half_width(n: usize, confidence: f64) -> f64 {
-    Interval::wilson(n / 2, n, confidence).map_or(0.5, |interval| interval.half_width())
-}
-
-/// Least number of images whose intervals are within the half width.
-fn images_for(half: f64, confidence: f64) -> Option<usize> {
-    if !(0.0001..=0.5).contains(&half) {
-        return None;
+fn write_row(out: &mut dyn Write, id: &str, estimate: &Estimate, wanted: f64, confidence: f64) -> std::io::Result<()> {
+    let (low, high) = (HumanDuration(estimate.bounds.start), HumanDuration(estimate.bounds.end));
+    writeln!(
+        out,
+        "{id}: {} images, about {:.0} of {} updates each: about {}, between {low} and {high} (from {} images)",
+        estimate.images,
+        estimate.updates,
+        estimate.most_updates,
+        HumanDuration(estimate.time),
+        estimate.piloted
+    )?;
+    if estimate.learned_from > 0 {
+        writeln!(out, "  {} images without a mask included, to learn the row's mask from", estimate.learned_from)?;
     }
-    let (mut few, mut enough) = (1_usize, 1_usize);
-    while half_width(enough, confidence) > half {
-        few = enough;
-        enough *= 2;
+    let rate = 100.0 * estimate.rate_half_width(confidence);
+    let fmr = estimate.fmr_half_width(confidence).map_or("–".to_owned(), |width| format!("{:.1}", 100.0 * width));
+    write!(out, "  intervals: SA and PA within ±{rate:.1} points, FMR within about ±{fmr}")?;
+    match estimate.expected.images_for(wanted, Dependence::Independent, confidence) {
+        Some(images) => writeln!(out, "; {images} images bring FMR within ±{} points", 100.0 * wanted),
+        None => writeln!(out),
     }
-    while few + 1 < enough {
-        let middle = few.midpoint(enough);
-        if half_width(middle, confidence) > half { few = middle } else { enough = middle }
-    }
-    Some(enough)
 }

@@ -1,5 +1,6 @@
 //! `fmr plugin list | check LIB | new NAME`
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -19,37 +20,37 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// List the plugins of the search path. Loads them, which runs code of theirs.
+    /// List the plugins in the search path; loading them executes their code
     List,
-    /// Check that a plugin keeps its contract. Loads it, which runs code of its.
+    /// Check that a plugin keeps its contract; loading it executes its code
     Check {
-        /// The library.
+        /// File of the library
         library: PathBuf,
-        /// The one component to check; all if left out.
+        /// Component to check [default: all]
         #[arg(long)]
         component: Option<String>,
-        /// A setting that components are made with, e.g. `weights=model.safetensors`; may be given several times.
+        /// Setting for the components, e.g. `weights=model.safetensors`; repeatable
         #[arg(long, value_name = "KEY=VALUE", value_parser = assignment)]
         set: Vec<(String, Value)>,
-        /// Size of the images, where the component leaves that open.
+        /// Size of the images, if the component does not fix it
         #[arg(long, value_name = "CxHxW", value_parser = size, default_value = "3x32x32")]
         image: [usize; 3],
-        /// A class that oracles are told; may be given several times.
+        /// Class for oracles; repeatable
         #[arg(long, value_name = "NAME")]
         class: Vec<String>,
     },
-    /// Write a crate with a plugin that builds, a test and a README.
+    /// Write a crate with a plugin that builds, a test and a README
     New {
-        /// Name of the crate and of its component.
+        /// Name of the crate and its component
         name: String,
-        /// What the component is for.
+        /// Role of the component
         #[arg(long, value_enum, default_value = "target")]
         kind: Kind,
-        /// Folder that the crate's folder is made in.
+        /// Folder in which to create the crate's folder
         #[arg(long, default_value = ".")]
         folder: PathBuf,
-        /// Where the crate takes fmr's own crates from: a checkout, or a git repository. If left out, the checkout that
-        /// this program was built from where that is still there, else fmr's repository.
+        /// Source of fmr's own crates: a checkout, a git repository, or `crates.io` [default: the checkout that built this
+        /// program, if it still exists, else crates.io]
         #[arg(long, value_name = "FOLDER|URL")]
         fmr: Option<String>,
     },
@@ -74,11 +75,11 @@ impl From<Kind> for Role {
     }
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     match &arguments.command {
         Command::List => {
             let plugins = Plugins { search: SearchPath::of(&[]), ..Plugins::default() };
-            print!("{}", fmr_plugins::list(&plugins));
+            write!(out, "{}", fmr_plugins::list(&plugins))?;
             Ok(())
         }
         Command::Check { library, component, set, image, class } => {
@@ -87,8 +88,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             if !class.is_empty() {
                 options.classes.clone_from(class);
             }
-            let report = fmr_plugins::check::watch(library, &options, &mut |finding| println!("{finding}"))
+            let mut written = Ok(());
+            let mut told = |finding: &dyn std::fmt::Display| {
+                if written.is_ok() {
+                    written = writeln!(out, "{finding}");
+                }
+            };
+            let report = fmr_plugins::check::watch(library, &options, &mut |finding| told(&finding))
                 .map_err(|error| Failure::Text(error.to_string()))?;
+            written?;
             if report.passed() {
                 return Ok(());
             }
@@ -98,7 +106,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             let source = fmr.as_deref().map_or_else(Source::default, Source::from);
             let root = scaffold::new(name, (*kind).into(), folder, &source)
                 .map_err(|error| Failure::Text(error.to_string()))?;
-            println!("{}", root.display());
+            writeln!(out, "{}", root.display())?;
             Ok(())
         }
     }

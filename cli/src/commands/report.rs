@@ -1,5 +1,6 @@
 //! `fmr report RUN`
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -11,19 +12,18 @@ use crate::failure::Failure;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Folder of the run.
+    /// Folder of the run
     run: PathBuf,
-    /// Print the tables and write nothing.
+    /// Print the tables without writing files
     #[arg(long)]
     print: bool,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     let store = RunStore::read(&arguments.run)?;
     let experiment = experiment_of(&store)?;
     if arguments.print {
-        print_report(&report::report(&experiment, &store)?, store.dir());
-        return Ok(());
+        return print_report(&report::report(&experiment, &store)?, store.dir(), out);
     }
-    print_finished(&experiment, &store)
+    print_finished(&experiment, &store, out)
 }

@@ -1,5 +1,6 @@
 //! `fmr resume RUN`
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -12,15 +13,15 @@ use crate::{Terminal, signals};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Folder of the run.
+    /// Folder of the run
     run: PathBuf,
-    /// Resume although a plugin file has changed: the plugin was repaired after it ended the run. Not needed where it
-    /// only failed on samples.
+    /// Resume although a plugin file has changed: you fixed the plugin after it ended the run. Not needed if it only
+    /// failed on samples
     #[arg(long)]
     mended: bool,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     let experiment = experiment_of(&RunStore::read(&arguments.run)?)?;
     let terminal = Terminal::default();
     let runner = Runner { events: &terminal, ..Runner::default() };
@@ -29,5 +30,5 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let resume = if arguments.mended { Runner::resume_mended } else { Runner::resume };
     let run = resume(&runner, &prepared, &arguments.run);
     terminal.clear();
-    print_finished(&prepared.experiment, &run?.store)
+    print_finished(&prepared.experiment, &run?.store, out)
 }

@@ -1,5 +1,6 @@
 //! `fmr run FILE`
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -15,28 +16,30 @@ use crate::{Terminal, signals};
 pub(crate) struct Arguments {
     #[command(flatten)]
     experiment: ExperimentArguments,
-    /// Folder for the run; a new one below the experiment's `run.folder` unless given.
+    /// Folder for the run [default: a new one below the experiment's `run.folder`]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    run_in(arguments.experiment.read()?, arguments.out.as_deref())
+pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failure> {
+    run_in(arguments.experiment.read()?, arguments.out.as_deref(), out)
 }
 
 /// Runs a file in a new folder, and shows errors itself.
 pub(crate) fn run_file(file: &Path, profile: Option<String>) -> ExitCode {
     let changes = Changes { profile, ..Changes::default() };
-    let run = Experiment::read(file, &changes).map_err(Failure::from).and_then(|experiment| run_in(experiment, None));
+    let run = Experiment::read(file, &changes)
+        .map_err(Failure::from)
+        .and_then(|experiment| run_in(experiment, None, &mut std::io::stdout().lock()));
     run.map_or_else(failure::show, |()| ExitCode::SUCCESS)
 }
 
-fn run_in(experiment: Experiment, out: Option<&Path>) -> Result<(), Failure> {
+fn run_in(experiment: Experiment, dir: Option<&Path>, out: &mut dyn Write) -> Result<(), Failure> {
     let terminal = Terminal::default();
     let runner = Runner { events: &terminal, ..Runner::default() };
     let prepared = prepare(experiment, &runner.interrupt)?;
     signals::listen(&runner.interrupt);
-    let run = runner.run(&prepared, out);
+    let run = runner.run(&prepared, dir);
     terminal.clear();
-    print_finished(&prepared.experiment, &run?.store)
+    print_finished(&prepared.experiment, &run?.store, out)
 }

@@ -1,5 +1,6 @@
 //! What subcommands share: options that change an experiment file, and errors as people read them.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -14,21 +15,21 @@ use crate::failure::Failure;
 /// An experiment file and what the command line changes of it.
 #[derive(Args)]
 pub(crate) struct ExperimentArguments {
-    /// Experiment file (TOML).
+    /// Experiment file (TOML)
     file: PathBuf,
-    /// Use the file's profile `quick`: a few images, to see that everything works.
+    /// Use the file's profile `quick`: a few images, to see that everything works
     #[arg(long, conflicts_with_all = ["full", "profile"])]
     quick: bool,
-    /// Use the file's profile `full`: all images.
+    /// Use the file's profile `full`: all images
     #[arg(long, conflicts_with = "profile")]
     full: bool,
-    /// Use this profile of the file.
+    /// Use this profile of the file
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
-    /// At most this many images of each data set.
+    /// Use at most this many images of each data set
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
-    /// Set a value of the file, e.g. `search.budget=5`; may be given several times.
+    /// Override a value of the file, e.g. `search.budget=5`; repeatable
     #[arg(long, value_name = "KEY=VALUE", value_parser = assignment)]
     set: Vec<(String, Value)>,
 }
@@ -74,9 +75,9 @@ pub(crate) fn experiment_of(store: &RunStore) -> Result<Experiment, ConfigError>
 
 /// Writes the reports of a run, and prints its tables and, on the last line, its folder. A file that could not be written
 /// is an error after that.
-pub(crate) fn print_finished(experiment: &Experiment, store: &RunStore) -> Result<(), Failure> {
+pub(crate) fn print_finished(experiment: &Experiment, store: &RunStore, out: &mut dyn Write) -> Result<(), Failure> {
     let written = report::write(experiment, store)?;
-    print_report(&written.report, store.dir());
+    print_report(&written.report, store.dir(), out)?;
     if written.problems.is_empty() {
         return Ok(());
     }
@@ -85,8 +86,9 @@ pub(crate) fn print_finished(experiment: &Experiment, store: &RunStore) -> Resul
 }
 
 /// Prints a report as wide as the terminal and, on the last line, the run's folder.
-pub(crate) fn print_report(report: &Report, dir: &Path) {
+pub(crate) fn print_report(report: &Report, dir: &Path, out: &mut dyn Write) -> Result<(), Failure> {
     let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
     let width = terminal_size::terminal_size_of(std::io::stdout()).map_or(WIDTH, |(width, _)| usize::from(width.0));
-    println!("{}\n{}", report.to_text(&TextOptions { width, ..TextOptions::default() }), dir.display());
+    writeln!(out, "{}\n{}", report.to_text(&TextOptions { width, ..TextOptions::default() }), dir.display())?;
+    Ok(())
 }

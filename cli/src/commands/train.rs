@@ -1,5 +1,6 @@
 //! `fmr train RECIPE`
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -8,14 +9,14 @@ use crate::failure::Failure;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Recipe (TOML). A run that was stopped goes on where it stopped.
+    /// Recipe (TOML); training resumes from its last checkpoint
     recipe: PathBuf,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     let figures = fmr_train::train(&arguments.recipe).map_err(|error| Failure::Text(error.to_string()))?;
     for (name, value) in figures {
-        println!("{name} {value:.4}");
+        writeln!(out, "{name} {value:.4}")?;
     }
     Ok(())
 }

@@ -1,29 +1,4 @@
-//! Experiment files: one TOML file describes a whole table.
-//!
-//! A file is read strictly: an unknown key, a wrong type or a value out of its range is one error with file, line and
-//! column that says what would be right, before any work starts. Where the paper leaves a choice open, a key of the
-//! file makes it, and the default is the recommended reading (`protocol`, section 4).
-//!
-//! ```toml
-//! name = "tiny"
-//! [data.digits]
-//! kind = "idx"
-//! images = "t10k-images-idx3-ubyte.gz"
-//! labels = "t10k-labels-idx1-ubyte.gz"
-//! [targets.lenet]
-//! kind = "zoo"
-//! model = "lenet"
-//! weights = "lenet.safetensors"
-//! [generators.vqgan]
-//! kind = "vqgan"
-//! weights = "vqgan.safetensors"
-//! [oracles.clip]
-//! kind = "clip"
-//! weights = "clip.safetensors"
-//! [[rows]]
-//! data = "digits"
-//! target = "lenet"
-//! ```
+#![doc = include_str!("../README.md")]
 
 mod error;
 mod experiment;

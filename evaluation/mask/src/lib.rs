@@ -1,14 +1,4 @@
-//! The sparse mask: which latent dimensions the perturbation uses (paper, section 3.2.1 and appendix I).
-//!
-//! Latents of images and of their perturbed versions make a data set of two classes. A linear classifier with an ℓ1
-//! penalty learns to tell them apart; the dimensions with a weight that is not zero form the [`Mask`], and only those
-//! move in Algorithm 1: [`Perturber::mask`](fmr_core::perturb::Perturber) takes [`Mask::for_run`].
-//!
-//! A loosely solved fit keeps several times too many dimensions, so every fit says how far from the optimum it is: see
-//! [`Optimality`]. [`learn()`] is the whole way from latents to a mask; [`Problem`] is the solver alone.
-//!
-//! The inner Lasso problems are `linfa-elasticnet`'s. What surrounds them — a working set of columns, proximal Newton
-//! steps, Newton steps on the support — makes p ≫ n cheap and the last digits exact.
+#![doc = include_str!("../README.md")]
 
 mod cholesky;
 mod columns;
@@ -48,10 +38,10 @@ pub use solve::{Fit, Form, Limits, Optimality, Problem};
 #[derive(Debug, Clone, Error)]
 #[non_exhaustive]
 pub enum MaskError {
-    /// A setting makes no sense.
+    /// A setting is invalid.
     #[error(transparent)]
     Setting(#[from] SettingError),
-    /// The latents do not make a problem.
+    /// The latents do not form a problem that can be solved.
     #[error("the mask cannot be learned: {0}")]
     Data(String),
     /// A value is not a finite number.
@@ -64,21 +54,21 @@ pub enum MaskError {
         /// NaN or an infinity.
         value: f64,
     },
-    /// The solver was asked for something that it cannot do.
+    /// The solver cannot do what it was asked to do.
     #[error("the mask cannot be learned: {0}")]
     Solver(String),
-    /// Mask and layout do not go together.
+    /// Mask and layout do not match.
     #[error("the layout of the mask: {0}")]
     Layout(String),
-    /// The mask is for another generator.
+    /// The mask belongs to a different generator.
     #[error("the mask does not fit generator \"{generator}\": {problem}")]
     Misfit {
         /// Name of the generator of the run.
         generator: String,
-        /// What differs.
+        /// The difference.
         problem: String,
     },
-    /// A mask file that cannot be read or written.
+    /// A mask file cannot be read or written.
     #[error("{}: {problem}", path.display())]
     File {
         /// The file.
@@ -89,7 +79,7 @@ pub enum MaskError {
 }
 
 impl MaskError {
-    /// An error of a file.
+    /// An error that names a file.
     pub fn file(path: impl Into<PathBuf>, problem: impl Into<String>) -> Self {
         Self::File { path: path.into(), problem: problem.into() }
     }

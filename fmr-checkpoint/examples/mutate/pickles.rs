@@ -137,7 +137,7 @@ impl Program {
                 self.raw(b"b");
             }
             14 => {
-                self.raw(*pick(random, FUNCTIONS));
+                self.raw(pick::<&[u8]>(random, FUNCTIONS));
                 self.raw(b"(");
                 self.several(random, depth);
                 self.raw(b"tR");

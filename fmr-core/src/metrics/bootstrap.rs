@@ -5,7 +5,18 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{Counts, FmrReading, Indicators, Interval};
 
-/// FMR over resamples of the images.
+/// The distribution of FMR over resamples of the images with replacement.
+///
+/// ```
+/// use fmr_core::metrics::{Bootstrap, FmrReading, Indicators};
+///
+/// let right = Indicators { clean_correct: true, produced: true, final_correct: true };
+/// let fooled = Indicators { final_correct: false, ..right };
+/// let images: Vec<Indicators> = (0..200).map(|i| if i % 4 == 0 { fooled } else { right }).collect();
+/// let bootstrap = Bootstrap::of(&images, FmrReading::default(), 2000, 1);
+/// let interval = bootstrap.interval(0.95).expect("FMR is defined on every resample");
+/// assert!(interval.lo < 0.75 && 0.75 < interval.hi && interval.half_width() < 0.07);
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bootstrap {
     /// FMR of each resample for which it is defined, ascending.
@@ -21,7 +32,7 @@ pub fn resampled_fmr(images: &[Indicators], positions: &[usize], reading: FmrRea
     reading.value(&Counts::of(positions.iter().filter_map(|i| images.get(*i))))
 }
 
-/// `count` resamples of `n` images with replacement, the same for a seed on every machine.
+/// `count` resamples of `n` images with replacement: lists of `n` positions, the same for a seed on every machine.
 pub fn resamples(n: usize, count: usize, seed: u64) -> impl Iterator<Item = Vec<usize>> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     (0..count).map(move |_| (0..n).map(|_| random.random_range(0..n)).collect())
@@ -75,7 +86,19 @@ impl Bootstrap {
     }
 }
 
-/// Distribution of FMR over all n^n resamples of n images, for few images.
+/// The exact distribution of FMR over all n^n resamples of n images, for few images.
+///
+/// ```
+/// use fmr_core::metrics::{ExactBootstrap, FmrReading, Indicators};
+///
+/// let right = Indicators { clean_correct: true, produced: true, final_correct: true };
+/// let fooled = Indicators { final_correct: false, ..right };
+/// // Two images: resamples keep both, one (twice as likely) or none of them.
+/// let exact = ExactBootstrap::of(&[right, fooled], FmrReading::default()).expect("few images");
+/// assert!((exact.mean() - 0.5).abs() < 1e-12);
+/// assert_eq!(exact.quantile(0.2), Some(0.0));
+/// assert_eq!(exact.quantile(0.5), Some(0.5));
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExactBootstrap {
     /// Values with their probabilities among defined resamples, ascending.

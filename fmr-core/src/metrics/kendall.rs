@@ -17,7 +17,20 @@ pub enum RankMethod {
     Asymptotic,
 }
 
-/// Agreement of two rankings of the same things.
+/// Agreement of two rankings of the same things, e.g. of models by their accuracy and by their FMR.
+///
+/// ```
+/// use fmr_core::metrics::{Kendall, RankMethod};
+///
+/// let accuracy = [0.76, 0.78, 0.80, 0.82, 0.84];
+/// let robustness = [0.31, 0.35, 0.33, 0.40, 0.47];
+/// let agreement = Kendall::of(&accuracy, &robustness);
+/// assert_eq!((agreement.concordant, agreement.discordant), (9, 1));
+/// assert_eq!(agreement.tau_b, Some(0.8));
+/// assert_eq!(agreement.p_method, Some(RankMethod::Exact));
+/// // 5 of the 120 orders of five things have at most one inversion.
+/// assert!((agreement.p.unwrap() - 2.0 * 5.0 / 120.0).abs() < 1e-12);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Kendall {

@@ -4,7 +4,18 @@ use serde::{Deserialize, Serialize};
 
 use super::{Indicators, normal};
 
-/// Images on which two models are right or wrong together or apart, and the tests of the difference.
+/// McNemar's tests of two models on the same images: how many images only one of them gets right, and how likely a split
+/// as uneven is where the models are equally good.
+///
+/// ```
+/// use fmr_core::metrics::McNemar;
+///
+/// // 15 images tell the models apart: 12 that only the first gets right, 3 that only the second does.
+/// let test = McNemar::of(80, 12, 3, 5);
+/// assert_eq!(test.chi2, 5.4);
+/// assert!((test.exact_p - 0.0352).abs() < 1e-4);
+/// assert!(test.mid_p < test.exact_p);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct McNemar {

@@ -55,6 +55,19 @@ pub fn aligned(
 }
 
 /// FMR of two models on the same base images, image by image in the same order.
+///
+/// ```
+/// use fmr_core::metrics::{FmrReading, Indicators, PairedFmr};
+///
+/// let right = Indicators { clean_correct: true, produced: true, final_correct: true };
+/// let fooled = Indicators { final_correct: false, ..right };
+/// let model = |kept: usize| (0..100).map(|i| if i < kept { right } else { fooled }).collect::<Vec<_>>();
+/// let compared = PairedFmr::of(&model(80), &model(70), FmrReading::default(), 0.95)?;
+/// assert!((compared.difference.unwrap() - 0.1).abs() < 1e-12);
+/// // Every image that the second model keeps the first keeps too, so the pairing tells much.
+/// assert!(compared.log_ratio_se < compared.unpaired_se);
+/// # Ok::<(), fmr_core::metrics::ComparisonError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct PairedFmr {

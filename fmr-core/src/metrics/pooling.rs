@@ -3,6 +3,17 @@
 //!
 //! Data set k has n_k samples; its sample mean is off by ε_k ~ N(0, 1) in each coordinate and its sample covariance is
 //! e_k · Σ with e_k ~ Exp(1), all independent.
+//!
+//! ```
+//! use fmr_core::metrics::pooling::{Pooling, Simulation};
+//!
+//! // Four data sets of equal size have a quarter of one data set's variance.
+//! let sizes = [1000; 4];
+//! let exact = Pooling::of(&sizes).expect("there are samples");
+//! assert_eq!((exact.kappa, exact.bias_around_pooled_mean), (0.25, 0.75));
+//! let simulated = Simulation::run(&sizes, 20_000, 3);
+//! assert!((simulated.mean_variance - exact.mean_variance).abs() < 0.01);
+//! ```
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -1,10 +1,23 @@
 //! How many images an interval of a given width needs.
+//!
+//! ```
+//! use fmr_core::metrics::sample_size::{Dependence, Expected, images_for_proportion, of_population};
+//!
+//! // An accuracy of about 90 %, to one percentage point at 95 % confidence.
+//! assert_eq!(images_for_proportion(0.9, 0.01, 0.95), Some(3458));
+//! // Of a test set of 10,000 images fewer are enough, because it is finite.
+//! assert_eq!(of_population(3458, 10_000), Some(2570));
+//! // FMR needs more, the more the less its two accuracies depend on each other.
+//! let expected = Expected { sa: 0.9, pa: 0.4, vr: 0.95 };
+//! let images = |dependence| expected.images_for(0.02, dependence, 0.95);
+//! assert!(images(Dependence::Nested) < images(Dependence::Independent));
+//! ```
 
 use serde::{Deserialize, Serialize};
 
 use super::normal;
 
-/// How being right after the perturbation hangs together with being right before. Real data lie between the two.
+/// How being right after the perturbation depends on being right before it. Real data lie between the two.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Dependence {
@@ -52,19 +65,20 @@ impl Expected {
     }
 }
 
-/// Images for an interval of `half_width` of a proportion expected at `p`.
+/// Number of images for an interval of `half_width` around a proportion expected at `p` (both fractions), at a confidence
+/// between 0 and 1. `None` where `half_width` is 0.
 pub fn images_for_proportion(p: f64, half_width: f64, confidence: f64) -> Option<u64> {
     ceil((normal::two_sided(confidence) / half_width).powi(2) * p * (1.0 - p))
 }
 
-/// Images that tell two FMRs apart with the given power, `sd` being the standard deviation of an image's difference of
-/// influences FMR₁φ₁ − FMR₂φ₂.
+/// Number of images that tell two FMRs apart with the given power (between 0 and 1). `sd` is the standard deviation, over
+/// images, of the difference of influences FMR₁φ₁ − FMR₂φ₂. `None` where the FMRs are equal.
 pub fn images_for_difference(fmr1: f64, fmr2: f64, sd: f64, power: f64, confidence: f64) -> Option<u64> {
     let z = normal::two_sided(confidence) + normal::quantile(power);
     ceil((z * sd / (fmr1 - fmr2)).powi(2))
 }
 
-/// What `n` images of an endless population shrink to where there are only `population`.
+/// The sample size that is enough for a finite population where `n` images are needed for an infinite one.
 pub fn of_population(n: u64, population: u64) -> Option<u64> {
     ceil(n as f64 / (1.0 + (n as f64 - 1.0) / population as f64))
 }

@@ -47,7 +47,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Summary of the samples of one run. `classes` are the names of the data set's classes, by index.
+    /// The summary of the samples of one run (one budget, one target). `classes` are the names of the data set's classes, by index.
     pub fn of(records: &[SampleRecord], classes: &[String], settings: &MetricsSettings) -> Self {
         let reading = Reading::new(settings, records);
         let mut by_class: BTreeMap<usize, Vec<&SampleRecord>> = BTreeMap::new();

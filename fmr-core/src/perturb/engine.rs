@@ -13,37 +13,42 @@ use crate::verdict::Verdict;
 use crate::{Generator, Oracle, Scorer, Target};
 
 /// Algorithm 1 with its components and settings.
+///
+#[doc = include_str!("example.md")]
 #[derive(Clone, Copy)]
 pub struct Perturber<'a> {
-    /// g.
+    /// The image model g.
     pub generator: &'a dyn Generator,
-    /// h, its classes set.
+    /// The foundation model h, its classes set.
     pub oracle: &'a dyn Oracle,
-    /// θ.
+    /// The classifier θ under test.
     pub target: &'a dyn Target,
-    /// What is maximised.
+    /// The score that the search maximises.
     pub scorer: &'a dyn Scorer,
     /// Settings of the search.
     pub search: &'a SearchSettings,
-    /// When the oracle lets an image stand.
+    /// Turns the oracle's probabilities into acceptance or rejection.
     pub verdict: &'a Verdict,
-    /// Number of classes that the oracle chooses among.
+    /// Number of classes that the oracle chooses from.
     pub classes: usize,
-    /// One weight a latent value that multiplies gradient and update; absent: all ones.
+    /// One weight per latent value, multiplied with gradient and update; absent: all ones.
     pub mask: Option<&'a [f32]>,
-    /// Looks on.
+    /// Is shown every update, and may cancel the run.
     pub observer: &'a dyn Observer,
-    /// Knows what does not depend on the target; absent: everything is asked for. Results do not depend on it.
+    /// Holds answers that do not depend on the target. Results are the same with and without it.
     pub cache: Option<&'a dyn AnswerCache>,
 }
 
 impl<'a> Perturber<'a> {
-    /// Perturbs a batch; one outcome a sample, in the batch's order.
+    /// Perturbs a batch. Returns one result per sample, in the batch's order.
     ///
-    /// A component that fails on the batch is asked again sample by sample, so that only the guilty ones fail.
+    /// If a component fails on the batch, its samples are perturbed one by one, so that only those that cause the failure
+    /// fail ([`Outcome::ComponentFailed`](crate::Outcome::ComponentFailed)).
     ///
     /// # Errors
-    /// An inconsistent batch, a cancelled run, or a number that is not finite where that is to abort the run.
+    /// - [`PerturbError::Batch`]: the batch is inconsistent, or does not fit generator or mask.
+    /// - [`PerturbError::Cancelled`]: the observer or a component ended the run.
+    /// - [`PerturbError::NonFinite`]: a number is not finite, and `search.on-nonfinite` is `"abort-run"`.
     pub fn run(&self, batch: &SampleBatch) -> Result<Vec<Perturbed>, PerturbError> {
         let n = batch.len();
         if [batch.images.len_of(Axis(0)), batch.indices.len(), batch.keys.len(), batch.seeds.len()] != [n; 4] {

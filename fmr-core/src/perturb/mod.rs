@@ -1,8 +1,11 @@
-//! Algorithm 1 of the paper, over an active set of samples.
+//! Algorithm 1 of the paper: perturbs batches of samples.
 //!
-//! One iteration decodes once: that image is judged by the oracle, classified by the target, recorded, and
-//! differentiated for the next update. Samples that stopped leave the batch. A sample's result depends on its image,
-//! label, seed and settings alone, never on the batch it sat in, on the order, or on the number of threads.
+//! Each iteration decodes every latent once. The oracle judges that image, the target classifies it, it is recorded, and
+//! the score is differentiated for the next update. Samples whose search has ended leave the batch. A sample's result
+//! depends only on its image, label, seed and the settings: never on its batch, the order, or the number of threads.
+//!
+//! [`Perturber`] runs one batch, [`Workers`] run many side by side, and an [`AnswerCache`] spares work that several
+//! targets share.
 
 mod begin;
 mod cache;
@@ -35,18 +38,18 @@ pub use workers::Workers;
 
 use crate::{ComponentError, SampleRecord};
 
-/// Samples to perturb together.
+/// Samples to perturb together. All fields hold one entry per sample, in the same order.
 #[derive(Debug, Clone)]
 pub struct SampleBatch {
     /// Originals `[n, c, h, w]` in [0, 1].
     pub images: Array4<f32>,
-    /// True classes.
+    /// True classes, as indices below the number of classes.
     pub labels: Vec<usize>,
-    /// Positions in the evaluated subset.
+    /// Positions in the evaluated subset, from 0.
     pub indices: Vec<usize>,
-    /// Stable names.
+    /// Stable names, e.g. `test/00017`.
     pub keys: Vec<String>,
-    /// Seeds of what is random about each sample (restarts, the gradient-free estimator).
+    /// Seeds of everything random about each sample: restarts and the gradient-free estimator.
     pub seeds: Vec<u64>,
 }
 
@@ -73,22 +76,22 @@ impl SampleBatch {
     }
 }
 
-/// Outcome of one sample.
+/// Result of one sample.
 #[derive(Debug, Clone)]
 pub struct Perturbed {
-    /// What happened.
+    /// What the metrics and reports need.
     pub record: SampleRecord,
     /// The original `[c, h, w]`.
     pub original: Array3<f32>,
-    /// x̂0; the original where the sample failed before it was made.
+    /// The reconstruction x̂0 `[c, h, w]`; the original where a component failed before it was decoded.
     pub reconstruction: Array3<f32>,
-    /// The final image: the original where x̂0 was refused.
+    /// The final image `[c, h, w]`; the original where the oracle rejected x̂0 or the sample failed before the search.
     pub final_image: Array3<f32>,
     /// What target and oracle say about each of the three.
     pub answers: Answers,
-    /// Whether a cache knew the sample.
+    /// Whether the cache knew the sample.
     pub cached: CacheUse,
-    /// Latent of the final image, or z0 where the original stands; empty where the sample failed before z0.
+    /// Latent `[d]` of the final image; z0 where the original is final; empty where a component failed before z0.
     pub final_latent: Array1<f32>,
 }
 
@@ -99,20 +102,20 @@ impl Perturbed {
     }
 }
 
-/// What target and oracle say about one image, exactly as they said it. Empty where they were not asked, because a
-/// component failed first.
+/// What target and oracle say about one image, to the last bit. Empty where they were not asked because a component
+/// failed first.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Answer {
-    /// Target's logits, one a class of the target.
+    /// Target's logits `[k]`, one per class of the target.
     pub logits: Array1<f32>,
-    /// Oracle's probabilities, one a class of the data set.
+    /// Oracle's probabilities, one per class of the data set, in [0, 1].
     pub oracle: Array1<f32>,
 }
 
 /// What target and oracle say about the three images of a sample.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Answers {
-    /// About the original itself, also where the search starts from a different image ([`Start`]).
+    /// About the original itself, even where the search starts from a different image ([`Start`]).
     pub original: Answer,
     /// About x̂0.
     pub reconstruction: Answer,
@@ -133,11 +136,11 @@ pub struct StepView<'a> {
     pub score: f32,
     /// Unmasked gradient of the score there.
     pub gradient: ArrayView1<'a, f32>,
-    /// What came of it; absent where score or gradient were not finite.
+    /// The update and its image; absent where the score or the gradient is not finite.
     pub attempt: Option<Attempt<'a>>,
 }
 
-/// The update that was tried and the image it gave.
+/// An update and the image that it gives.
 #[derive(Debug)]
 pub struct Attempt<'a> {
     /// Change of the latent.
@@ -150,13 +153,13 @@ pub struct Attempt<'a> {
     pub oracle: ArrayView1<'a, f32>,
     /// Target's logits on the new image.
     pub logits: ArrayView1<'a, f32>,
-    /// Whether the oracle let it stand.
+    /// Whether the oracle accepted the image.
     pub accepted: bool,
 }
 
-/// Looks on while samples are perturbed, and may end the run.
+/// Is shown every update while samples are perturbed, and may end the run. Called from several threads.
 pub trait Observer: Sync {
-    /// An update was attempted.
+    /// Called after every attempted update.
     fn step(&self, _: &StepView<'_>) {}
 
     /// Asked before every iteration; `false` ends the run with [`PerturbError::Cancelled`].
@@ -171,7 +174,7 @@ impl Observer for () {}
 #[derive(Debug, Clone, Error)]
 #[non_exhaustive]
 pub enum PerturbError {
-    /// A component failed on every sample, or before samples could be told apart.
+    /// A component failed. [`Perturber::run`] turns this into failed samples and never returns it.
     #[error(transparent)]
     Component(ComponentError),
     /// The settings say that a number that is not finite ends the run.

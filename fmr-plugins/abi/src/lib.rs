@@ -1,11 +1,4 @@
-//! The binary interface between fmr and its plugins, as `include/fmr_plugin.h` declares it for C.
-//!
-//! Only `repr(C)` structures of integers, pointers and function pointers live here; `docs/plugins.md` is the contract in
-//! words. A test compiles the header against the layout that [`layout`] states, so the two cannot drift apart.
-//!
-//! Growth: within a major version, structures that start with `size` get new fields at their end only, and a field
-//! beyond `size` counts as zero. The structures without `size` ([`Str`], [`Text`], [`DType`], [`View`], [`Block`]) are frozen.
-
+#![doc = include_str!("../README.md")]
 #![no_std]
 
 mod layout;
@@ -21,46 +14,46 @@ pub use values::{Block, Call, DType, Error, Instance, Saved, Site, Str, Text, Vi
 
 /// First bytes of a [`Library`]: `FMR1`.
 pub const MAGIC: u32 = 0x3152_4d46;
-/// Incompatible changes; part of the entry symbol's name.
+/// Version of incompatible changes; part of the entry symbol's name.
 pub const MAJOR: u16 = 1;
-/// Compatible additions.
+/// Version of compatible additions.
 pub const MINOR: u16 = 0;
 /// Name of the one symbol that a plugin exports, an [`Entry`].
 pub const ENTRY: &str = "fmr_plugin_v1";
 
-/// What a call ends with.
+/// Result of a call.
 pub type Status = i32;
-/// Done; every output is written.
+/// Success: every output is written.
 pub const OK: Status = 0;
-/// A setting is unknown, missing or makes no sense; the error's subject is its key.
+/// A setting is unknown, missing or invalid; the error's subject is its key.
 pub const BAD_SETTING: Status = 1;
 /// The plugin does not offer this.
 pub const UNSUPPORTED: Status = 2;
-/// It could not be done; the error says why.
+/// The call failed; the error says why.
 pub const FAILED: Status = 3;
-/// The plugin panicked. The instance is poisoned.
+/// The plugin panicked; the instance is poisoned.
 pub const PANICKED: Status = 4;
-/// An earlier call panicked; the instance does not work any more.
+/// An earlier call panicked; the instance no longer works.
 pub const POISONED: Status = 5;
-/// This pull-back was used before.
+/// The pull-back was already used.
 pub const CONSUMED: Status = 6;
-/// The call's `cancelled` said so.
+/// The call's `cancelled` returned true.
 pub const CANCELLED: Status = 7;
 /// The host broke the contract, e.g. by a buffer of the wrong shape.
 pub const BAD_CALL: Status = 8;
 
-/// The roles that a component can have.
+/// Role of a component.
 pub type Role = u32;
-/// Encodes images to latents and decodes latents, the latter with a pull-back.
+/// Encodes images to latents and decodes latents, with a pull-back.
 pub const GENERATOR: Role = 1;
 /// Judges which class an image shows.
 pub const ORACLE: Role = 2;
 /// The classifier under test.
 pub const TARGET: Role = 3;
-/// What the search maximises.
+/// The score that the search maximises.
 pub const SCORER: Role = 4;
 
-/// What [`Component::forward`] can be asked for.
+/// Function that [`Component::forward`] computes.
 pub type Function = u32;
 /// Generator: images `f32 [n, c, h, w]`, labels `i64 [n]` → latents `f32 [n, d]`.
 pub const ENCODE: Function = 1;
@@ -72,36 +65,36 @@ pub const JUDGE: Function = 3;
 pub const LOGITS: Function = 4;
 /// Scorer: logits `f32 [n, k]`, clean logits `f32 [n, k]`, labels `i64 [n]` → scores `f32 [n]`, gradients `f32 [n, k]`.
 pub const SCORE: Function = 5;
-/// Generator with [`FINISHES`]: latents `f32 [n, d]`, labels `i64 [n]` → the latents that become final in their place.
+/// Generator with [`FINISHES`]: latents `f32 [n, d]`, labels `i64 [n]` → the final latents that replace them.
 pub const FINISH: Function = 6;
 /// Generator with [`QUANTIZES`]: latents `f32 [n, d]` → latents as decoding sees them, `f32 [n, d]`.
 pub const QUANTIZE: Function = 7;
 
 /// [`Info::flags`]: offers a pull-back.
 pub const DIFFERENTIABLE: u64 = 1;
-/// [`Info::flags`]: the same call gives the same bits.
+/// [`Info::flags`]: the same call returns the same bits.
 pub const DETERMINISTIC: u64 = 1 << 1;
-/// [`Info::flags`]: may be called from several threads at once. Without it the host lets calls queue.
+/// [`Info::flags`]: several threads may call at once. Without it the host queues calls.
 pub const THREAD_SAFE: u64 = 1 << 2;
 /// [`Info::flags`]: a pull-back may span several samples. Without it the host asks for pull-backs one sample at a time.
 pub const BATCHED_PULL_BACK: u64 = 1 << 3;
-/// [`Info::flags`]: reads the labels it is given.
+/// [`Info::flags`]: reads the labels.
 pub const NEEDS_LABELS: u64 = 1 << 4;
 /// [`Info::flags`]: a generator that offers [`FINISH`].
 pub const FINISHES: u64 = 1 << 5;
-/// [`Info::flags`]: a generator that offers [`QUANTIZE`]. Latents that decoding sees alike have the same image, bit for bit.
+/// [`Info::flags`]: a generator that offers [`QUANTIZE`]. Latents that decoding sees alike decode to the same image, bit for bit.
 pub const QUANTIZES: u64 = 1 << 6;
 
-/// [`Library::flags`]: built so that a panic ends the process; nothing can be caught.
+/// [`Library::flags`]: built so that a panic ends the process and cannot be caught.
 pub const PANIC_ABORTS: u64 = 1;
 
 /// Levels of [`Call::log`].
 pub type Level = u32;
-/// Something is wrong.
+/// An error.
 pub const LEVEL_ERROR: Level = 1;
-/// Something is odd.
+/// A warning.
 pub const LEVEL_WARN: Level = 2;
-/// Something worth knowing.
+/// Information.
 pub const LEVEL_INFO: Level = 3;
 /// Details.
 pub const LEVEL_DEBUG: Level = 4;

@@ -87,6 +87,11 @@ pub struct Sizes {
     pub quantizer: Quantizer,
 }
 
+/// Channels and blocks that a level may have.
+const MOST_CHANNELS: usize = 1 << 14;
+/// Values that a codebook may have.
+const MOST_CODEBOOK: usize = 1 << 25;
+
 impl Sizes {
     /// Image sides per latent side.
     pub fn factor(&self) -> usize {
@@ -113,8 +118,16 @@ impl Sizes {
             return Err("a number of channels, codes or groups is zero".to_owned());
         }
         let channels = self.widths.iter().chain([&self.first]);
-        if let Some(bad) = channels.into_iter().find(|c| **c == 0 || *c % self.groups != 0) {
+        if let Some(bad) = channels.clone().find(|c| **c == 0 || *c % self.groups != 0) {
             return Err(format!("{bad} channels are not a multiple of the {} groups of a normalisation", self.groups));
+        }
+        // A file may claim any size. These limits are far beyond every published model, and keep what is built small.
+        let largest = channels.clone().chain([&self.in_channels, &self.out_channels, &self.z_channels, &self.blocks]);
+        if let Some(absurd) = largest.copied().find(|size| *size > MOST_CHANNELS) {
+            return Err(format!("a size of {absurd} is larger than {MOST_CHANNELS}"));
+        }
+        if self.n_embed.saturating_mul(self.embed_dim) > MOST_CODEBOOK {
+            return Err(format!("a codebook of {} rows of {} values is too large", self.n_embed, self.embed_dim));
         }
         if self.quantizer == Quantizer::Gumbel && self.embed_dim != self.z_channels {
             return Err(format!(

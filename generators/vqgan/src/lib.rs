@@ -1,7 +1,4 @@
-//! VQGAN (Esser et al., 2021; CompVis/taming-transformers), the generator g of the paper.
-//!
-//! An image becomes a map of vectors, each is replaced by its nearest row of a codebook, and the rows are decoded. The
-//! search moves the vectors before they are replaced.
+#![doc = include_str!("../README.md")]
 
 mod autoencoder;
 mod blocks;

@@ -1,8 +1,4 @@
-//! A classifier of the zoo as a surrogate oracle, alone or as the ensemble of its views under flips and crops.
-//!
-//! The paper's oracle is a foundation model. Where none is at hand, a strong classifier that is not under test can judge
-//! in its place; its name says so in every table. It knows its own classes only: a class name that it does not know is
-//! refused when a run starts.
+#![doc = include_str!("../README.md")]
 
 mod classes;
 mod oracle;

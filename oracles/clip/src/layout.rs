@@ -81,6 +81,11 @@ pub(crate) fn mlp(size: usize, width: usize) -> Option<usize> {
     (Some(size) != width.checked_mul(4)).then_some(size)
 }
 
+/// Blocks that a tower, or a stage of one, may have.
+const MOST_BLOCKS: usize = 512;
+/// Widths, tokens and pixels that a model may have.
+const MOST_SIZE: usize = 1 << 18;
+
 /// What makes no model of these sizes.
 pub(crate) fn check(c: &ClipConfig) -> Result<(), String> {
     let divides = |what: &str, width: usize, heads: usize| {
@@ -89,6 +94,19 @@ pub(crate) fn check(c: &ClipConfig) -> Result<(), String> {
         }
         Ok(())
     };
+    // A file may claim any size. These limits are far beyond every published model, and keep what is built small.
+    let (blocks, sizes) = match &c.image {
+        ImageConfig::Vit(v) => (vec![v.layers], vec![v.width, v.patch, v.mlp.unwrap_or_default()]),
+        ImageConfig::ModifiedResnet(r) => (r.layers.to_vec(), vec![r.width]),
+    };
+    if let Some(absurd) = blocks.into_iter().chain([c.text.layers]).find(|blocks| *blocks > MOST_BLOCKS) {
+        return Err(format!("a tower of {absurd} blocks has more than {MOST_BLOCKS}"));
+    }
+    let text = [c.text.width, c.text.context, c.text.vocabulary, c.text.mlp.unwrap_or_default()];
+    let sizes = sizes.into_iter().chain(text).chain([c.embed, c.resolution]);
+    if let Some(absurd) = { sizes }.find(|size| *size > MOST_SIZE) {
+        return Err(format!("a size of {absurd} is larger than {MOST_SIZE}"));
+    }
     divides("text tower", c.text.width, c.text.heads)?;
     match &c.image {
         ImageConfig::Vit(v) => {

@@ -1,4 +1,4 @@
-//! CLIP (Radford et al., 2021) as the zero-shot oracle h of the paper: "an image of {class}", the largest cosine wins.
+#![doc = include_str!("../README.md")]
 
 mod checkpoint;
 mod entities;

@@ -1,5 +1,4 @@
-//! The classifiers that the paper evaluates, as [`fmr_core::Target`]s: a registry of architectures, each with its
-//! hyper-parameters, pre-processing and upstream key layout, and one [`Network`] type over them.
+#![doc = include_str!("../README.md")]
 
 mod classifier;
 mod efficientnet;

@@ -10,6 +10,24 @@ use crate::ComponentError;
 ///
 /// A full cache takes no new entry and keeps those it has. Targets go through the same images in the same order, so a
 /// cache that dropped its oldest entries would have dropped each before it is asked for.
+///
+/// ```
+/// use fmr_core::perturb::{AnswerCache, CacheKey, MemoryCache, TargetFree};
+/// use ndarray::{Array3, array};
+///
+/// let cache = MemoryCache::new(1 << 30);
+/// let original = Array3::from_elem((3, 32, 32), 0.5);
+/// let key = CacheKey::of(original.view(), 7);
+/// let answers = TargetFree {
+///     latent: array![0.25, -1.0],
+///     oracle_original: array![0.9, 0.1],
+///     reconstruction: None,
+///     oracle_reconstruction: None,
+/// };
+/// cache.put(&key, &answers)?;
+/// assert_eq!(cache.get(&key)?, Some(answers));
+/// # Ok::<(), fmr_core::ComponentError>(())
+/// ```
 #[derive(Debug)]
 pub struct MemoryCache {
     limit: usize,

@@ -1,6 +1,6 @@
-//! The oracle that is a classifier, as a library that is loaded: `plugin = "classifier"` in place of `kind = "classifier"`.
+//! The classifier oracle as a dynamic library: `plugin = "classifier"` in place of `kind = "classifier"`.
 
-/// The program's allocator is not the library's: memory never crosses the border, so each side brings its own.
+/// Memory never crosses the border, so each side brings its own allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

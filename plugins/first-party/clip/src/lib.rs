@@ -1,6 +1,6 @@
-//! The CLIP oracle, as a library that is loaded: `plugin = "clip"` in place of `kind = "clip"`.
+//! The CLIP oracle as a dynamic library: `plugin = "clip"` in place of `kind = "clip"`.
 
-/// The program's allocator is not the library's: memory never crosses the border, so each side brings its own.
+/// Memory never crosses the border, so each side brings its own allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

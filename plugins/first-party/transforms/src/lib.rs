@@ -1,6 +1,6 @@
-//! The generator of basic transformations, as a library that is loaded: `plugin = "transforms"` in place of `kind = "transforms"`.
+//! The generator of basic transformations as a dynamic library: `plugin = "transforms"` in place of `kind = "transforms"`.
 
-/// The program's allocator is not the library's: memory never crosses the border, so each side brings its own.
+/// Memory never crosses the border, so each side brings its own allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

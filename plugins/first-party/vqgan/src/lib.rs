@@ -1,6 +1,6 @@
-//! The VQGAN generator, as a library that is loaded: `plugin = "vqgan"` in place of `kind = "vqgan"`.
+//! The VQGAN generator as a dynamic library: `plugin = "vqgan"` in place of `kind = "vqgan"`.
 
-/// The program's allocator is not the library's: memory never crosses the border, so each side brings its own.
+/// Memory never crosses the border, so each side brings its own allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,6 +1,6 @@
-//! The classifiers of the paper, as a library that is loaded: `plugin = "zoo"` in place of `kind = "zoo"`.
+//! The classifiers of the paper as a dynamic library: `plugin = "zoo"` in place of `kind = "zoo"`.
 
-/// The program's allocator is not the library's: memory never crosses the border, so each side brings its own.
+/// Memory never crosses the border, so each side brings its own allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
