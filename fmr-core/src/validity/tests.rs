@@ -76,20 +76,24 @@ fn a_sound_run_raises_nothing() {
 
 #[test]
 fn few_samples_are_the_first_flag() {
-    let first = |n: usize, wrong: usize| {
+    let first = |n: usize, change: &dyn Fn(&mut SampleRecord)| {
         let mut records: Vec<SampleRecord> = (0..n).map(sound).collect();
-        records.iter_mut().take(wrong).for_each(|r| r.final_prediction = Some(1));
+        records.iter_mut().for_each(change);
         let summary = Summary::of(&records, &[], &MetricsSettings::default());
         let flags = flags(&records, &summary, &Facts::default());
         flags.into_iter().next().map(|flag| (flag.kind, flag.sentence))
     };
-    let (kind, text) = first(8, 4).unwrap();
+    let half = |r: &mut SampleRecord| r.final_prediction = Some(r.index % 2);
+    let (kind, text) = first(8, &half).unwrap();
     assert_eq!(kind, FlagKind::FewSamples);
-    insta::assert_snapshot!(text, @"");
-    insta::assert_snapshot!(first(29, 0).unwrap().1, @"");
-    assert_eq!(first(30, 0), None);
-    insta::assert_snapshot!(first(80, 40).unwrap().1, @"");
-    assert_eq!(first(400, 200), None);
+    insta::assert_snapshot!(text, @"n = 8: the interval is wide (FMR from 25.0 to 100.0 %), so the figures say little; take more images.");
+    // Without a right answer FMR is undefined, and so has no interval.
+    let text = first(29, &|r| r.clean_prediction = Some(1)).unwrap().1;
+    insta::assert_snapshot!(text, @"n = 29: with fewer than 30 images the figures say little; take more images.");
+    assert_eq!(first(30, &|r| r.clean_prediction = Some(1)), None);
+    let text = first(80, &half).unwrap().1;
+    insta::assert_snapshot!(text, @"n = 80: the interval is wide (FMR from 40.2 to 62.2 %), so the figures say little; take more images.");
+    assert_eq!(first(400, &half), None);
 }
 
 #[test]

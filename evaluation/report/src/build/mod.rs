@@ -6,6 +6,8 @@ mod masks;
 mod record;
 mod searches;
 mod setting;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use self::entry::{Entry, Measured};
 pub(crate) use self::searches::MOST_DRAWN;

@@ -36,7 +36,7 @@ impl Report {
 
     fn validity_markdown(&self, out: &mut Md) {
         match self.validity() {
-            Validity::Unknown => return,
+            Validity::Unknown => {}
             Validity::Sound(words) => {
                 out.add("\n#### Validity\n\n").push(Md::text(words)).add("\n");
             }

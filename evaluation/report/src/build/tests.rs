@@ -1,0 +1,143 @@
+//! The rows of an experiment file, held against what a run found.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::path::Path;
+
+use fmr_experiment::{Changes, Experiment};
+use insta::assert_snapshot;
+
+use crate::toy::store;
+use crate::{Report, Results, RowState};
+
+const EXPERIMENT: &str = r#"
+name = "toy"
+title = "A toy"
+
+[report]
+world = "other"
+remarks = ["Nothing here is real."]
+
+[data.mnist]
+label = "MNIST"
+kind = "idx"
+images = "absent/images.gz"
+labels = "absent/labels.gz"
+obtain = { what = "digits", get = "yann.lecun.com" }
+
+[data.cifar]
+label = "CIFAR-10"
+kind = "images"
+path = "absent/cifar"
+templates = ["a photo of a {class}"]
+
+[targets.lenet]
+label = "LeNet"
+kind = "zoo"
+weights = "absent/lenet.safetensors"
+
+[targets.resnet]
+label = "ResNet18"
+kind = "zoo"
+weights = "absent/resnet.safetensors"
+
+[generators.vqgan]
+label = "VQGAN"
+kind = "vqgan"
+weights = "absent/vqgan.safetensors"
+
+[oracles.clip]
+label = "CLIP"
+kind = "clip"
+weights = "absent/clip.safetensors"
+
+[oracles.judge]
+label = "judge"
+kind = "classifier"
+weights = "absent/judge.safetensors"
+
+[masks.style]
+label = "sparse mask"
+learn-from = "mnist"
+
+[[rows]]
+id = "mnist/lenet"
+data = "mnist"
+target = "lenet"
+oracle = "clip"
+
+[[rows]]
+id = "masked"
+data = "mnist"
+target = "lenet"
+oracle = "clip"
+mask = "style"
+
+[[rows]]
+id = "cifar/resnet"
+data = "cifar"
+target = "resnet"
+oracle = "clip"
+
+[[rows]]
+id = "judged"
+data = "cifar"
+target = "resnet"
+oracle = "judge"
+"#;
+
+fn experiment() -> Experiment {
+    let text = EXPERIMENT.to_owned();
+    Experiment::parse(Path::new("toy.toml"), text, Path::new("/nowhere"), &Changes::default()).unwrap()
+}
+
+fn prompt(kind: &str) -> Option<String> {
+    (kind == "clip").then(|| "an image of {class}".to_owned())
+}
+
+#[test]
+fn the_rows_of_an_experiment_meet_the_results_of_a_run() {
+    let (_home, store) = store();
+    let results = Results::read(&store).unwrap();
+    let report = Report::of(&experiment(), &results, &prompt);
+    let main = &report.grids[0];
+    assert_eq!(main.rows.iter().map(|row| row.state.has_figures()).collect::<Vec<_>>(), [true, false, true, false]);
+    let RowState::Missing { needs } = &main.rows[1].state else { panic!("{:?}", main.rows[1].state) };
+    assert_eq!((needs[0].what.as_str(), needs[0].get.as_str()), ("digits", "yann.lecun.com"));
+    assert!(needs.iter().any(|need| need.get == "the experiment file does not say where"), "{needs:?}");
+    assert!(main.rows[0].flags.iter().any(|flag| flag.sentence.contains("samples failed")));
+    assert_snapshot!(serde_json::to_string_pretty(&main.caption).unwrap());
+    let ids: Vec<&str> = report.grids.iter().map(|grid| grid.id.as_str()).collect();
+    let all = ["figures", "endings", "reconstructions", "cost", "classes", "failures", "versions", "fingerprints"];
+    assert_eq!(ids, all);
+}
+
+#[test]
+fn a_component_s_failure_is_counted_and_said() {
+    let (_home, store) = store();
+    let results = Results::read(&store).unwrap();
+    let mut rows = results.rows().to_vec();
+    let failed = rows[0].records.iter_mut().filter(|record| record.outcome.is_failure());
+    failed.take(2).for_each(|record| record.outcome = fmr_core::Outcome::ComponentFailed);
+    let run = crate::toy::masked_run(&rows[..]);
+    let report = run.report();
+    let cell = report.grid("endings").unwrap().cell(0, "failed").unwrap();
+    assert_eq!(cell.number(), Some(7.0));
+    assert_eq!(cell.remark.as_deref(), Some("A component failed on 2 of these 7 images."));
+    assert!(report.to_string().contains("(a) A component failed on 2 of these 7 images."));
+}
+
+#[test]
+fn many_classes_have_their_confusions_listed() {
+    let (_home, store) = store();
+    let results = Results::read(&store).unwrap();
+    let mut rows = results.rows().to_vec();
+    for row in &mut rows {
+        row.plan.classes.extend((4..20).map(|class| format!("class {class}")));
+    }
+    let report = crate::toy::masked_run(&rows).report();
+    let grid = report.grid("confusions").unwrap();
+    let counts: Vec<f64> = grid.rows.iter().filter_map(|row| row.cells["images"].number()).collect();
+    assert!(counts.len() <= 24 && counts[0] >= counts[1], "{counts:?}");
+    assert!(grid.rows.iter().all(|row| row.path[1] != row.path[2]), "{:?}", grid.rows[0]);
+}
