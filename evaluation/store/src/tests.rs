@@ -162,7 +162,7 @@ fn a_process_that_dies_in_a_transaction_leaves_whole_batches() {
     let home = TempDir::new().unwrap();
     let dir = home.path().join("run");
     let status = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "store::tests::a_process_that_dies_in_a_transaction_leaves_whole_batches"])
+        .args(["--exact", "tests::a_process_that_dies_in_a_transaction_leaves_whole_batches"])
         .env("FMR_STORE_CHILD", &dir)
         .output()
         .unwrap()
@@ -176,7 +176,7 @@ fn a_process_that_dies_in_a_transaction_leaves_whole_batches() {
 
 #[test]
 fn a_run_killed_at_any_moment_ends_with_the_same_rows() {
-    const NAME: &str = "store::tests::a_run_killed_at_any_moment_ends_with_the_same_rows";
+    const NAME: &str = "tests::a_run_killed_at_any_moment_ends_with_the_same_rows";
     if let Some(dir) = std::env::var_os("FMR_STORE_LOOP") {
         let dir = Path::new(&dir);
         let begun = dir.join(DATABASE_FILE).exists().then(|| RunStore::resume(dir, &plan(200)));
@@ -222,7 +222,7 @@ fn a_second_process_is_refused() {
     let (_home, dir, mut store) = begun();
     store.commit(CELL, &batch(0..4)).unwrap();
     let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "store::tests::a_second_process_is_refused", "--nocapture"])
+        .args(["--exact", "tests::a_second_process_is_refused", "--nocapture"])
         .env("FMR_STORE_SECOND", &dir)
         .output()
         .unwrap();
@@ -434,7 +434,7 @@ fn damaged_images_and_values_are_found() {
     let messages: Vec<String> = (0..4).map(|i| told(store.images(CELL, i), &dir)).collect();
     assert_snapshot!(messages.join("\n"), @r#"
     RUN/run.sqlite is damaged (unexpected end of file): restore the file from a copy, or delete the folder and run again
-    RUN/run.sqlite is damaged (ShapeError/IncompatibleShape: incompatible shapes): restore the file from a copy, or delete the folder and run again
+    RUN/run.sqlite is damaged (the PNG does not hold 8 × 7 pixels of 1 channels): restore the file from a copy, or delete the folder and run again
     RUN/run.sqlite is damaged ("gif" is no encoding of images): restore the file from a copy, or delete the folder and run again
     RUN/run.sqlite is damaged (sample 3 lacks an image): restore the file from a copy, or delete the folder and run again
     "#);

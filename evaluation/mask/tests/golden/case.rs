@@ -31,7 +31,7 @@ pub(crate) struct Tensor {
 
 /// The folder of golden fixtures, and whether it was named by hand.
 pub(crate) fn golden() -> (PathBuf, bool) {
-    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/golden");
+    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/golden");
     let named = env::var_os("FMR_GOLDEN");
     (named.as_ref().map_or(PathBuf::from(default), PathBuf::from).join("sparse_mask"), named.is_some())
 }
