@@ -48,7 +48,9 @@ fn tables_of_masks_run_in_their_quick_form() {
         for figure in lines().skip(1).filter_map(|mut line| line.nth(column)).take(2) {
             assert!(text.contains(figure), "{figure}: {text}");
         }
-        for part in ["MNIST", "CIFAR-10", "9-class ImageNet", "sparse mask", "did not run here", "With the mask against"] {
+        for part in
+            ["MNIST", "CIFAR-10", "9-class ImageNet", "sparse mask", "did not run here", "With the mask against"]
+        {
             assert!(text.contains(part), "{part}: {text}");
         }
         let store = fmr::store::RunStore::read(&out).unwrap();
