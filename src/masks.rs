@@ -7,15 +7,13 @@ use fmr_core::perturb::{PerturbError, Perturbed, Workers};
 use fmr_core::{ComponentError, Generator};
 use fmr_data::Samples;
 use fmr_experiment::MaskTable;
-use fmr_mask::{LatentPairs, Latents, Learned, Mask, MaskError, Origin, learn};
-use fmr_report::MaskFigures;
-use fmr_report::notes::MASK;
+use fmr_mask::{LatentPairs, Latents, Learned, Mask, MaskError, MaskFigures, Origin, learn};
 use fmr_store::{EXPERIMENT_FILE, RunStore};
 use ndarray::{Array2, ArrayView2, Axis};
 
 use crate::error::Error;
 use crate::prepare::ReadyRow;
-use crate::run::{note, noted, perturber};
+use crate::run::perturber;
 
 /// Folder of the masks inside a run's folder.
 pub const MASKS: &str = "masks";
@@ -178,7 +176,7 @@ pub(crate) fn ready(
     let Some(part) = &row.mask else { return Ok(None) };
     let id = &row.plan.id;
     let path = path_in(store.dir(), row);
-    let before: Option<MaskFigures> = noted(store, id, MASK)?;
+    let before: Option<MaskFigures> = store.facts(id)?.mask;
     let known = |mask: &Mask| before.as_ref().is_some_and(|figures| figures.hash == mask.hash());
     let mask = match (&part.source, Mask::load(&path).ok().filter(known)) {
         (_, Some(mask)) => mask,
@@ -211,8 +209,8 @@ pub(crate) fn path_in(dir: &Path, row: &ReadyRow) -> PathBuf {
 /// Writes the mask, a picture of it and its figures.
 fn keep(store: &mut RunStore, row: &ReadyRow, path: &Path, mask: &Mask, figures: &MaskFigures) -> Result<(), Error> {
     save(mask, path).map_err(|error| Error::mask(row, error))?;
-    // Last: a file without a note is not trusted.
-    Ok(note(store, &row.plan.id, MASK, figures)?)
+    // Last: a file that no fact speaks of is not trusted.
+    Ok(store.update_facts(&row.plan.id, |facts| facts.mask = Some(figures.clone()))?)
 }
 
 /// Writes a mask, and beside it its picture.

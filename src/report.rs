@@ -32,7 +32,7 @@ pub fn write(experiment: &Experiment, store: &RunStore) -> Result<Written, Error
     let results = Results::read(store)?;
     let report = of(experiment, &results);
     let mut written = fmr_report::write(store.dir(), report, &results, experiment.report.samples);
-    let images = store.export_images(&store.dir().join(IMAGES));
+    let images = store.export_images(results.run(), &store.dir().join(IMAGES));
     written.problems.extend(images.err().map(ReportError::from));
     Ok(written)
 }

@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fmr_core::perturb::{AnswerCache, PerturbError, Perturber, SearchSettings, Workers};
-use fmr_core::validity::{CacheFacts, LogitsFacts, RepeatCheck, RepeatFacts};
+use fmr_core::validity::RepeatCheck;
 use fmr_experiment::{MissingFiles, RunSettings, SideBySide};
 use fmr_mask::MaskError;
-use fmr_report::notes::{CACHED, LOGITS, REPEATED, SECONDS};
-use fmr_store::{KeepImages, RunPlan, RunStore, StoreError};
-use serde::{Serialize, de::DeserializeOwned};
+use fmr_store::{ComponentNames, Keep, RunPlan, RunStore, StoreError};
 
 use crate::cache::{Caches, FolderCache};
 use crate::components::loaded_plugins;
@@ -69,10 +67,11 @@ impl Runner<'_> {
     /// Nothing can run here, the folder cannot be used, a component ends the run, or the user does.
     pub fn run(&self, prepared: &Prepared, dir: Option<&Path>) -> Result<FinishedRun, Error> {
         let plan = plan(prepared)?;
-        let keep = KeepImages { exact_finals: prepared.experiment.run.keep_exact_finals };
+        let run = &prepared.experiment.run;
+        let keep = Keep { exact_finals: run.keep_exact_finals, latents: run.keep_latents };
         let store = match dir {
             Some(dir) => RunStore::create_keeping(dir, &plan, keep)?,
-            None => create_numbered(&prepared.experiment.run.folder, &plan, keep)?,
+            None => create_numbered(&run.folder, &plan, keep)?,
         };
         self.work(prepared, store)
     }
@@ -174,30 +173,22 @@ impl Runner<'_> {
         store: &mut RunStore,
     ) -> Result<(), Error> {
         let id = &row.plan.id;
-        let names = [("target", &row.target.spec().name), ("generator", &row.generator.spec().name)]
-            .map(|(k, v)| (k, v.as_str()));
-        for (key, name) in names.into_iter().chain([("oracle", row.oracle.name())]) {
-            store.note(id, key, &name.into())?;
-        }
+        let components = ComponentNames {
+            target: row.target.spec().name.clone(),
+            generator: row.generator.spec().name.clone(),
+            oracle: row.oracle.name().to_owned(),
+        };
+        store.update_facts(id, |facts| facts.components = Some(components))?;
         self.events.row(&row.plan.title, Phase::Mask);
         let mask = masks::ready(row, workers, store, |batch| self.events.batch(batch))?;
         let perturber = perturber(row, mask.as_deref());
         self.events.row(&row.plan.title, Phase::Measure);
-        let mut facts: LogitsFacts = noted(store, id, LOGITS)?.unwrap_or_default();
-        let mut from_cache: CacheFacts = noted(store, id, CACHED)?.unwrap_or_default();
-        let clock = Clock::start(noted(store, id, SECONDS)?.unwrap_or(0.0));
+        let mut clock = Clock::start();
         let mut check = RepeatCheck::new(repeats);
         // The repeat check asks everybody again, so that it sees a component that answers differently.
         let cached = Perturber { cache: cache.map(|cache| cache as &dyn AnswerCache), ..perturber };
         workers.run::<Error>(&cached, left, &|positions| Ok(row.samples.batch(positions)?), |batch| {
-            store.commit(id, &batch)?;
-            for sample in &batch {
-                facts.add(sample.final_logits());
-                from_cache.add(sample.cached);
-            }
-            note(store, id, LOGITS, &facts)?;
-            note(store, id, CACHED, &from_cache)?;
-            note(store, id, SECONDS, &clock.seconds())?;
+            store.commit(id, &batch, clock.since_last())?;
             check.keep(&batch);
             self.events.batch(&batch);
             Ok(())
@@ -207,7 +198,7 @@ impl Runner<'_> {
             return Err(interrupted(store));
         }
         // Samples that were taken up again may be among those that are done twice.
-        if !left.is_empty() || noted::<RepeatFacts>(store, id, REPEATED)?.is_none() {
+        if !left.is_empty() || store.facts(id)?.repeated.is_none() {
             let again = |index: usize| Ok(row.samples.batch(&[index])?);
             let repeated = match check.run(&perturber, &store.records(id)?, again) {
                 Err(Error::Perturb(PerturbError::Cancelled)) if self.interrupt.asked() => {
@@ -215,7 +206,7 @@ impl Runner<'_> {
                 }
                 repeated => repeated?,
             };
-            note(store, id, REPEATED, &repeated)?;
+            store.update_facts(id, |facts| facts.repeated = Some(repeated))?;
         }
         Ok(())
     }
@@ -269,7 +260,7 @@ fn plan(prepared: &Prepared) -> Result<RunPlan, Error> {
 }
 
 /// Begins a run in the first folder `NAME-001`, `NAME-002` … that is free.
-fn create_numbered(folder: &Path, plan: &RunPlan, keep: KeepImages) -> Result<RunStore, Error> {
+fn create_numbered(folder: &Path, plan: &RunPlan, keep: Keep) -> Result<RunStore, Error> {
     let mut number = 1;
     loop {
         let dir = folder.join(format!("{}-{number:03}", plan.name));
@@ -284,26 +275,17 @@ fn create_numbered(folder: &Path, plan: &RunPlan, keep: KeepImages) -> Result<Ru
     }
 }
 
-pub(crate) fn noted<T: DeserializeOwned>(store: &RunStore, row: &str, key: &str) -> Result<Option<T>, StoreError> {
-    Ok(store.noted(row, key)?.and_then(|value| serde_json::from_value(value).ok()))
-}
-
-pub(crate) fn note(store: &mut RunStore, row: &str, key: &str, value: &impl Serialize) -> Result<(), StoreError> {
-    store.note(row, key, &serde_json::to_value(value).unwrap_or_default())
-}
-
-/// Seconds spent, over several processes.
-struct Clock {
-    before: f64,
-    since: Instant,
-}
+/// Time spent on a row, part by part.
+struct Clock(Instant);
 
 impl Clock {
-    fn start(before: f64) -> Self {
-        Self { before, since: Instant::now() }
+    fn start() -> Self {
+        Self(Instant::now())
     }
 
-    fn seconds(&self) -> f64 {
-        self.before + self.since.elapsed().as_secs_f64()
+    /// Time since this was asked last.
+    fn since_last(&mut self) -> Duration {
+        let now = Instant::now();
+        now - std::mem::replace(&mut self.0, now)
     }
 }

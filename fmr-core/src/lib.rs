@@ -3,6 +3,7 @@
 mod difference;
 mod error;
 mod generator;
+mod image_hash;
 mod imagenet;
 pub mod logits;
 pub mod metrics;
@@ -20,6 +21,7 @@ pub mod verdict;
 pub use difference::Difference;
 pub use error::{ComponentError, SettingError};
 pub use generator::{Generator, GeneratorSpec, LatentBlock, LatentPullBack};
+pub use image_hash::{ImageHash, NoImageHash};
 pub use imagenet::imagenet_classes;
 pub use oracle::Oracle;
 pub use record::{Outcome, SampleRecord, StepRecord};

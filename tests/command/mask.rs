@@ -40,8 +40,7 @@ const MASKED: &str = "digits/lenet/style";
 const FILE: &str = "masks/digits-lenet-style.mask";
 
 fn figures(lab: &Lab, run: &str) -> MaskFigures {
-    let noted = RunStore::read(&lab.path(run)).unwrap().noted(MASKED, "mask").unwrap().unwrap();
-    serde_json::from_value(noted).unwrap()
+    RunStore::read(&lab.path(run)).unwrap().facts(MASKED).unwrap().mask.unwrap()
 }
 
 fn rows(lab: &Lab, run: &str, row: &str) -> Vec<SampleRecord> {

@@ -54,7 +54,7 @@ fn tables_of_masks_run_in_their_quick_form() {
             assert!(text.contains(part), "{part}: {text}");
         }
         let store = fmr::store::RunStore::read(&out).unwrap();
-        let learned = |id: &str| store.noted(id, "mask").unwrap().is_some_and(|mask| mask["learning"].is_object());
+        let learned = |id: &str| store.facts(id).unwrap().mask.is_some_and(|mask| mask.learning.is_some());
         let masked = store.plan().rows.iter().filter(|row| learned(&row.id)).count();
         assert_eq!((store.plan().rows.len(), masked), (4, 2), "{text}");
     }

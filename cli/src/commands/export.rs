@@ -21,8 +21,9 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     let store = RunStore::read(&arguments.run)?;
     let folder = arguments.out.clone().unwrap_or_else(|| arguments.run.join(EXPORT));
-    let mut written = store.export_tables(&folder)?;
-    written.extend(store.export_images(&folder.join(IMAGES))?);
+    let results = store.results()?;
+    let mut written = store.export_tables(&results, &folder)?;
+    written.extend(store.export_images(&results, &folder.join(IMAGES))?);
     for path in written {
         writeln!(out, "{}", path.display())?;
     }

@@ -78,13 +78,17 @@ pub fn from_png(data: &[u8], shape: [usize; 3]) -> Result<Array3<f32>, PixelErro
     let [channels, height, width] = shape;
     let mut reader = image::ImageReader::new(std::io::Cursor::new(data));
     reader.set_format(ImageFormat::Png);
-    let image = reader.decode()?;
+    // A file that claims to be larger is refused before its pixels are unpacked.
+    let mut limits = image::Limits::default();
+    (limits.max_image_width, limits.max_image_height) = (u32::try_from(width).ok(), u32::try_from(height).ok());
+    reader.limits(limits);
+    let other_size = || PixelError::Shape { channels, height, width };
+    let image = reader.decode().map_err(|error| match error {
+        image::ImageError::Limits(_) => other_size(),
+        error => error.into(),
+    })?;
     let bytes = if channels == 1 { image.to_luma8().into_raw() } else { image.to_rgb8().into_raw() };
     let values = bytes.iter().map(|b| f32::from(*b) / 255.0).collect();
-    let rows = Array3::from_shape_vec([height, width, channels], values).map_err(|_| PixelError::Shape {
-        channels,
-        height,
-        width,
-    })?;
+    let rows = Array3::from_shape_vec([height, width, channels], values).map_err(|_| other_size())?;
     Ok(rows.permuted_axes([2, 0, 1]).as_standard_layout().into_owned())
 }

@@ -37,6 +37,8 @@ pub struct RunSettings {
     pub folder: PathBuf,
     /// Whether final images are kept with all their digits; else rounded to 8 bits.
     pub keep_exact_finals: bool,
+    /// Whether the latents of final images are kept.
+    pub keep_latents: bool,
     /// Folder of latents, reconstructions and the oracle's answers on originals and reconstructions, shared by runs;
     /// relative to where the command runs. Absent: rows of one run share theirs, and nothing outlives the run.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,6 +56,7 @@ impl Default for RunSettings {
             device: "cpu".to_owned(),
             folder: "runs".into(),
             keep_exact_finals: true,
+            keep_latents: false,
             cache: None,
             repeat: 1,
         }

@@ -4,6 +4,7 @@ mod cholesky;
 mod columns;
 mod descent;
 mod describe;
+mod figures;
 mod file;
 mod kept;
 mod lasso;
@@ -25,6 +26,7 @@ use thiserror::Error;
 use fmr_core::SettingError;
 
 pub use columns::{Standardize, Value};
+pub use figures::MaskFigures;
 pub use kept::Mask;
 pub use layout::{Unit, channels_and_sites};
 pub use learn::{LatentPairs, Learned, learn};

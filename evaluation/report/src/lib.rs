@@ -4,7 +4,6 @@ mod build;
 mod curves;
 mod grid;
 mod html;
-mod mask;
 pub mod mask_art;
 mod render;
 mod report;
@@ -16,12 +15,13 @@ mod write;
 
 use thiserror::Error;
 
+pub use fmr_mask::MaskFigures;
+pub use fmr_store::RowResults;
 pub use grid::{Align, Caption, Cell, CellOf, Column, Figure, Grid, Need, Row, RowState, Unit, Value};
 pub use html::Page;
-pub use mask::MaskFigures;
 pub use render::{FORMAT, TextOptions, WIDTH};
 pub use report::Report;
-pub use results::{Results, RowResults, notes};
+pub use results::Results;
 pub use select::select_samples;
 pub use sheet::{SheetOptions, contact_sheet};
 pub use write::{Written, write};

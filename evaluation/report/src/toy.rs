@@ -1,9 +1,11 @@
 //! A synthetic run and its report for tests.
 
+use std::time::Duration;
+
 use fmr_core::metrics::MetricsSettings;
 use fmr_experiment::{PaperFigures, World};
 use fmr_mask::{Choose, FitReport, Learning, MaskSettings, Optimality};
-use fmr_store::RunStore;
+use fmr_store::{RowFacts, RunStore};
 use tempfile::TempDir;
 
 use crate::build::{Entry, Measured, Run, worlds};
@@ -16,8 +18,12 @@ pub(crate) fn store() -> (TempDir, RunStore) {
     let mut toy = plan(40);
     toy.rows[1].samples = 24;
     let mut store = RunStore::create(&home.path().join("run"), &toy).expect("a new run");
-    store.commit("mnist/lenet", &(0..40).map(|i| sample(i, 1, 28)).collect::<Vec<_>>()).expect("committed");
-    store.commit("cifar/resnet", &(0..24).map(|i| sample(i, 3, 32)).collect::<Vec<_>>()).expect("committed");
+    store
+        .commit("mnist/lenet", &(0..40).map(|i| sample(i, 1, 28)).collect::<Vec<_>>(), Duration::ZERO)
+        .expect("committed");
+    store
+        .commit("cifar/resnet", &(0..24).map(|i| sample(i, 3, 32)).collect::<Vec<_>>(), Duration::ZERO)
+        .expect("committed");
     (home, store)
 }
 
@@ -125,8 +131,9 @@ pub(crate) fn masked_results(results: &Results<'_>) -> Vec<RowResults> {
     ];
     let mut rows = Vec::new();
     for (row, (mask, seconds)) in results.rows().iter().zip(masks) {
-        rows.push(RowResults { seconds: Some(40.0), ..row.clone() });
-        let mut with = RowResults { mask: Some(mask), seconds: Some(seconds), ..row.clone() };
+        rows.push(RowResults { facts: RowFacts { seconds: Some(40.0), ..row.facts.clone() }, ..row.clone() });
+        let facts = RowFacts { mask: Some(mask), seconds: Some(seconds), ..row.facts.clone() };
+        let mut with = RowResults { facts, ..row.clone() };
         // The mask spares some images.
         let spared = with.records.iter_mut().filter(|r| r.index % 5 == 4 && r.final_prediction != Some(r.label));
         spared.for_each(|record| record.final_prediction = Some(record.label));

@@ -2,10 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use fmr_core::ImageHash;
+use fmr_data::pixels::PixelError;
 use rusqlite::ErrorCode;
 use thiserror::Error;
 
 use super::DATABASE_FILE;
+use super::schema::LAYOUT;
 
 /// A run that could not be begun, resumed, read or added to. Each text names the folder, what is wrong and what to do.
 #[derive(Debug, Error)]
@@ -44,13 +47,13 @@ pub enum StoreError {
     /// The run was begun with other settings, weights or data.
     #[error(
         "{} cannot be resumed{}: {field} was {} when it began and is {} now. Restore it, or begin a new run",
-        dir.display(), of_cell(cell.as_deref()), or_absent(then.as_deref()), or_absent(now.as_deref())
+        dir.display(), of_row(row.as_deref()), or_absent(then.as_deref()), or_absent(now.as_deref())
     )]
     Fingerprint {
         /// The folder.
         dir: PathBuf,
-        /// The cell that differs; absent where the list of cells does.
-        cell: Option<String>,
+        /// The row that differs; absent where the list of rows does.
+        row: Option<String>,
         /// What differs.
         field: String,
         /// Its value when the run began; absent where there was none.
@@ -60,7 +63,7 @@ pub enum StoreError {
     },
     /// A plugin's file is another than the run was begun with.
     #[error(
-        "{} cannot be resumed (cell {cell:?}): {field} was {then:?} when it began and is {now:?} now, though no sample \
+        "{} cannot be resumed (row {row:?}): {field} was {then:?} when it began and is {now:?} now, though no sample \
          failed on it. Restore that file; or, if it was mended, resume with --mended: what the old file finished stays, \
          and the report says so",
         dir.display()
@@ -68,8 +71,8 @@ pub enum StoreError {
     Plugin {
         /// The folder.
         dir: PathBuf,
-        /// The cell that differs.
-        cell: String,
+        /// The row that differs.
+        row: String,
         /// Which plugin.
         field: String,
         /// Hash of its file when the run began.
@@ -87,16 +90,15 @@ pub enum StoreError {
     },
     /// The database was written by another version of this program.
     #[error(
-        "{} has layout {found}, this program reads layout {readable}: use the version that began the run",
-        path.display()
+        "{} has layout {found}, which {} reads, and this version reads layout {LAYOUT} alone: open the run with that \
+         version, or run its experiment.toml again in a new folder",
+        path.display(), reader(*found)
     )]
     Layout {
         /// The database.
         path: PathBuf,
         /// Its layout.
         found: i64,
-        /// The layout of this program.
-        readable: i64,
     },
     /// The database is damaged.
     #[error(
@@ -136,27 +138,57 @@ pub enum StoreError {
         /// The folder.
         dir: PathBuf,
     },
-    /// A cell that is not of this run.
-    #[error("{} has no cell {cell:?}: its cells are {known}", dir.display())]
-    UnknownCell {
+    /// The folder or database may not be read.
+    #[error("{} cannot be read: {problem}", path.display())]
+    NotReadable {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        problem: String,
+    },
+    /// A row that is not of this run.
+    #[error("{} has no row {row:?}: its rows are {known}", dir.display())]
+    UnknownRow {
         /// The folder.
         dir: PathBuf,
-        /// The cell asked for.
-        cell: String,
-        /// All cells of the run.
+        /// The row asked for.
+        row: String,
+        /// All rows of the run.
         known: String,
     },
     /// A sample that cannot be added or read.
-    #[error("sample {index} of cell {cell:?} in {} {problem}", dir.display())]
+    #[error("sample {index} of row {row:?} in {} {problem}", dir.display())]
     Sample {
         /// The folder.
         dir: PathBuf,
-        /// The cell.
-        cell: String,
+        /// The row.
+        row: String,
         /// The sample's index.
         index: usize,
         /// What is wrong with it.
         problem: String,
+    },
+    /// An image that cannot be a PNG.
+    #[error("the image {image} of {} cannot be shown: {problem}", dir.display())]
+    Picture {
+        /// The folder.
+        dir: PathBuf,
+        /// The image.
+        image: ImageHash,
+        /// What is wrong.
+        problem: PixelError,
+    },
+    /// An answer that does not fit its classes.
+    #[error("{} takes no answer of {values} values about the image {image}: there are {classes} classes", dir.display())]
+    Answer {
+        /// The folder.
+        dir: PathBuf,
+        /// The image.
+        image: ImageHash,
+        /// Values of the answer.
+        values: usize,
+        /// Number of classes.
+        classes: usize,
     },
     /// A file could not be read or written.
     #[error("cannot {asked} {}: {source}", path.display())]
@@ -180,8 +212,16 @@ pub enum StoreError {
     },
 }
 
-fn of_cell(cell: Option<&str>) -> String {
-    cell.map(|cell| format!(" (cell {cell:?})")).unwrap_or_default()
+fn of_row(row: Option<&str>) -> String {
+    row.map(|row| format!(" (row {row:?})")).unwrap_or_default()
+}
+
+/// The version that reads a layout.
+fn reader(layout: i64) -> &'static str {
+    match layout {
+        1 | 2 => "fmr 0.1.0",
+        _ => "a later version of fmr",
+    }
 }
 
 fn or_absent(value: Option<&str>) -> String {

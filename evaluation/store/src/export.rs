@@ -7,17 +7,17 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use fmr_core::metrics::Ending;
 use fmr_core::{SampleRecord, StepRecord};
 use serde::Serialize;
 
 use super::error::Asking as _;
-use super::rows::outcome_name;
-use super::{RowPlan, RunStore, StoreError};
+use super::{RowPlan, RunResults, RunStore, StoreError};
 
 /// One sample, flat.
 #[derive(Serialize)]
 struct SampleRow<'a> {
-    cell: &'a str,
+    row: &'a str,
     index: usize,
     key: &'a str,
     label: usize,
@@ -53,7 +53,7 @@ struct SampleLine<'a> {
 /// One step, flat.
 #[derive(Serialize)]
 struct StepRow<'a> {
-    cell: &'a str,
+    row: &'a str,
     index: usize,
     key: &'a str,
     t: usize,
@@ -66,14 +66,14 @@ struct StepRow<'a> {
 }
 
 impl<'a> SampleRow<'a> {
-    fn of(cell: &'a RowPlan, r: &'a SampleRecord) -> Self {
-        let name = |class: Option<usize>| class.map_or_else(String::new, |class| cell.class(class));
+    fn of(row: &'a RowPlan, r: &'a SampleRecord) -> Self {
+        let name = |class: Option<usize>| class.map_or_else(String::new, |class| row.class(class));
         Self {
-            cell: &cell.id,
+            row: &row.id,
             index: r.index,
             key: &r.key,
             label: r.label,
-            class: cell.class(r.label),
+            class: row.class(r.label),
             clean_prediction: r.clean_prediction,
             clean_oracle: r.clean_oracle,
             reconstruction_prediction: r.reconstruction_prediction,
@@ -85,7 +85,7 @@ impl<'a> SampleRow<'a> {
             final_prediction_class: name(r.final_prediction),
             final_oracle: r.final_oracle,
             final_oracle_class: name(r.final_oracle),
-            outcome: outcome_name(r.outcome),
+            outcome: Ending::of(r).name(),
             ended_at: r.ended_at,
             accepted_updates: r.accepted_updates,
             final_from: r.final_from,
@@ -97,9 +97,9 @@ impl<'a> SampleRow<'a> {
 }
 
 impl<'a> StepRow<'a> {
-    fn of(cell: &'a RowPlan, sample: &'a SampleRecord, s: &StepRecord) -> Self {
+    fn of(row: &'a RowPlan, sample: &'a SampleRecord, s: &StepRecord) -> Self {
         Self {
-            cell: &cell.id,
+            row: &row.id,
             index: sample.index,
             key: &sample.key,
             t: s.t,
@@ -114,12 +114,12 @@ impl<'a> StepRow<'a> {
 }
 
 impl RunStore {
-    /// Writes `samples.jsonl` (a sample a line, with its steps), `samples.csv` and `steps.csv` of all cells into a
-    /// folder, which is made where needed, and gives their paths.
+    /// Writes `samples.jsonl` (a sample a line, with its steps), `samples.csv` and `steps.csv` of all rows into a
+    /// folder, which is made where needed, and gives their paths. `results` are this run's.
     ///
     /// # Errors
-    /// The run cannot be read, or the folder cannot be written.
-    pub fn export_tables(&self, folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    /// The folder cannot be written.
+    pub fn export_tables(&self, results: &RunResults, folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
         fs::create_dir_all(folder).asking(folder, "make the folder")?;
         let export = |name: &str, write: &dyn Fn(&mut dyn Write) -> Result<(), Trouble>| {
             let path = folder.join(name);
@@ -127,44 +127,43 @@ impl RunStore {
             Ok(path)
         };
         Ok(vec![
-            export("samples.jsonl", &|out| self.write_jsonl(out))?,
-            export("samples.csv", &|out| self.write_samples_csv(out))?,
-            export("steps.csv", &|out| self.write_steps_csv(out))?,
+            export("samples.jsonl", &|out| write_jsonl(results, out))?,
+            export("samples.csv", &|out| write_samples_csv(results, out))?,
+            export("steps.csv", &|out| write_steps_csv(results, out))?,
         ])
     }
+}
 
-    fn write_jsonl(&self, out: &mut dyn Write) -> Result<(), Trouble> {
-        for cell in &self.plan.rows {
-            for record in self.records(&cell.id)? {
-                let line = SampleLine { sample: SampleRow::of(cell, &record), steps: &record.steps };
-                serde_json::to_writer(&mut *out, &line).map_err(io::Error::from)?;
-                writeln!(out)?;
-            }
-        }
-        Ok(())
-    }
+/// All samples with the plans of their rows.
+fn samples(results: &RunResults) -> impl Iterator<Item = (&RowPlan, &SampleRecord)> {
+    results.rows.iter().flat_map(|row| row.records.iter().map(|record| (&row.plan, record)))
+}
 
-    fn write_samples_csv(&self, out: &mut dyn Write) -> Result<(), Trouble> {
-        let mut table = csv::Writer::from_writer(out);
-        for cell in &self.plan.rows {
-            for record in self.records(&cell.id)? {
-                table.serialize(SampleRow::of(cell, &record))?;
-            }
-        }
-        Ok(table.flush()?)
+fn write_jsonl(results: &RunResults, out: &mut dyn Write) -> Result<(), Trouble> {
+    for (row, record) in samples(results) {
+        let line = SampleLine { sample: SampleRow::of(row, record), steps: &record.steps };
+        serde_json::to_writer(&mut *out, &line).map_err(io::Error::from)?;
+        writeln!(out)?;
     }
+    Ok(())
+}
 
-    fn write_steps_csv(&self, out: &mut dyn Write) -> Result<(), Trouble> {
-        let mut table = csv::Writer::from_writer(out);
-        for cell in &self.plan.rows {
-            for record in self.records(&cell.id)? {
-                for step in &record.steps {
-                    table.serialize(StepRow::of(cell, &record, step))?;
-                }
-            }
-        }
-        Ok(table.flush()?)
+fn write_samples_csv(results: &RunResults, out: &mut dyn Write) -> Result<(), Trouble> {
+    let mut table = csv::Writer::from_writer(out);
+    for (row, record) in samples(results) {
+        table.serialize(SampleRow::of(row, record))?;
     }
+    Ok(table.flush()?)
+}
+
+fn write_steps_csv(results: &RunResults, out: &mut dyn Write) -> Result<(), Trouble> {
+    let mut table = csv::Writer::from_writer(out);
+    for (row, record) in samples(results) {
+        for step in &record.steps {
+            table.serialize(StepRow::of(row, record, step))?;
+        }
+    }
+    Ok(table.flush()?)
 }
 
 /// What can stop an export half way.

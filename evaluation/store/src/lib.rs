@@ -2,54 +2,71 @@
 //!
 //! ```text
 //! RUN/experiment.toml   the resolved experiment file, for people
-//! RUN/run.sqlite        plan, fingerprints, samples, steps, notes and images
+//! RUN/run.sqlite        plan, fingerprints, samples, steps, answers, facts and images
 //! RUN/run.lock          held by the process that writes
 //! ```
 //!
-//! The database is the only truth. A batch of samples, with its steps and images, is one transaction: a process that
-//! dies at any moment leaves whole batches and nothing else, and what [`RunStore::finished`] lists is finished.
-//! Readers may look on while a process writes. Files for people (images, tables, reports) are made from the database.
+//! The database is the only truth. A batch of samples is one transaction that holds everything the batch produced: rows,
+//! steps, images, logits, probabilities and facts. A process that dies at any moment leaves whole batches and nothing
+//! else, and what [`RunStore::finished`] lists is finished. Images are stored once, by their content. Readers may look on
+//! while a process writes. Files for people (images, tables, reports) are made from the database.
 
+mod answers;
 mod error;
 mod export;
+mod facts;
 mod folder;
 mod images;
 mod lock;
 mod mended;
 mod open;
 mod plan;
-mod rows;
+mod plan_rows;
+mod read;
+mod results;
+mod schema;
+mod shown;
+mod value;
+mod write;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension as _};
+use fmr_core::perturb::Perturbed;
+use fmr_core::{ImageHash, SampleRecord};
+use fmr_data::pixels::png;
+use ndarray::{Array1, Array3};
+use rusqlite::Connection;
 
+pub use self::answers::{Judge, JudgeRole};
 use self::error::Asking as _;
 pub use self::error::StoreError;
-pub use self::images::SampleImages;
+pub use self::facts::{ComponentNames, FactsConflict, RowFacts};
 use self::lock::RunLock;
 pub use self::mended::ReplacedPlugin;
 pub use self::plan::{RowPlan, RunPlan};
-use fmr_core::SampleRecord;
-use fmr_core::perturb::Perturbed;
+pub use self::results::{RowResults, RunResults};
+pub use self::shown::{SampleImages, SampleShown, Shown};
 
 /// Name of the experiment file inside a run's folder.
 pub const EXPERIMENT_FILE: &str = "experiment.toml";
 /// Name of the database inside a run's folder.
 pub const DATABASE_FILE: &str = "run.sqlite";
 
-/// What a new run keeps of its images.
+/// What a new run keeps of each sample beyond its record, images and answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KeepImages {
+pub struct Keep {
     /// Final images with all their digits, so that other oracles and targets can judge exactly what was judged; else
     /// rounded to 8 bits, as originals and reconstructions always are, in roughly half the space.
     pub exact_finals: bool,
+    /// Latents of final images.
+    pub latents: bool,
 }
 
-impl Default for KeepImages {
+impl Default for Keep {
     fn default() -> Self {
-        Self { exact_finals: true }
+        Self { exact_finals: true, latents: false }
     }
 }
 
@@ -58,7 +75,7 @@ impl Default for KeepImages {
 pub struct RunStore {
     dir: PathBuf,
     plan: RunPlan,
-    keep: KeepImages,
+    keep: Keep,
     database: Connection,
     /// Absent for a reader. Held until the store is dropped or the process ends.
     lock: Option<RunLock>,
@@ -70,14 +87,14 @@ impl RunStore {
     /// # Errors
     /// The folder holds a run or other files, cannot be written, or another process is at work in it.
     pub fn create(dir: &Path, plan: &RunPlan) -> Result<Self, StoreError> {
-        Self::create_keeping(dir, plan, KeepImages::default())
+        Self::create_keeping(dir, plan, Keep::default())
     }
 
-    /// As [`RunStore::create`], with a choice of what is kept of images.
+    /// As [`RunStore::create`], with a choice of what is kept of samples.
     ///
     /// # Errors
     /// As [`RunStore::create`].
-    pub fn create_keeping(dir: &Path, plan: &RunPlan, keep: KeepImages) -> Result<Self, StoreError> {
+    pub fn create_keeping(dir: &Path, plan: &RunPlan, keep: Keep) -> Result<Self, StoreError> {
         plan.check(dir)?;
         let lock = open::claim_new(dir)?;
         let database = open::create(dir, plan, keep)?;
@@ -106,13 +123,22 @@ impl RunStore {
 
     fn go_on(dir: &Path, plan: &RunPlan, mended: bool) -> Result<Self, StoreError> {
         plan.check(dir)?;
+        let Self { dir, plan: begun, keep, mut database, lock } = Self::open_to_judge(dir)?;
+        mended::expect_resumable(&dir, &database, &begun, plan, mended)?;
+        let begun = mended::reopen(&dir, &mut database, begun, plan)?;
+        let plan = open::add_versions(&dir, &mut database, begun, plan)?;
+        Ok(Self { dir, plan, keep, database, lock })
+    }
+
+    /// Opens a run to add answers of further judges; this process alone may write to it.
+    ///
+    /// # Errors
+    /// The folder holds no run, its database is damaged, or another process is at work in it.
+    pub fn open_to_judge(dir: &Path) -> Result<Self, StoreError> {
         open::expect_run(dir)?;
         let lock = RunLock::take(dir)?;
-        let mut database = open::open_to_write(dir)?;
-        let (begun, keep) = open::read_plan(dir, &database)?;
-        mended::expect_resumable(dir, &database, &begun, plan, mended)?;
-        let begun = mended::reopen(dir, &mut database, begun, plan)?;
-        let plan = open::add_versions(dir, &mut database, begun, plan)?;
+        let database = open::open_to_write(dir)?;
+        let (plan, keep) = open::read_plan(dir, &database)?;
         Ok(Self { dir: dir.to_owned(), plan, keep, database, lock: Some(lock) })
     }
 
@@ -137,102 +163,210 @@ impl RunStore {
         &self.plan
     }
 
-    /// Indices of the samples of a cell that are finished, in every way a sample can end.
+    /// Indices of the samples of a row that are finished, in every way a sample can end.
     ///
     /// # Errors
-    /// The cell is not of this run, or the database cannot be read.
-    pub fn finished(&self, cell: &str) -> Result<BTreeSet<usize>, StoreError> {
-        self.plan.cell(cell, &self.dir)?;
-        rows::finished(&self.database, cell).asking(&self.dir, "list finished samples")
+    /// The row is not of this run, or the database cannot be read.
+    pub fn finished(&self, row: &str) -> Result<BTreeSet<usize>, StoreError> {
+        let row = self.plan.number(row, &self.dir)?;
+        read::finished(&self.database, row).asking(&self.dir, "list finished samples")
     }
 
-    /// Adds finished samples: rows, steps and images, all of them or, after an error or a crash, none.
+    /// Number of finished samples of a row.
+    ///
+    /// # Errors
+    /// As [`RunStore::finished`].
+    pub fn count(&self, row: &str) -> Result<usize, StoreError> {
+        Ok(self.finished(row)?.len())
+    }
+
+    /// Adds finished samples, which took `spent` of wall time: everything that is known of them and their part in the
+    /// row's facts, all of it or, after an error or a crash, nothing. Takes as long however many samples are finished.
     ///
     /// # Errors
     /// A sample is finished already or lies outside the plan, the store was opened to read, or the disk is full.
-    pub fn commit(&mut self, cell: &str, batch: &[Perturbed]) -> Result<(), StoreError> {
+    pub fn commit(&mut self, row: &str, batch: &[Perturbed], spent: Duration) -> Result<(), StoreError> {
         self.expect_writable()?;
-        self.plan.cell(cell, &self.dir)?.expect_new(cell, batch, &self.finished(cell)?, &self.dir)?;
-        let keep = self.keep;
-        let mut add = || -> Result<(), rusqlite::Error> {
+        let number = self.plan.number(row, &self.dir)?;
+        let (plan, keep) = (&self.plan.rows[number], self.keep);
+        plan.expect_planned(batch, &self.dir)?;
+        let mut add = || -> Result<Option<usize>, rusqlite::Error> {
             let transaction = self.database.transaction()?;
-            rows::insert(&transaction, cell, batch)?;
-            images::insert(&transaction, cell, batch, keep)?;
-            transaction.commit()
+            let mut facts = facts::read(&transaction, number)?;
+            let judges = answers::of_row(&transaction, plan, &facts)?;
+            if let Some(known) = write::insert(&transaction, number, batch)? {
+                return Ok(Some(known));
+            }
+            shown::insert(&transaction, number, batch, &judges, keep)?;
+            facts.merge(&RowFacts::of_batch(batch, spent.as_secs_f64())).map_err(value::unwritable)?;
+            facts::write(&transaction, number, &facts)?;
+            transaction.commit()?;
+            Ok(None)
         };
-        add().asking(&self.dir, "add a batch of samples")
+        match add().asking(&self.dir, "add a batch of samples")? {
+            None => Ok(()),
+            Some(index) => Err(self.sample(number, index, "cannot be added: it is there already")),
+        }
     }
 
-    /// All finished samples of a cell with their steps, in order of their index.
+    /// All finished samples of a row with their steps, in order of their index.
     ///
     /// # Errors
-    /// The cell is not of this run, or the database cannot be read.
-    pub fn records(&self, cell: &str) -> Result<Vec<SampleRecord>, StoreError> {
-        self.plan.cell(cell, &self.dir)?;
-        rows::read(&self.database, cell).asking(&self.dir, "read samples")
+    /// The row is not of this run, or the database cannot be read.
+    pub fn records(&self, row: &str) -> Result<Vec<SampleRecord>, StoreError> {
+        let number = self.plan.number(row, &self.dir)?;
+        read::records(&self.database, number, &self.plan.rows[number]).asking(&self.dir, "read samples")
     }
 
-    /// Original, reconstruction and final image of a finished sample.
+    /// The three images of a finished sample by name, and what the row's target and oracle answered about each, to the
+    /// last bit.
+    ///
+    /// # Errors
+    /// There is no such sample, or the database cannot be read.
+    pub fn shown(&self, row: &str, index: usize) -> Result<SampleShown, StoreError> {
+        let number = self.plan.number(row, &self.dir)?;
+        let found = shown::read(&self.database, number, index).asking(&self.dir, "read answers")?;
+        found.ok_or_else(|| self.sample(number, index, "is not finished, so it has no images"))
+    }
+
+    /// Original, reconstruction and final image of a finished sample, as they are kept.
     ///
     /// # Errors
     /// There is no such sample, or its images are damaged.
-    pub fn images(&self, cell: &str, index: usize) -> Result<SampleImages, StoreError> {
-        self.plan.cell(cell, &self.dir)?;
-        let found = images::read(&self.database, cell, index).asking(&self.dir, "read images")?;
-        found.ok_or_else(|| StoreError::Sample {
-            dir: self.dir.clone(),
-            cell: cell.to_owned(),
-            index,
-            problem: "is not finished, so it has no images".to_owned(),
+    pub fn images(&self, row: &str, index: usize) -> Result<SampleImages, StoreError> {
+        let SampleShown { original, reconstruction, final_image } = self.shown(row, index)?;
+        let image = |shown: Shown| self.image(&shown.image);
+        Ok(SampleImages {
+            original: image(original)?,
+            reconstruction: image(reconstruction)?,
+            final_image: image(final_image)?,
         })
     }
 
-    /// Keeps a fact about a cell (a wall time, what was seen of the logits), in place of what `key` held before.
+    /// The same as PNG files of 8 bits.
     ///
     /// # Errors
-    /// The cell is not of this run, the store was opened to read, or the disk is full.
-    pub fn note(&mut self, cell: &str, key: &str, value: &serde_json::Value) -> Result<(), StoreError> {
+    /// As [`RunStore::images`], or they are neither grey nor RGB.
+    pub fn pngs(&self, row: &str, index: usize) -> Result<[Vec<u8>; 3], StoreError> {
+        let SampleShown { original, reconstruction, final_image } = self.shown(row, index)?;
+        Ok([self.png(&original.image)?, self.png(&reconstruction.image)?, self.png(&final_image.image)?])
+    }
+
+    /// An image by its hash: [`Shown::image`].
+    ///
+    /// # Errors
+    /// The run does not keep it, or it is damaged.
+    pub fn image(&self, hash: &ImageHash) -> Result<Array3<f32>, StoreError> {
+        Ok(self.kept(hash)?.0)
+    }
+
+    fn png(&self, hash: &ImageHash) -> Result<Vec<u8>, StoreError> {
+        match self.kept(hash)? {
+            (_, Some(png)) => Ok(png),
+            (image, None) => png(image.view()).map_err(|problem| StoreError::Picture {
+                dir: self.dir.clone(),
+                image: *hash,
+                problem,
+            }),
+        }
+    }
+
+    fn kept(&self, hash: &ImageHash) -> Result<(Array3<f32>, Option<Vec<u8>>), StoreError> {
+        let found = images::read_kept(&self.database, hash).asking(&self.dir, "read an image")?;
+        found.ok_or_else(|| {
+            let problem = format!("it lacks the image {hash}");
+            StoreError::Damaged { path: self.dir.join(DATABASE_FILE), problem }
+        })
+    }
+
+    /// The latent of a sample's final image; `None` where the run keeps none, and for samples that are not finished.
+    ///
+    /// # Errors
+    /// The row is not of this run, or the database cannot be read.
+    pub fn latent(&self, row: &str, index: usize) -> Result<Option<Array1<f32>>, StoreError> {
+        let number = self.plan.number(row, &self.dir)?;
+        shown::latent(&self.database, number, index).asking(&self.dir, "read a latent")
+    }
+
+    /// What is known of a row beyond its samples.
+    ///
+    /// # Errors
+    /// The row is not of this run, or the database cannot be read.
+    pub fn facts(&self, row: &str) -> Result<RowFacts, StoreError> {
+        let number = self.plan.number(row, &self.dir)?;
+        facts::read(&self.database, number).asking(&self.dir, "read facts")
+    }
+
+    /// Changes what is known of a row, in one transaction.
+    ///
+    /// # Errors
+    /// The row is not of this run, the store was opened to read, or the disk is full.
+    pub fn update_facts(&mut self, row: &str, change: impl FnOnce(&mut RowFacts)) -> Result<(), StoreError> {
         self.expect_writable()?;
-        self.plan.cell(cell, &self.dir)?;
-        self.database
-            .execute("INSERT OR REPLACE INTO notes (cell, key, value) VALUES (?, ?, ?)", (cell, key, value.to_string()))
-            .map(|_| ())
-            .asking(&self.dir, "keep a note")
-    }
-
-    /// All facts kept about a cell.
-    ///
-    /// # Errors
-    /// The cell is not of this run, or the database cannot be read.
-    pub fn notes(&self, cell: &str) -> Result<BTreeMap<String, serde_json::Value>, StoreError> {
-        self.plan.cell(cell, &self.dir)?;
-        let read = || -> Result<_, rusqlite::Error> {
-            let mut statement = self.database.prepare_cached("SELECT key, value FROM notes WHERE cell = ?")?;
-            let notes = statement.query_map([cell], |row| {
-                let text: String = row.get(1)?;
-                let value = serde_json::from_str(&text).map_err(|e| rows::unreadable(1, e))?;
-                Ok((row.get(0)?, value))
-            })?;
-            notes.collect()
+        let number = self.plan.number(row, &self.dir)?;
+        let update = || -> Result<(), rusqlite::Error> {
+            let transaction = self.database.transaction()?;
+            let mut facts = facts::read(&transaction, number)?;
+            change(&mut facts);
+            facts::write(&transaction, number, &facts)?;
+            transaction.commit()
         };
-        read().asking(&self.dir, "read notes")
+        update().asking(&self.dir, "keep facts")
     }
 
-    /// One fact kept about a cell.
+    /// Plugins of a row whose files were replaced when the run was resumed, in order.
     ///
     /// # Errors
-    /// As [`RunStore::notes`].
-    pub fn noted(&self, cell: &str, key: &str) -> Result<Option<serde_json::Value>, StoreError> {
-        Ok(self.notes(cell)?.remove(key))
+    /// The row is not of this run, or the database cannot be read.
+    pub fn replaced_plugins(&self, row: &str) -> Result<Vec<ReplacedPlugin>, StoreError> {
+        let number = self.plan.number(row, &self.dir)?;
+        mended::replaced(&self.database, number).asking(&self.dir, "read which plugins were replaced")
     }
 
-    /// Plugins of a cell whose files were replaced when the run was resumed, in order.
+    /// Adds answers of a judge about images, one value a class, in the place of those that it gave before: all of them
+    /// or, after an error, none. The hashes are those of exactly the pixels that the judge was shown.
     ///
     /// # Errors
-    /// As [`RunStore::notes`].
-    pub fn replaced_plugins(&self, cell: &str) -> Result<Vec<ReplacedPlugin>, StoreError> {
-        self.plan.cell(cell, &self.dir)?;
-        mended::read(&self.database, cell).asking(&self.dir, "read which plugins were replaced")
+    /// An answer has not one value for each class, the store was opened to read, or the disk is full.
+    pub fn put_answers(
+        &mut self,
+        judge: &Judge,
+        classes: &[String],
+        answers: &[(ImageHash, Vec<f32>)],
+    ) -> Result<(), StoreError> {
+        self.expect_writable()?;
+        if let Some((image, answer)) = answers.iter().find(|(_, answer)| answer.len() != classes.len()) {
+            return Err(StoreError::Answer {
+                dir: self.dir.clone(),
+                image: *image,
+                values: answer.len(),
+                classes: classes.len(),
+            });
+        }
+        let mut add = || -> Result<(), rusqlite::Error> {
+            let transaction = self.database.transaction()?;
+            answers::put(&transaction, judge, classes, answers)?;
+            transaction.commit()
+        };
+        add().asking(&self.dir, "add answers")
+    }
+
+    /// What a judge says about an image, one value a class; `None` where it was not asked. The row's own targets and
+    /// oracles ([`RowPlan::target`], [`RowPlan::oracle`]) answer as further judges do. Where a judge was asked several
+    /// times in the course of a run, its first answer counts.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn answer(&self, judge: &Judge, classes: &[String], image: &ImageHash) -> Result<Option<Vec<f32>>, StoreError> {
+        answers::get(&self.database, judge, classes, image).asking(&self.dir, "read answers")
+    }
+
+    /// All judges on record: targets and oracles of the rows, and further ones.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn judges(&self) -> Result<Vec<Judge>, StoreError> {
+        answers::judges(&self.database).asking(&self.dir, "list judges")
     }
 
     fn expect_writable(&self) -> Result<(), StoreError> {
@@ -242,17 +376,9 @@ impl RunStore {
         Err(StoreError::OpenedToRead { dir: self.dir.clone() })
     }
 
-    /// Number of finished samples of a cell.
-    ///
-    /// # Errors
-    /// The cell is not of this run, or the database cannot be read.
-    pub fn count(&self, cell: &str) -> Result<usize, StoreError> {
-        self.plan.cell(cell, &self.dir)?;
-        self.database
-            .query_row("SELECT count(*) FROM samples WHERE cell = ?", [cell], |row| row.get::<_, i64>(0))
-            .optional()
-            .map(|n| n.and_then(|n| usize::try_from(n).ok()).unwrap_or(0))
-            .asking(&self.dir, "count samples")
+    fn sample(&self, row: usize, index: usize, problem: &str) -> StoreError {
+        let row = self.plan.rows[row].id.clone();
+        StoreError::Sample { dir: self.dir.clone(), row, index, problem: problem.to_owned() }
     }
 }
 

@@ -8,20 +8,17 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use rusqlite::{Connection, OptionalExtension as _, Transaction};
-use serde::{Deserialize, Serialize};
+use ndarray::Array1;
+use rusqlite::{Connection, Transaction};
 
-use super::StoreError;
 use super::error::Asking as _;
-use super::plan::{RowPlan, RunPlan};
-use super::rows::{from_i64, unreadable};
-
-/// Key of the note that holds a cell's [`ReplacedPlugin`]s.
-pub(super) const NOTE: &str = "replaced-plugins";
+use super::plan::RunPlan;
+use super::read::{self, Ascending};
+use super::value::{Sql, get_cached, get_hash, get_usize, get_vector, to_i64};
+use super::{RowFacts, StoreError, facts, images, shown};
 
 /// A plugin whose file was replaced during a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplacedPlugin {
     /// Field of the fingerprint, e.g. `target.plugin`.
     pub field: String,
@@ -29,20 +26,17 @@ pub struct ReplacedPlugin {
     pub then: String,
     /// Hash of the file that the run went on with.
     pub now: String,
-    /// Samples of the cell that files before had finished, and that stay.
+    /// Samples of the row that files before had finished, and that stay.
     pub kept: usize,
 }
 
 impl RunPlan {
-    /// The fields of plugins that both plans have with different hashes.
-    fn replaced<'a>(
-        &'a self,
-        now: &'a Self,
-    ) -> impl Iterator<Item = (&'a RowPlan, &'a String, &'a String, &'a String)> {
-        self.rows.iter().zip(&now.rows).flat_map(|(a, b)| {
+    /// The fields of plugins that both plans have with different hashes: number of the row, field, then, now.
+    fn replaced<'a>(&'a self, now: &'a Self) -> impl Iterator<Item = (usize, &'a String, &'a String, &'a String)> {
+        self.rows.iter().zip(&now.rows).enumerate().flat_map(|(number, (a, b))| {
             let differing = a.fingerprint.iter().filter(|(field, _)| is_plugin(field));
             differing.filter_map(move |(field, then)| {
-                b.fingerprint.get(field).filter(|now| *now != then).map(|now| (a, field, then, now))
+                b.fingerprint.get(field).filter(|now| *now != then).map(|now| (number, field, then, now))
             })
         })
     }
@@ -55,6 +49,8 @@ fn is_plugin(field: &str) -> bool {
 
 /// SQL for samples that failed because a component did. See `SampleRecord::component_failed`.
 const COMPONENT_FAILED: &str = "outcome = 'component-failed'";
+/// The same, or because a number was not finite.
+const FAILED: &str = "outcome IN ('failed', 'component-failed')";
 
 /// Whether the run may go on under `now`: everything is as it was, but for plugins that may be replaced.
 pub(super) fn expect_resumable(
@@ -66,30 +62,28 @@ pub(super) fn expect_resumable(
 ) -> Result<(), StoreError> {
     let failed = failed_plugins(database, begun).asking(dir, "look for samples that a plugin failed on")?;
     let mut adapted = begun.clone();
-    for (cell, field, then, now) in begun.replaced(now) {
+    for (number, field, then, now) in begun.replaced(now) {
         if !mended && !failed.contains(then) {
             return Err(StoreError::Plugin {
                 dir: dir.to_owned(),
-                cell: cell.id.clone(),
+                row: begun.rows[number].id.clone(),
                 field: field.clone(),
                 then: then.clone(),
                 now: now.clone(),
             });
         }
-        if let Some(adapted) = adapted.rows.iter_mut().find(|c| c.id == cell.id) {
-            adapted.fingerprint.insert(field.clone(), now.clone());
-        }
+        adapted.rows[number].fingerprint.insert(field.clone(), now.clone());
     }
     adapted.expect_same(now, dir)
 }
 
-/// Hashes of the plugins of cells that have samples on which a component failed.
-fn failed_plugins(database: &Connection, plan: &RunPlan) -> Result<BTreeSet<String>, rusqlite::Error> {
+/// Hashes of the plugins of rows that have samples on which a component failed.
+fn failed_plugins(database: &Connection, plan: &RunPlan) -> Sql<BTreeSet<String>> {
     let mut found = BTreeSet::new();
-    let mut any = database.prepare(&format!("SELECT 1 FROM samples WHERE cell = ? AND {COMPONENT_FAILED}"))?;
-    for cell in &plan.rows {
-        if any.exists([&cell.id])? {
-            let plugins = cell.fingerprint.iter().filter(|(field, _)| is_plugin(field));
+    let mut any = database.prepare(&format!("SELECT 1 FROM samples WHERE row = ? AND {COMPONENT_FAILED}"))?;
+    for (number, row) in plan.rows.iter().enumerate() {
+        if any.exists([to_i64(number)?])? {
+            let plugins = row.fingerprint.iter().filter(|(field, _)| is_plugin(field));
             found.extend(plugins.map(|(_, hash)| hash.clone()));
         }
     }
@@ -99,74 +93,87 @@ fn failed_plugins(database: &Connection, plan: &RunPlan) -> Result<BTreeSet<Stri
 /// Takes out the samples that are to be done again and puts replaced plugins on record, all at once.
 ///
 /// Samples on which a component failed are done again in any case. Where a plugin was replaced, so are the samples of
-/// its cells that failed on numbers that were not finite, since the old file may have made them.
+/// its rows that failed on numbers that were not finite, since the old file may have made them.
 pub(super) fn reopen(
     dir: &Path,
     database: &mut Connection,
     mut begun: RunPlan,
     now: &RunPlan,
 ) -> Result<RunPlan, StoreError> {
-    let work = |database: &mut Connection| -> Result<(), rusqlite::Error> {
+    let work = |database: &mut Connection| -> Sql<()> {
         let transaction = database.transaction()?;
         let replaced: Vec<_> = begun.replaced(now).collect();
-        for cell in &begun.rows {
-            let changed = replaced.iter().any(|(c, ..)| c.id == cell.id);
-            forget(
-                &transaction,
-                &cell.id,
-                if changed { "outcome IN ('failed', 'component-failed')" } else { COMPONENT_FAILED },
-            )?;
+        for number in 0..begun.rows.len() {
+            let changed = replaced.iter().any(|(other, ..)| *other == number);
+            forget(&transaction, number, if changed { FAILED } else { COMPONENT_FAILED })?;
         }
-        for (cell, field, then, now) in &replaced {
-            transaction
-                .execute("UPDATE fingerprints SET value = ? WHERE cell = ? AND field = ?", (now, &cell.id, field))?;
-            put_on_record(&transaction, &cell.id, field, then, now)?;
+        for (number, field, then, now) in replaced {
+            transaction.execute(
+                "UPDATE fingerprints SET value = ? WHERE row = ? AND field = ?",
+                (now, to_i64(number)?, field),
+            )?;
+            put_on_record(&transaction, number, field, then, now)?;
         }
         transaction.commit()
     };
     work(database).asking(dir, "take failed samples out")?;
-    for (cell, now) in begun.rows.iter_mut().zip(&now.rows) {
-        cell.fingerprint.clone_from(&now.fingerprint);
+    for (row, now) in begun.rows.iter_mut().zip(&now.rows) {
+        row.fingerprint.clone_from(&now.fingerprint);
     }
     Ok(begun)
 }
 
-/// Removes a cell's samples that fulfil a condition, with their steps and images.
-fn forget(transaction: &Transaction<'_>, cell: &str, condition: &str) -> Result<(), rusqlite::Error> {
-    for table in ["steps", "images"] {
-        let sql = format!(
-            "DELETE FROM {table} WHERE cell = ?1 AND idx IN (SELECT idx FROM samples WHERE cell = ?1 AND {condition})"
-        );
-        transaction.execute(&sql, [cell])?;
+/// Removes a row's samples that fulfil a condition, with their steps, images and part in the facts.
+fn forget(transaction: &Transaction<'_>, row: usize, condition: &str) -> Sql<()> {
+    let of_row = format!("row = ?1 AND idx IN (SELECT idx FROM samples WHERE row = ?1 AND {condition})");
+    let number = to_i64(row)?;
+    let gone: Vec<_> = transaction
+        .prepare(&format!("SELECT image FROM shown WHERE {of_row}"))?
+        .query_map([number], |found| get_hash(found, 0))?
+        .collect::<Sql<_>>()?;
+    if gone.is_empty() {
+        return Ok(());
     }
-    transaction.execute(&format!("DELETE FROM samples WHERE cell = ?1 AND {condition}"), [cell])?;
+    let mut counted = RowFacts::default();
+    let mut samples = transaction.prepare(&format!(
+        "SELECT logits, cached FROM samples JOIN shown USING (row, idx)
+         WHERE row = ? AND role = '{}' AND {condition}",
+        shown::FINAL
+    ))?;
+    let mut found = samples.query([number])?;
+    while let Some(sample) = found.next()? {
+        counted.count(Array1::from(get_vector(sample, 0)?).view(), get_cached(sample, 1)?);
+    }
+    let mut left = facts::read(transaction, row)?;
+    left.logits.take_back(&counted.logits);
+    left.cache.take_back(&counted.cache);
+    facts::write(transaction, row, &left)?;
+    for table in ["steps", "shown", "latents"] {
+        transaction.execute(&format!("DELETE FROM {table} WHERE {of_row}"), [number])?;
+    }
+    transaction.execute(&format!("DELETE FROM samples WHERE row = ?1 AND {condition}"), [number])?;
+    images::remove_unused(transaction, &gone)
+}
+
+fn put_on_record(transaction: &Transaction<'_>, row: usize, field: &str, then: &str, now: &str) -> Sql<()> {
+    let kept = read::finished(transaction, row)?.len();
+    let position = replaced(transaction, row)?.len();
+    transaction.execute(
+        "INSERT INTO replaced_plugins (row, position, field, old, new, kept) VALUES (?, ?, ?, ?, ?, ?)",
+        (to_i64(row)?, to_i64(position)?, field, then, now, to_i64(kept)?),
+    )?;
     Ok(())
 }
 
-fn put_on_record(
-    transaction: &Transaction<'_>,
-    cell: &str,
-    field: &str,
-    then: &str,
-    now: &str,
-) -> Result<(), rusqlite::Error> {
-    let kept = transaction.query_row("SELECT count(*) FROM samples WHERE cell = ?", [cell], |row| row.get(0))?;
-    let mut all = read(transaction, cell)?;
-    all.push(ReplacedPlugin {
-        field: field.to_owned(),
-        then: then.to_owned(),
-        now: now.to_owned(),
-        kept: from_i64(0, kept)?,
-    });
-    let text = serde_json::to_string(&all).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
-    transaction.execute("INSERT OR REPLACE INTO notes (cell, key, value) VALUES (?, ?, ?)", (cell, NOTE, text))?;
-    Ok(())
-}
-
-/// The plugins of a cell that were replaced, in order.
-pub(super) fn read(database: &Connection, cell: &str) -> Result<Vec<ReplacedPlugin>, rusqlite::Error> {
-    let text: Option<String> = database
-        .query_row("SELECT value FROM notes WHERE cell = ? AND key = ?", (cell, NOTE), |row| row.get(0))
-        .optional()?;
-    text.map_or_else(|| Ok(Vec::new()), |text| serde_json::from_str(&text).map_err(|e| unreadable(0, e)))
+/// The plugins of a row that were replaced, in order.
+pub(super) fn replaced(database: &Connection, row: usize) -> Sql<Vec<ReplacedPlugin>> {
+    let mut statement = database.prepare_cached(
+        "SELECT position, field, old, new, kept FROM replaced_plugins WHERE row = ? ORDER BY position",
+    )?;
+    let mut order = Ascending::new();
+    let found = statement.query_map([to_i64(row)?], |row| {
+        order.next(get_usize(row, 0)?)?;
+        Ok(ReplacedPlugin { field: row.get(1)?, then: row.get(2)?, now: row.get(3)?, kept: get_usize(row, 4)? })
+    })?;
+    found.collect()
 }

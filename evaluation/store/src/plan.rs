@@ -7,7 +7,7 @@ use fmr_core::perturb::Perturbed;
 
 use super::StoreError;
 
-/// One cell of a run: one target on one data set under one setting.
+/// One row of a run: one target on one data set under one setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowPlan {
     /// Unique name in the run, e.g. `mnist/lenet`.
@@ -30,7 +30,7 @@ pub struct RunPlan {
     pub name: String,
     /// The resolved experiment file: TOML text with every default written out.
     pub experiment: String,
-    /// The cells, in the order of the table's rows.
+    /// The rows, in the order of the table's.
     pub rows: Vec<RowPlan>,
     /// Versions of the program and its parts, for the record; they do not keep a run from being resumed.
     pub versions: BTreeMap<String, String>,
@@ -49,54 +49,43 @@ impl RowPlan {
         self.classes.get(class).cloned().unwrap_or_else(|| class.to_string())
     }
 
-    /// Refuses samples that the plan does not hold or that are finished.
-    pub(super) fn expect_new(
-        &self,
-        cell: &str,
-        batch: &[Perturbed],
-        finished: &BTreeSet<usize>,
-        dir: &Path,
-    ) -> Result<(), StoreError> {
-        let mut seen = BTreeSet::new();
-        for index in batch.iter().map(|sample| sample.record.index) {
-            let problem = if index >= self.samples {
-                format!("cannot be added: the plan holds {} samples", self.samples)
-            } else if finished.contains(&index) || !seen.insert(index) {
-                "cannot be added: it is there already".to_owned()
-            } else {
-                continue;
-            };
-            return Err(StoreError::Sample { dir: dir.to_owned(), cell: cell.to_owned(), index, problem });
+    /// Refuses samples that the plan does not hold.
+    pub(super) fn expect_planned(&self, batch: &[Perturbed], dir: &Path) -> Result<(), StoreError> {
+        match batch.iter().map(|sample| sample.record.index).find(|index| *index >= self.samples) {
+            Some(index) => {
+                let problem = format!("cannot be added: the plan holds {} samples", self.samples);
+                Err(StoreError::Sample { dir: dir.to_owned(), row: self.id.clone(), index, problem })
+            }
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
 impl RunPlan {
-    /// A cell by its identifier.
-    pub(super) fn cell(&self, id: &str, dir: &Path) -> Result<&RowPlan, StoreError> {
-        self.rows.iter().find(|cell| cell.id == id).ok_or_else(|| StoreError::UnknownCell {
+    /// Number of the row with an identifier.
+    pub(super) fn number(&self, id: &str, dir: &Path) -> Result<usize, StoreError> {
+        self.rows.iter().position(|row| row.id == id).ok_or_else(|| StoreError::UnknownRow {
             dir: dir.to_owned(),
-            cell: id.to_owned(),
-            known: self.cell_names(),
+            row: id.to_owned(),
+            known: self.row_names(),
         })
     }
 
-    fn cell_names(&self) -> String {
-        self.rows.iter().map(|cell| cell.id.as_str()).collect::<Vec<_>>().join(", ")
+    fn row_names(&self) -> String {
+        self.rows.iter().map(|row| row.id.as_str()).collect::<Vec<_>>().join(", ")
     }
 
-    /// Refuses cells without a name and names, or file names made from them, that two cells share.
+    /// Refuses rows without a name and names, or file names made from them, that two rows share.
     pub(super) fn check(&self, dir: &Path) -> Result<(), StoreError> {
         let refuse = |problem: String| Err(StoreError::Plan { dir: dir.to_owned(), problem });
         let mut seen = BTreeMap::new();
-        for cell in &self.rows {
-            let file = cell.file_name();
+        for row in &self.rows {
+            let file = row.file_name();
             if file.is_empty() {
-                return refuse(format!("the cell {:?} has no name that can be a file's", cell.id));
+                return refuse(format!("the row {:?} has no name that can be a file's", row.id));
             }
-            if let Some(other) = seen.insert(file.to_lowercase(), &cell.id) {
-                return refuse(format!("the cells {other:?} and {:?} would share the file name {file:?}", cell.id));
+            if let Some(other) = seen.insert(file.to_lowercase(), &row.id) {
+                return refuse(format!("the rows {other:?} and {:?} would share the file name {file:?}", row.id));
             }
         }
         Ok(())
@@ -104,17 +93,17 @@ impl RunPlan {
 
     /// Refuses to take `now` for the same work as `self`, naming the first thing that differs.
     pub(super) fn expect_same(&self, now: &Self, dir: &Path) -> Result<(), StoreError> {
-        let differs = |cell: Option<&RowPlan>, field: &str, then: Option<String>, now: Option<String>| {
+        let differs = |row: Option<&RowPlan>, field: &str, then: Option<String>, now: Option<String>| {
             Err(StoreError::Fingerprint {
                 dir: dir.to_owned(),
-                cell: cell.map(|cell| cell.id.clone()),
+                row: row.map(|row| row.id.clone()),
                 field: field.to_owned(),
                 then,
                 now,
             })
         };
-        if !self.rows.iter().map(|cell| &cell.id).eq(now.rows.iter().map(|cell| &cell.id)) {
-            return differs(None, "the list of cells", Some(self.cell_names()), Some(now.cell_names()));
+        if !self.rows.iter().map(|row| &row.id).eq(now.rows.iter().map(|row| &row.id)) {
+            return differs(None, "the list of rows", Some(self.row_names()), Some(now.row_names()));
         }
         for (a, b) in self.rows.iter().zip(&now.rows) {
             let fields: BTreeSet<&String> = a.fingerprint.keys().chain(b.fingerprint.keys()).collect();
@@ -133,7 +122,7 @@ impl RunPlan {
                 );
             }
             if a.classes != b.classes {
-                let join = |cell: &RowPlan| Some(cell.classes.join(", "));
+                let join = |row: &RowPlan| Some(row.classes.join(", "));
                 return differs(Some(a), "the list of classes", join(a), join(b));
             }
         }

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use fmr_core::perturb::{Answers, CacheUse, Perturbed};
+use fmr_core::perturb::{Answer, Answers, CacheUse, Perturbed};
 use fmr_core::{Outcome, SampleRecord, StepRecord};
 use ndarray::{Array1, Array3};
 
 use super::{RowPlan, RunPlan};
 
-/// A plan of two cells.
+/// A plan of two rows.
 pub(crate) fn plan(samples: usize) -> RunPlan {
-    let cell = |id: &str, title: &str, weights: &str| RowPlan {
+    let row = |id: &str, title: &str, weights: &str| RowPlan {
         id: id.to_owned(),
         title: title.to_owned(),
         samples,
@@ -25,8 +25,8 @@ pub(crate) fn plan(samples: usize) -> RunPlan {
         name: "toy".to_owned(),
         experiment: "[run]\nname = \"toy\"\n".to_owned(),
         rows: vec![
-            cell("mnist/lenet", "MNIST · LeNet", "60303ae22b99"),
-            cell("cifar/resnet", "CIFAR-10 · ResNet", "fd61a03af4f7"),
+            row("mnist/lenet", "MNIST · LeNet", "60303ae22b99"),
+            row("cifar/resnet", "CIFAR-10 · ResNet", "fd61a03af4f7"),
         ],
         versions: BTreeMap::from([("fmr".to_owned(), "0.1.0".to_owned())]),
     }
@@ -95,18 +95,27 @@ pub(crate) fn sample(index: usize, channels: usize, side: usize) -> Perturbed {
             ((angle.sin() * 0.5 + 0.5) * (1.2 - 2.0 * (u * u + v * v).sqrt()) + shift).clamp(0.0, 1.0)
         })
     };
+    let answer = |class: Option<usize>, shift: f32| Answer {
+        logits: Array1::from_shape_fn(4, |k| if Some(k) == class { 2.0 + shift } else { -0.1 * k as f32 - shift }),
+        oracle: Array1::from_shape_fn(4, |k| if k == label { 0.7 - shift } else { 0.1 + shift / 3.0 }),
+    };
+    let answers = Answers {
+        original: answer(record.clean_prediction, 0.0),
+        reconstruction: answer(record.reconstruction_prediction, 0.01),
+        final_image: answer(record.final_prediction, 0.001 * index as f32),
+    };
     Perturbed {
         record,
         original: picture(0.0),
         reconstruction: picture(0.01),
         final_image: picture(0.013 + 1.0 / 3.0 * 0.01),
-        answers: Answers::default(),
-        cached: CacheUse::default(),
-        final_latent: Array1::zeros(8),
+        answers,
+        cached: if index.is_multiple_of(3) { CacheUse::Known } else { CacheUse::Unknown },
+        final_latent: Array1::from_shape_fn(8, |j| 0.1 * (index * 8 + j) as f32),
     }
 }
 
-/// Samples `range` of one cell, 8 × 8 and grey.
+/// Samples `range` of one row, 8 × 8 and grey.
 pub(crate) fn batch(range: std::ops::Range<usize>) -> Vec<Perturbed> {
     range.map(|index| sample(index, 1, 8)).collect()
 }

@@ -46,6 +46,18 @@ impl LogitsFacts {
         let within = row.iter().all(|v| (0.0..=1.0).contains(v));
         self.like_probabilities += usize::from(within && (sum - 1.0).abs() < 1e-3);
     }
+
+    /// Adds what was seen of other rows.
+    pub fn merge(&mut self, other: &Self) {
+        self.rows = self.rows.saturating_add(other.rows);
+        self.like_probabilities = self.like_probabilities.saturating_add(other.like_probabilities);
+    }
+
+    /// Takes back what [`Self::add`] counted of rows that are no longer part of the run.
+    pub fn take_back(&mut self, other: &Self) {
+        self.rows = self.rows.saturating_sub(other.rows);
+        self.like_probabilities = self.like_probabilities.saturating_sub(other.like_probabilities);
+    }
 }
 
 /// What a cache of answers gave. Collect it sample by sample from [`crate::perturb::Perturbed::cached`].
@@ -63,6 +75,18 @@ impl CacheFacts {
     pub fn add(&mut self, used: CacheUse) {
         self.known += usize::from(used != CacheUse::Unknown);
         self.contradicted += usize::from(used == CacheUse::Contradicted);
+    }
+
+    /// Adds what a cache gave for other samples.
+    pub fn merge(&mut self, other: &Self) {
+        self.known = self.known.saturating_add(other.known);
+        self.contradicted = self.contradicted.saturating_add(other.contradicted);
+    }
+
+    /// Takes back what [`Self::add`] counted of samples that are no longer part of the run.
+    pub fn take_back(&mut self, other: &Self) {
+        self.known = self.known.saturating_sub(other.known);
+        self.contradicted = self.contradicted.saturating_sub(other.contradicted);
     }
 }
 
@@ -97,6 +121,17 @@ pub struct RepeatFacts {
     pub largest: Difference,
 }
 
+impl RepeatFacts {
+    /// Adds what came of doing other samples twice: results repeat only where both checks found nothing.
+    pub fn merge(&mut self, other: &Self) {
+        self.samples = self.samples.saturating_add(other.samples);
+        self.whole = self.whole.saturating_add(other.whole);
+        self.differing = self.differing.saturating_add(other.differing);
+        self.largest_difference = self.largest_difference.max(other.largest_difference);
+        self.largest = self.largest.max(&other.largest);
+    }
+}
+
 /// Samples of a run that went on with another file of a plugin.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -105,4 +140,46 @@ pub struct ReplacedFacts {
     pub before: usize,
     /// How often a file was replaced.
     pub times: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::aview1;
+
+    use super::*;
+
+    #[test]
+    fn facts_of_parts_add_up() {
+        let rows: [&[f32]; 3] = [&[0.25, 0.75], &[3.0, -1.0], &[1.0, 0.0]];
+        let of = |rows: &[&[f32]]| {
+            let mut facts = LogitsFacts::default();
+            rows.iter().for_each(|row| facts.add(aview1(row)));
+            facts
+        };
+        let mut parts = of(&rows[..1]);
+        parts.merge(&of(&rows[1..]));
+        assert_eq!(parts, of(&rows));
+        parts.take_back(&of(&rows[1..]));
+        assert_eq!(parts, of(&rows[..1]));
+
+        let mut cache = CacheFacts { known: 2, contradicted: 1 };
+        cache.merge(&CacheFacts { known: 3, contradicted: 0 });
+        assert_eq!(cache, CacheFacts { known: 5, contradicted: 1 });
+        cache.take_back(&CacheFacts { known: 9, contradicted: 1 });
+        assert_eq!(cache, CacheFacts::default());
+    }
+
+    #[test]
+    fn a_repeat_check_holds_only_where_both_do() {
+        let held = RepeatFacts { samples: 1, whole: 1, ..RepeatFacts::default() };
+        let largest = Difference { score: 0.5, pixel: 0.1, ..Difference::default() };
+        let failed = RepeatFacts { samples: 2, whole: 1, differing: 1, largest_difference: 0.5, largest };
+        let other = Difference { score: 0.1, pixel: 0.2, ..Difference::default() };
+        let again = RepeatFacts { samples: 1, whole: 0, differing: 1, largest_difference: 0.2, largest: other };
+        let mut all = held;
+        all.merge(&failed);
+        all.merge(&again);
+        let largest = Difference { score: 0.5, pixel: 0.2, ..Difference::default() };
+        assert_eq!(all, RepeatFacts { samples: 4, whole: 2, differing: 2, largest_difference: 0.5, largest });
+    }
 }

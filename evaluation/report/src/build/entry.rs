@@ -4,6 +4,7 @@ use fmr_core::metrics::{Effort, Summary};
 use fmr_core::validity::{Facts, Flag, flags};
 use fmr_experiment::{Experiment, MissingFiles, PaperFigures, Row as Planned, World};
 
+use crate::results::replaced;
 use crate::{MaskFigures, Need, Results, Row, RowResults, RowState};
 
 /// One row of the experiment.
@@ -67,11 +68,11 @@ impl<'r> Measured<'r> {
     ) -> Self {
         let summary = Summary::of(&results.records, &results.plan.classes, metrics);
         let facts = Facts {
-            mask: results.mask.as_ref().map(MaskFigures::facts),
-            logits: results.logits,
-            repeated: results.repeated,
-            cache: results.cached,
-            replaced: results.replaced,
+            mask: results.facts.mask.as_ref().map(MaskFigures::facts),
+            logits: Some(results.facts.logits),
+            repeated: results.facts.repeated,
+            cache: Some(results.facts.cache),
+            replaced: replaced(results),
             step_size,
         };
         let flags = flags(&results.records, &summary, &facts);

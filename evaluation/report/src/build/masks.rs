@@ -5,7 +5,6 @@ use fmr_mask::Learning;
 
 use super::{Entry, Run};
 use crate::grid::{CellOf, Figure};
-use crate::mask::time_saved;
 use crate::{Cell, Column, Grid, MaskFigures, Row};
 
 /// How masks were learned.
@@ -62,7 +61,7 @@ pub(super) fn masks(run: &Run<'_>) -> Option<Grid> {
     ];
     let mut rows: Vec<(Row, Of<'_>)> = Vec::new();
     for entry in &run.entries {
-        let mask = entry.measured.as_ref().and_then(|m| m.results.mask.as_ref());
+        let mask = entry.measured.as_ref().and_then(|m| m.results.facts.mask.as_ref());
         if mask.is_none() && entry.paper.sparsity.is_none() {
             continue;
         }
@@ -139,7 +138,7 @@ struct Effect {
 
 fn of(run: &Run<'_>, entry: &Entry<'_>) -> Option<Effect> {
     let other = &run.entries[entry.without?];
-    let seconds = |entry: &Entry<'_>| entry.measured.as_ref().and_then(|m| m.results.seconds);
+    let seconds = |entry: &Entry<'_>| entry.measured.as_ref().and_then(|m| m.results.facts.seconds);
     let printed = |entry: &Entry<'_>| entry.paper.seconds.as_deref().and_then(|text| text.parse().ok());
     let fmr = paired(run, entry, other);
     (fmr.is_some() || entry.paper.seconds.is_some()).then(|| Effect {
@@ -153,7 +152,7 @@ fn of(run: &Run<'_>, entry: &Entry<'_>) -> Option<Effect> {
 /// different images, and under a mask that keeps nothing, because then there was no search to compare.
 fn paired(run: &Run<'_>, with: &Entry<'_>, without: &Entry<'_>) -> Option<PairedFmr> {
     let (with, without) = (with.measured.as_ref()?.results, without.measured.as_ref()?.results);
-    if with.mask.as_ref().is_some_and(|mask| mask.kept == 0) {
+    if with.facts.mask.as_ref().is_some_and(|mask| mask.kept == 0) {
         return None;
     }
     let (a, b) = aligned(&with.records, &without.records, &run.metrics).ok()?;
@@ -162,4 +161,10 @@ fn paired(run: &Run<'_>, with: &Entry<'_>, without: &Entry<'_>) -> Option<Paired
 
 fn number(value: Option<f64>, interval: Option<Interval>) -> Cell {
     Figure { value, interval, ..Figure::default() }.into()
+}
+
+/// Shares in percent by which time fell: (old − new)/old, and old/new − 1.
+fn time_saved(without: Option<f64>, with: Option<f64>) -> Option<(f64, f64)> {
+    let (old, new) = (without?, with?);
+    (old > 0.0 && new > 0.0).then(|| (100.0 * (old - new) / old, 100.0 * (old / new - 1.0)))
 }

@@ -55,7 +55,7 @@ fn key(ending: Ending) -> String {
 
 /// Updates and time: Table 12. A detail where no row has a mask.
 pub(super) fn cost(run: &Run<'_>) -> Option<Grid> {
-    let mask = |m: &Measured<'_>| m.results.mask.as_ref().and_then(|mask| mask.seconds);
+    let mask = |m: &Measured<'_>| m.results.facts.mask.as_ref().and_then(|mask| mask.seconds);
     let of = |entry: &&Entry<'_>, cell: &dyn Fn(&Measured<'_>) -> Cell| {
         entry.measured.as_ref().map(cell).unwrap_or_default()
     };
@@ -76,11 +76,13 @@ pub(super) fn cost(run: &Run<'_>) -> Option<Grid> {
         (
             Column::seconds("seconds", "time")
                 .meaning("wall time of the row on this machine, without that of learning its mask"),
-            Box::new(move |e| of(e, &|m| Cell::of(m.results.seconds)).paper(e.paper.seconds.clone())),
+            Box::new(move |e| of(e, &|m| Cell::of(m.results.facts.seconds)).paper(e.paper.seconds.clone())),
         ),
         (
             Column::milliseconds("each", "each update").meaning("time by the number of updates"),
-            Box::new(move |e| of(e, &|m| Cell::of(m.results.seconds.map(|s| 1000.0 * s / m.effort.updates as f64)))),
+            Box::new(move |e| {
+                of(e, &|m| Cell::of(m.results.facts.seconds.map(|s| 1000.0 * s / m.effort.updates as f64)))
+            }),
         ),
         (
             Column::seconds("learning", "learning").meaning("time that learning the mask took"),
@@ -90,7 +92,7 @@ pub(super) fn cost(run: &Run<'_>) -> Option<Grid> {
     let rows = run.entries.iter().filter(|entry| entry.measured.is_some() || entry.paper.seconds.is_some());
     let rows: Vec<(Row, &Entry<'_>)> = rows.map(|entry| (entry.plain_row(), entry)).collect();
     let masked = |entry: &Entry<'_>| {
-        entry.paper.seconds.is_some() || entry.measured.as_ref().is_some_and(|m| m.results.mask.is_some())
+        entry.paper.seconds.is_some() || entry.measured.as_ref().is_some_and(|m| m.results.facts.mask.is_some())
     };
     let detail = !run.entries.iter().any(masked);
     let grid = Grid { detail, ..Grid::new("cost", "What the searches cost") };

@@ -10,12 +10,11 @@ mod memory;
 use std::fmt;
 
 use ndarray::{Array1, Array3, ArrayView3};
-use sha2::{Digest as _, Sha256};
 
 pub(super) use lookup::Lookup;
 pub use memory::MemoryCache;
 
-use crate::ComponentError;
+use crate::{ComponentError, ImageHash};
 
 /// Names one original and its true class: a class-conditional generator encodes with labels.
 ///
@@ -23,24 +22,18 @@ use crate::ComponentError;
 /// share entries between searches that differ in any of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CacheKey {
-    image: [u8; 32],
+    image: ImageHash,
     label: usize,
 }
 
 impl CacheKey {
     /// The key of an original `[c, h, w]` of class `label`.
     pub fn of(original: ArrayView3<'_, f32>, label: usize) -> Self {
-        let mut hash = Sha256::new();
-        for side in original.shape() {
-            hash.update((*side as u64).to_le_bytes());
-        }
-        let bytes: Vec<u8> = original.iter().flat_map(|v| v.to_le_bytes()).collect();
-        hash.update(&bytes);
-        Self { image: hash.finalize().into(), label }
+        Self { image: ImageHash::of(original), label }
     }
 
-    /// SHA-256 of the original's shape (three little-endian `u64`) and values (little-endian `f32`, row by row).
-    pub fn image(&self) -> &[u8; 32] {
+    /// The original's name.
+    pub fn image(&self) -> &ImageHash {
         &self.image
     }
 
@@ -53,8 +46,7 @@ impl CacheKey {
 /// The hash in hexadecimal, a hyphen, and the label.
 impl fmt::Display for CacheKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.image.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
-        write!(f, "-{}", self.label)
+        write!(f, "{}-{}", self.image, self.label)
     }
 }
 

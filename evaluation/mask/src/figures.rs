@@ -1,12 +1,13 @@
 //! What a run keeps of a mask.
 
 use fmr_core::validity::MaskFacts;
-use fmr_mask::{Learning, Mask};
 use serde::{Deserialize, Serialize};
+
+use crate::{Learning, Mask};
 
 /// A row's mask.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct MaskFigures {
     /// What people read.
     pub label: String,
@@ -52,17 +53,11 @@ impl MaskFigures {
     }
 
     /// What the mask would be at its settings' strength, in columns of the classifier; nothing where that is what it is.
-    pub(crate) fn at_strength(&self) -> Option<Self> {
+    pub fn at_strength(&self) -> Option<Self> {
         let learning = self.learning.as_ref()?;
         let fit = learning.at_strength.clone()?;
         let (kept, values) = (fit.kept, fit.columns);
         let learning = Learning { fit, at_strength: None, ..learning.clone() };
         Some(Self { kept, values, learning: Some(learning), ..self.clone() })
     }
-}
-
-/// Shares in percent by which time fell: (old − new)/old, and old/new − 1.
-pub(crate) fn time_saved(without: Option<f64>, with: Option<f64>) -> Option<(f64, f64)> {
-    let (old, new) = (without?, with?);
-    (old > 0.0 && new > 0.0).then(|| (100.0 * (old - new) / old, 100.0 * (old / new - 1.0)))
 }

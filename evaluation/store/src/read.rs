@@ -1,0 +1,130 @@
+//! Samples and steps out of the database. Nothing in it is taken on trust: a value that no run can have written ends the
+//! reading, and so does an order that goes back, so that no doctored tree of pages is read for ever.
+
+use std::collections::BTreeSet;
+
+use fmr_core::{SampleRecord, StepRecord};
+use rusqlite::{Connection, Row};
+
+use super::RowPlan;
+use super::value::{Sql, get_f32, get_f64, get_optional, get_outcome, get_usize, to_i64, unreadable};
+
+/// No budget is larger.
+const MOST_UPDATES: usize = 1 << 20;
+
+/// Refuses what does not come after the last.
+pub(super) struct Ascending<T>(Option<T>);
+
+impl<T: PartialOrd + Copy + std::fmt::Debug> Ascending<T> {
+    pub(super) fn new() -> Self {
+        Self(None)
+    }
+
+    pub(super) fn next(&mut self, value: T) -> Sql<T> {
+        match self.0.replace(value) {
+            Some(last) if last >= value => Err(unreadable(0, format!("{value:?} stands after {last:?}"))),
+            _ => Ok(value),
+        }
+    }
+}
+
+/// Indices of a row's finished samples.
+pub(super) fn finished(database: &Connection, row: usize) -> Sql<BTreeSet<usize>> {
+    let mut statement = database.prepare_cached("SELECT idx FROM samples WHERE row = ? ORDER BY idx")?;
+    let mut order = Ascending::new();
+    statement.query_map([to_i64(row)?], |found| order.next(get_usize(found, 0)?))?.collect()
+}
+
+/// All samples of a row with their steps, by index.
+pub(super) fn records(database: &Connection, row: usize, plan: &RowPlan) -> Sql<Vec<SampleRecord>> {
+    // One view of the database for both queries, whatever a writer adds meanwhile.
+    let view = database.unchecked_transaction()?;
+    let row = to_i64(row)?;
+    let mut samples = view.prepare_cached(
+        "SELECT idx, key, label, clean_prediction, clean_oracle, reconstruction_prediction, reconstruction_oracle,
+         reconstruction_accepted, score0, final_score, final_prediction, final_oracle, outcome, ended_at,
+         accepted_updates, final_from, finished, latent_moved, error FROM samples WHERE row = ? ORDER BY idx",
+    )?;
+    let mut order = Ascending::new();
+    let found = samples.query_map([row], |found| {
+        let record = sample(found)?;
+        order.next(record.index)?;
+        Ok(record)
+    })?;
+    let mut records: Vec<SampleRecord> = found.collect::<Sql<_>>()?;
+    let mut steps = view.prepare_cached(
+        "SELECT idx, t, score, gradient_norm, oracle_true, oracle_class, prediction, accepted, position
+         FROM steps WHERE row = ? ORDER BY idx, position",
+    )?;
+    let mut rows = steps.query([row])?;
+    let (mut at, mut order) = (0, Ascending::new());
+    while let Some(found) = rows.next()? {
+        let (index, _) = order.next((get_usize(found, 0)?, get_usize(found, 8)?))?;
+        while records.get(at).is_some_and(|record| record.index < index) {
+            at += 1;
+        }
+        let owner = records.get_mut(at).filter(|record| record.index == index);
+        let owner = owner.ok_or_else(|| unreadable(0, format!("steps of sample {index} without a sample")))?;
+        owner.steps.push(step(found)?);
+    }
+    match records.iter().find_map(|record| problem(record, plan).map(|problem| (record.index, problem))) {
+        Some((index, problem)) => Err(unreadable(0, format!("sample {index} {problem}"))),
+        None => Ok(records),
+    }
+}
+
+/// What no run of that plan can have written.
+fn problem(record: &SampleRecord, plan: &RowPlan) -> Option<String> {
+    let steps = record.steps.len();
+    if record.index >= plan.samples {
+        return Some(format!("is not among the plan's {}", plan.samples));
+    }
+    if record.label >= plan.classes.len() {
+        return Some(format!("is of class {}, there are {}", record.label, plan.classes.len()));
+    }
+    let last = record.steps.iter().map(|step| step.t).max().unwrap_or(0);
+    if record.ended_at.max(last) > MOST_UPDATES {
+        return Some(format!("has an update {}", record.ended_at.max(last)));
+    }
+    if record.accepted_updates > steps || record.final_from.is_some_and(|from| from > last) {
+        return Some(format!("has {steps} updates, of which more were accepted"));
+    }
+    None
+}
+
+fn sample(row: &Row<'_>) -> Sql<SampleRecord> {
+    Ok(SampleRecord {
+        index: get_usize(row, 0)?,
+        key: row.get(1)?,
+        label: get_usize(row, 2)?,
+        clean_prediction: get_optional(row, 3)?,
+        clean_oracle: get_optional(row, 4)?,
+        reconstruction_prediction: get_optional(row, 5)?,
+        reconstruction_oracle: get_optional(row, 6)?,
+        reconstruction_accepted: row.get(7)?,
+        score0: get_f64(row, 8)?,
+        final_score: get_f64(row, 9)?,
+        final_prediction: get_optional(row, 10)?,
+        final_oracle: get_optional(row, 11)?,
+        outcome: get_outcome(row, 12)?,
+        ended_at: get_usize(row, 13)?,
+        accepted_updates: get_usize(row, 14)?,
+        final_from: get_optional(row, 15)?,
+        finished: row.get(16)?,
+        latent_moved: get_f64(row, 17)?,
+        error: row.get(18)?,
+        steps: Vec::new(),
+    })
+}
+
+fn step(row: &Row<'_>) -> Sql<StepRecord> {
+    Ok(StepRecord {
+        t: get_usize(row, 1)?,
+        score: get_f64(row, 2)?,
+        gradient_norm: get_f64(row, 3)?,
+        oracle_true: get_f32(row, 4)?,
+        oracle_class: get_optional(row, 5)?,
+        prediction: get_optional(row, 6)?,
+        accepted: row.get(7)?,
+    })
+}
