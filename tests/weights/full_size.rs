@@ -124,7 +124,7 @@ fn the_papers_setting_runs_in_bounded_memory() {
     let record = store.records(&row.id).unwrap().remove(0);
     assert_eq!((record.outcome, record.accepted_updates), (Outcome::BudgetReached, 2), "{record:?}");
     assert!(record.steps.iter().all(|s| s.gradient_norm > 0.0 && s.gradient_norm.is_finite()), "{record:?}");
-    let seconds = store.noted(&row.id, "seconds").unwrap();
+    let seconds = store.facts(&row.id).unwrap().seconds;
     println!("one image, two updates: {} s", seconds.map_or_else(String::new, |s| s.to_string()));
     match peak {
         Some(peak) => {

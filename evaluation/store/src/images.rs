@@ -68,7 +68,10 @@ fn deflated(image: ArrayView3<'_, f32>) -> std::io::Result<Vec<u8>> {
 }
 
 /// An image and, where it is kept as one, its PNG file.
-pub(super) fn read_kept(database: &Connection, hash: &ImageHash) -> Sql<Option<(Array3<f32>, Option<Vec<u8>>)>> {
+pub(super) type Kept = (Array3<f32>, Option<Vec<u8>>);
+
+/// An image as it is kept; `None` where the database does not hold it.
+pub(super) fn read_kept(database: &Connection, hash: &ImageHash) -> Sql<Option<Kept>> {
     let Some(encoded) = look_up(database, hash)? else { return Ok(None) };
     let image = decode(&encoded, hash)?;
     Ok(Some((image, (encoded.encoding == PNG).then_some(encoded.data))))

@@ -271,7 +271,7 @@ impl RunStore {
         }
     }
 
-    fn kept(&self, hash: &ImageHash) -> Result<(Array3<f32>, Option<Vec<u8>>), StoreError> {
+    fn kept(&self, hash: &ImageHash) -> Result<images::Kept, StoreError> {
         let found = images::read_kept(&self.database, hash).asking(&self.dir, "read an image")?;
         found.ok_or_else(|| {
             let problem = format!("it lacks the image {hash}");
