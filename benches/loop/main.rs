@@ -186,6 +186,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let samples = |positions: &[usize]| -> Result<SampleBatch, PerturbError> {
         Ok(SampleBatch {
             images: Array4::from_elem((positions.len(), c, h, w), 0.5),
+            pictures: Vec::new(),
             labels: positions.iter().map(|i| i % classes.len()).collect(),
             indices: positions.to_vec(),
             keys: positions.iter().map(usize::to_string).collect(),

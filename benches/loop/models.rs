@@ -125,6 +125,6 @@ fn save<M: Module>(
     let mut b = Builder::random_frozen(seed, &device("cpu")?);
     let module = make(&mut b);
     let keys = b.finish(|_| false)?;
-    write(file, &state_dict(&module, &keys), false, &metadata)?;
+    write(file, &state_dict(&module, &keys), false, &metadata.into_iter().collect())?;
     Ok(())
 }

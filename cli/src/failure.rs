@@ -13,6 +13,8 @@ pub(crate) enum Failure {
     Error(Error),
     /// One in a sentence.
     Text(String),
+    /// Too many samples of a finished run failed; in a sentence.
+    Samples(String),
     /// Standard output cannot be written.
     Output(std::io::Error),
     /// The user stopped a command that leaves nothing behind.
@@ -37,7 +39,8 @@ impl From<std::io::Error> for Failure {
     }
 }
 
-/// Shows an error and gives the exit code: 130 where the user stopped the command, else 1.
+/// Shows an error and gives the exit code: 130 where the user stopped the command, 3 where too many
+/// samples failed, else 1.
 ///
 /// A reader that closed the pipe (`fmr report RUN | head`) has what it wanted: that is no error, and nothing is shown.
 pub(crate) fn show(failure: Failure) -> ExitCode {
@@ -47,6 +50,7 @@ pub(crate) fn show(failure: Failure) -> ExitCode {
         Failure::Error(error @ Error::Interrupted { .. }) => (miette::Report::new(Shown::of(error)), 130),
         Failure::Error(error) => (miette::Report::new(Shown::of(error)), 1),
         Failure::Text(text) => (miette!("{text}"), 1),
+        Failure::Samples(text) => (miette!("{text}"), 3),
         Failure::Stopped => (miette!("stopped"), 130),
     };
     eprintln!("{report:?}");

@@ -19,6 +19,19 @@ pub enum FloatType {
     F32,
     /// Half precision, rounded to nearest even; values beyond ±65504 become infinite.
     F16,
+    /// Half precision for matrices and kernels, single precision for vectors and scalars.
+    F16Matrices,
+}
+
+impl FloatType {
+    /// The type of a tensor of that shape: [`FloatType::F32`] or [`FloatType::F16`].
+    fn of(self, shape: &[usize]) -> Self {
+        match self {
+            Self::F16Matrices if shape.len() > 1 => Self::F16,
+            Self::F16Matrices => Self::F32,
+            float => float,
+        }
+    }
 }
 
 /// Writes named tensors (key, shape, row-major values) and text metadata to a safetensors file.
@@ -42,8 +55,8 @@ pub fn write_safetensors<'t>(
     replace(path, |file| {
         file.write_all(&(header.len() as u64).to_le_bytes())?;
         file.write_all(&header)?;
-        for (_, _, values) in &tensors {
-            write_values(file, values, float)?;
+        for (_, shape, values) in &tensors {
+            write_values(file, values, float.of(shape))?;
         }
         Ok(())
     })
@@ -56,10 +69,6 @@ fn header(
     metadata: &BTreeMap<String, String>,
     float: FloatType,
 ) -> Result<Vec<u8>, String> {
-    let (name, size) = match float {
-        FloatType::F32 => ("F32", 4),
-        FloatType::F16 => ("F16", 2),
-    };
     let mut entries = Map::new();
     if !metadata.is_empty() {
         entries.insert("__metadata__".into(), json!(metadata));
@@ -70,6 +79,10 @@ fn header(
         if numel != Some(values.len()) {
             return Err(format!("{key} has shape {shape:?} and {} values", values.len()));
         }
+        let (name, size) = match float.of(shape) {
+            FloatType::F32 => ("F32", 4),
+            _ => ("F16", 2),
+        };
         let end = offset + size * values.len();
         let entry = json!({"dtype": name, "shape": shape, "data_offsets": [offset, end]});
         if entries.insert(key.into(), entry).is_some() {
@@ -85,7 +98,7 @@ fn header(
 fn write_values(file: &mut impl Write, values: &[f32], float: FloatType) -> io::Result<()> {
     match float {
         FloatType::F32 => values.iter().try_for_each(|value| file.write_all(&value.to_le_bytes())),
-        FloatType::F16 => values.iter().try_for_each(|value| file.write_all(&f16::from_f32(*value).to_le_bytes())),
+        _ => values.iter().try_for_each(|value| file.write_all(&f16::from_f32(*value).to_le_bytes())),
     }
 }
 
@@ -134,7 +147,7 @@ mod tests {
                 assert_eq!(found_shape, shape);
                 let rounded = values.iter().map(|&x| match float {
                     FloatType::F32 => x,
-                    FloatType::F16 => f16::from_f32(x).to_f32(),
+                    _ => f16::from_f32(x).to_f32(),
                 });
                 assert_eq!(found, rounded.collect::<Vec<_>>());
             }
@@ -143,6 +156,18 @@ mod tests {
             assert_eq!(reference.tensor("z.weight").unwrap().shape(), [2, 2]);
         }
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn matrices_alone_can_be_half() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weights.safetensors");
+        let tensors: [(&str, &[usize], &[f32]); 2] = [("weight", &[1, 1], &[1e-3]), ("bias", &[1], &[1e-3])];
+        write_safetensors(&path, tensors, &BTreeMap::new(), FloatType::F16Matrices).unwrap();
+        let checkpoint = Checkpoint::open(&path).unwrap();
+        let dtype = |key| checkpoint.get(key).unwrap().dtype();
+        assert_eq!((dtype("weight"), dtype("bias")), (Dtype::F16, Dtype::F32));
+        assert_eq!(checkpoint.tensor_f32("bias").unwrap().1, [1e-3]);
     }
 
     #[test]

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use ndarray::ArrayView3;
 use sha2::{Digest as _, Sha256};
 
+use crate::preprocess::Picture;
+
 /// Names an image `[c, h, w]` by every bit of its values: SHA-256 of its shape (three little-endian `u64`) and values
 /// (little-endian `f32`, row by row).
 ///
@@ -32,6 +34,17 @@ impl ImageHash {
         let bytes: Vec<u8> = image.iter().flat_map(|v| v.to_le_bytes()).collect();
         hash.update(&bytes);
         Self(hash.finalize().into())
+    }
+
+    /// Names the image of this name as models see it that are shown its picture as the file holds it: SHA-256 of this
+    /// name, the picture's shape (three little-endian `u64`) and its bytes.
+    #[must_use]
+    pub fn of_picture(&self, picture: &Picture) -> Self {
+        let mut hash = Sha256::new().chain_update(self.0);
+        for side in picture.shape {
+            hash.update((side as u64).to_le_bytes());
+        }
+        Self(hash.chain_update(&picture.bytes).finalize().into())
     }
 
     /// A name of these bytes.

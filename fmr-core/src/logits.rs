@@ -16,6 +16,11 @@ pub fn argmax(row: ArrayView1<'_, f32>) -> usize {
     best
 }
 
+/// Index of the largest value as [`argmax`]; `None` where a value is not a finite number: such a row is no answer.
+pub fn prediction(row: ArrayView1<'_, f32>) -> Option<usize> {
+    (!row.is_empty() && all_finite(row)).then(|| argmax(row))
+}
+
 /// Index of the largest value among all but `except`, the lowest index winning a tie; `None` where there is no other.
 pub fn argmax_except(row: ArrayView1<'_, f32>, except: usize) -> Option<usize> {
     let mut best: Option<usize> = None;
@@ -50,6 +55,10 @@ mod tests {
         assert_eq!(argmax(aview1(&[1.0, 3.0, 3.0])), 1);
         assert_eq!(argmax(aview1(&[f32::NAN, -1.0])), 1);
         assert_eq!(argmax(aview1(&[])), 0);
+        assert_eq!(prediction(aview1(&[1.0, 3.0])), Some(1));
+        for no_answer in [&[f32::NAN, -1.0][..], &[1.0, f32::INFINITY], &[]] {
+            assert_eq!(prediction(aview1(no_answer)), None);
+        }
         assert_eq!(argmax_except(aview1(&[3.0, 1.0, 1.0]), 0), Some(1));
         assert_eq!(argmax_except(aview1(&[3.0]), 0), None);
     }

@@ -1,6 +1,7 @@
 use ndarray::{Array2, ArrayView4};
 
 use crate::ComponentError;
+use crate::preprocess::Picture;
 
 /// The foundation model h: judges which class an image shows (paper, section 3.2). Never asked for a gradient.
 ///
@@ -53,4 +54,15 @@ pub trait Oracle: Send + Sync {
     ///
     /// Row i depends on image i alone. The engine decides what the probabilities mean ([`crate::verdict`]).
     fn judge(&self, images: ArrayView4<'_, f32>) -> Result<Array2<f32>, ComponentError>;
+
+    /// As [`Oracle::judge`], of pictures as their files hold them: bytes, each of its own size. `None` (the default)
+    /// where an oracle takes images only; see [`Target::logits_of_pictures`](crate::Target::logits_of_pictures).
+    fn judge_pictures(&self, _pictures: &[Picture]) -> Result<Option<Array2<f32>>, ComponentError> {
+        Ok(None)
+    }
+
+    /// What the oracle does to an image before its model sees it, for reports; `None` where it does not say.
+    fn preprocessing(&self) -> Option<String> {
+        None
+    }
 }

@@ -1,6 +1,7 @@
 use ndarray::{Array2, Array4, ArrayView2, ArrayView4};
 
 use crate::ComponentError;
+use crate::preprocess::Picture;
 
 /// Vector-Jacobian product of a forward: takes d score / d logits `[n, k]`, gives d score / d images `[n, c, h, w]`.
 ///
@@ -82,6 +83,20 @@ pub trait Target: Send + Sync {
 
     /// Logits `[n, k]`.
     fn logits(&self, images: ArrayView4<'_, f32>) -> Result<Array2<f32>, ComponentError>;
+
+    /// Logits `[n, k]` of pictures as their files hold them: bytes, each of its own size.
+    ///
+    /// A published accuracy is that of a model's own 8-bit path, from the original resolution. A target that knows that
+    /// path takes it here; [`Target::logits`] is its differentiable twin. `None` (the default) where a target takes
+    /// images only: it is then shown the run's images, at the generator's size.
+    fn logits_of_pictures(&self, _pictures: &[Picture]) -> Result<Option<Array2<f32>>, ComponentError> {
+        Ok(None)
+    }
+
+    /// What the target does to an image before its model sees it, for reports; `None` where it does not say.
+    fn preprocessing(&self) -> Option<String> {
+        None
+    }
 
     /// Logits, equal to [`Target::logits`]'s, and the pull-back to the images.
     fn logits_with_pullback<'a>(

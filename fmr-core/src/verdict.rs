@@ -1,7 +1,9 @@
 //! From an oracle's class probabilities to a verdict: does it still see the true class? (`protocol`, open choice 13.)
 //!
 //! Decisions are on class *names*: two classes of one name (ImageNet has such pairs) are one to an oracle that reads
-//! names. Ties go to the lowest index.
+//! names. It gives both the same probability, and so at most one half to each. The probability of a name is that of its
+//! likeliest class, divided by the sum of the same over all names: what the oracle would say if it were asked for each
+//! name once. Ties go to the lowest index.
 
 use std::collections::HashMap;
 
@@ -74,6 +76,8 @@ pub struct Verdict {
     settings: VerdictSettings,
     /// First class of the same name, for each class.
     first: Vec<usize>,
+    /// Whether two classes have one name.
+    shared: bool,
 }
 
 impl Verdict {
@@ -81,7 +85,7 @@ impl Verdict {
     pub fn new(settings: VerdictSettings, classes: &[String]) -> Self {
         let mut seen = HashMap::new();
         let first = classes.iter().enumerate().map(|(i, name)| *seen.entry(name.as_str()).or_insert(i)).collect();
-        Self { settings, first }
+        Self { settings, first, shared: seen.len() < classes.len() }
     }
 
     /// The likeliest class, as the first of its name.
@@ -92,6 +96,27 @@ impl Verdict {
     /// Whether two classes have one name.
     pub fn same(&self, a: usize, b: usize) -> bool {
         self.name(a) == self.name(b)
+    }
+
+    /// Probability of the name of `class`; absent where there is no such class.
+    pub fn probability(&self, scores: ArrayView1<'_, f32>, class: usize) -> Option<f32> {
+        scores.get(class)?;
+        self.names(scores)[self.name(class)]
+    }
+
+    /// Probability of each name, at its first class.
+    fn names(&self, scores: ArrayView1<'_, f32>) -> Vec<Option<f32>> {
+        let mut names = vec![None; scores.len()];
+        for (class, score) in scores.iter().enumerate() {
+            let name: &mut Option<f32> = &mut names[self.name(class)];
+            *name = Some(name.map_or(*score, |largest| largest.max(*score)));
+        }
+        let sum: f32 = names.iter().flatten().sum();
+        // Without shared names the probabilities stay as they are, to the last digit.
+        if self.shared && sum > 0.0 {
+            names.iter_mut().flatten().for_each(|p| *p /= sum);
+        }
+        names
     }
 
     fn name(&self, class: usize) -> usize {
@@ -108,31 +133,18 @@ impl Verdict {
         reconstruction: ArrayView1<'_, f32>,
     ) -> bool {
         let s = &self.settings;
-        let of = |scores: ArrayView1<'_, f32>, own: bool| {
-            scores
-                .iter()
-                .enumerate()
-                .filter(|(i, _)| self.same(*i, label) == own)
-                .fold(f32::NEG_INFINITY, |m, (_, v)| m.max(*v))
+        let own = |scores: ArrayView1<'_, f32>| self.probability(scores, label).unwrap_or(f32::NEG_INFINITY);
+        let others = || {
+            let names = self.names(scores).into_iter().enumerate();
+            names.filter(|(name, _)| *name != self.name(label)).filter_map(|(_, p)| p)
         };
         match s.rule {
             VerdictRule::Argmax => self.same(argmax(scores), label),
             VerdictRule::Unchanged => self.same(argmax(scores), argmax(clean)),
-            VerdictRule::Margin => of(scores, true) - of(scores, false) >= s.margin,
-            VerdictRule::TopK => {
-                let own = of(scores, true);
-                let mut above: Vec<usize> = scores
-                    .iter()
-                    .enumerate()
-                    .filter(|(i, v)| **v > own && !self.same(*i, label))
-                    .map(|(i, _)| self.name(i))
-                    .collect();
-                above.sort_unstable();
-                above.dedup();
-                above.len() < s.k
-            }
-            VerdictRule::Probability => of(scores, true) >= s.tau,
-            VerdictRule::Relative => of(scores, true) >= s.share * of(reconstruction, true),
+            VerdictRule::Margin => own(scores) - others().fold(f32::NEG_INFINITY, f32::max) >= s.margin,
+            VerdictRule::TopK => others().filter(|p| *p > own(scores)).count() < s.k,
+            VerdictRule::Probability => own(scores) >= s.tau,
+            VerdictRule::Relative => own(scores) >= s.share * own(reconstruction),
         }
     }
 }
@@ -151,6 +163,7 @@ mod tests {
 
     #[test]
     fn rules() {
+        // By name: missile 3/7, cat 2/7, dog 2/7.
         let scores = array![0.3_f32, 0.2, 0.3, 0.2];
         let with = |rule| VerdictSettings { rule, ..VerdictSettings::default() };
         assert!(accepts(with(VerdictRule::Argmax), &scores, 0));
@@ -158,13 +171,34 @@ mod tests {
         assert!(!accepts(with(VerdictRule::Argmax), &scores, 1));
         assert!(!accepts(with(VerdictRule::Unchanged), &scores, 1));
         assert!(accepts(with(VerdictRule::Unchanged), &array![0.0, 0.9, 0.1, 0.0], 3));
-        assert!(accepts(VerdictSettings { margin: 0.1, ..with(VerdictRule::Margin) }, &scores, 2));
-        assert!(!accepts(VerdictSettings { margin: 0.2, ..with(VerdictRule::Margin) }, &scores, 2));
+        assert!(accepts(VerdictSettings { margin: 0.14, ..with(VerdictRule::Margin) }, &scores, 2));
+        assert!(!accepts(VerdictSettings { margin: 0.15, ..with(VerdictRule::Margin) }, &scores, 2));
         assert!(accepts(VerdictSettings { k: 2, ..with(VerdictRule::TopK) }, &scores, 1));
         assert!(!accepts(VerdictSettings { k: 1, ..with(VerdictRule::TopK) }, &scores, 1));
-        assert!(accepts(VerdictSettings { tau: 0.3, ..with(VerdictRule::Probability) }, &scores, 0));
-        assert!(!accepts(VerdictSettings { tau: 0.4, ..with(VerdictRule::Probability) }, &scores, 0));
+        assert!(accepts(VerdictSettings { tau: 0.42, ..with(VerdictRule::Probability) }, &scores, 0));
+        assert!(!accepts(VerdictSettings { tau: 0.43, ..with(VerdictRule::Probability) }, &scores, 0));
         assert!(!accepts(VerdictSettings { share: 0.5, ..with(VerdictRule::Relative) }, &scores, 1));
-        assert!(accepts(VerdictSettings { share: 0.3, ..with(VerdictRule::Relative) }, &scores, 1));
+        assert!(accepts(VerdictSettings { share: 0.42, ..with(VerdictRule::Relative) }, &scores, 1));
+    }
+
+    #[test]
+    fn a_shared_name_can_be_certain() {
+        let certain = array![0.5_f32, 0.0, 0.5, 0.0];
+        let with = |rule| VerdictSettings { rule, tau: 0.99, margin: 0.99, share: 1.0, ..VerdictSettings::default() };
+        for label in [0, 2] {
+            for rule in [VerdictRule::Probability, VerdictRule::Margin, VerdictRule::Relative, VerdictRule::TopK] {
+                assert!(accepts(with(rule), &certain, label), "{rule:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_of_their_own_keep_every_digit() {
+        let scores = array![0.1_f32, 0.7, 0.199_999_99];
+        let verdict = Verdict::new(VerdictSettings::default(), &["a", "b", "c"].map(str::to_owned));
+        for (class, score) in scores.iter().enumerate() {
+            assert_eq!(verdict.probability(scores.view(), class), Some(*score));
+        }
+        assert_eq!(verdict.probability(scores.view(), 3), None);
     }
 }

@@ -2,11 +2,13 @@
 //! images on the host, and one thread a lane.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fmr_core::preprocess::{Pipeline, Stage};
+use fmr_core::preprocess::{Framing, Picture, Pipeline, Stage};
 use fmr_core::{ComponentError, SettingError};
+use ndarray::{Array4, Axis};
 
 /// Runs a component's work; a panic of a layer below (burn reports its errors so) becomes an error.
 ///
@@ -43,31 +45,71 @@ pub fn find_published<T>(
     })
 }
 
-/// Pre-processing that fits images of any size: one pipeline for each shape met.
+/// Pre-processing of one model, for images of any size: differentiable for images that a generator made, byte for byte
+/// as its authors' for pictures from files.
 #[derive(Debug)]
 pub struct Preparation {
-    make: fn([usize; 3], &Wanted) -> Vec<Stage>,
     wanted: Wanted,
-    known: Mutex<HashMap<[usize; 3], Arc<Pipeline>>>,
+    known: Mutex<HashMap<Pixels, Arc<Pipeline>>>,
+}
+
+/// Which pixels a pipeline takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Pixels {
+    /// Images `[channels, height, width]`.
+    Images([usize; 3]),
+    /// Pictures of so many channels that have the model's size already.
+    Framed(usize),
 }
 
 /// What a model wants of its input.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Wanted {
-    /// `[channels, height, width]`.
-    pub input: [usize; 3],
+    /// Channels: one or three.
+    pub channels: usize,
+    /// Size, and how images are brought to it.
+    pub framing: Framing,
     /// Mean subtracted from each channel.
     pub mean: Vec<f32>,
     /// Deviation that each channel is divided by.
     pub std: Vec<f32>,
-    /// How images of another size are brought to it.
-    pub filter: fmr_core::preprocess::Filter,
+}
+
+impl Wanted {
+    /// Channels first (grey by the mean of colours, colours by repetition), then size, then normalisation.
+    fn stages(&self, pixels: Pixels) -> Vec<Stage> {
+        let (c, framing) = match pixels {
+            Pixels::Images([c, h, w]) => (c, self.framing.stages([h, w])),
+            Pixels::Framed(c) => (c, Vec::new()),
+        };
+        let grey = (c != self.channels && self.channels == 1).then(|| Stage::channel_mean(c));
+        let colour = (c != self.channels && c == 1).then_some(Stage::RepeatChannel { channels: self.channels });
+        let normalise = Stage::Normalise { mean: self.mean.clone(), std: self.std.clone() };
+        grey.into_iter().chain(framing).chain(colour).chain([normalise]).collect()
+    }
+}
+
+/// What is done, as reports say it.
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |values: &[f32]| match values {
+            [first, rest @ ..] if rest.iter().all(|v| v == first) => first.to_string(),
+            values => values.iter().map(f32::to_string).collect::<Vec<_>>().join(", "),
+        };
+        let grey = if self.channels == 1 { "grey, " } else { "" };
+        write!(f, "{grey}{}, mean {}, deviation {}", self.framing, list(&self.mean), list(&self.std))
+    }
 }
 
 impl Preparation {
-    /// Channels first (grey by the mean of colours, colours by repetition), then size, then normalisation.
+    /// Preparation as a model wants it.
     pub fn new(wanted: Wanted) -> Self {
-        Self { make: stages, wanted, known: Mutex::default() }
+        Self { wanted, known: Mutex::default() }
+    }
+
+    /// What the model wants.
+    pub fn wanted(&self) -> &Wanted {
+        &self.wanted
     }
 
     /// The pipeline for images of that shape.
@@ -75,27 +117,38 @@ impl Preparation {
     /// # Errors
     /// The shape cannot be prepared.
     pub fn pipeline(&self, component: &str, shape: [usize; 3]) -> Result<Arc<Pipeline>, ComponentError> {
+        self.of(component, Pixels::Images(shape))
+    }
+
+    /// The model's input `[n, channels, height, width]` for pictures as their files hold them.
+    ///
+    /// # Errors
+    /// A picture's channels cannot be brought to the model's.
+    pub fn pictures(&self, component: &str, pictures: &[Picture]) -> Result<Array4<f32>, ComponentError> {
+        let [h, w] = self.wanted.framing.size;
+        let mut input = Array4::zeros((pictures.len(), self.wanted.channels, h, w));
+        for (picture, mut out) in pictures.iter().zip(input.axis_chunks_iter_mut(Axis(0), 1)) {
+            let channels = picture.shape[0];
+            let framed = self.wanted.framing.picture(picture).values().collect();
+            let framed = Array4::from_shape_vec((1, channels, h, w), framed)
+                .map_err(|e| ComponentError::new(component, "prepare pictures", e.to_string()))?;
+            out.assign(&self.of(component, Pixels::Framed(channels))?.forward(framed.view()));
+        }
+        Ok(input)
+    }
+
+    fn of(&self, component: &str, pixels: Pixels) -> Result<Arc<Pipeline>, ComponentError> {
         // The map is only ever added to whole: a panic elsewhere cannot leave it half-written.
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pipeline) = known.get(&shape) {
+        if let Some(pipeline) = known.get(&pixels) {
             return Ok(pipeline.clone());
         }
-        let pipeline = Pipeline::new(shape, &(self.make)(shape, &self.wanted))
+        let shape = match pixels {
+            Pixels::Images(shape) => shape,
+            Pixels::Framed(channels) => [channels, self.wanted.framing.size[0], self.wanted.framing.size[1]],
+        };
+        let pipeline = Pipeline::new(shape, &self.wanted.stages(pixels))
             .map_err(|e| ComponentError::new(component, "prepare images", e.to_string()))?;
-        Ok(known.entry(shape).or_insert(Arc::new(pipeline)).clone())
+        Ok(known.entry(pixels).or_insert(Arc::new(pipeline)).clone())
     }
-}
-
-fn stages([c, _, _]: [usize; 3], wanted: &Wanted) -> Vec<Stage> {
-    let [channels, h, w] = wanted.input;
-    let mut stages = Vec::new();
-    if c != channels && channels == 1 {
-        stages.push(Stage::channel_mean(c));
-    }
-    stages.push(Stage::Resize { size: [h, w], filter: wanted.filter, antialias: true });
-    if c != channels && c == 1 {
-        stages.push(Stage::RepeatChannel { channels });
-    }
-    stages.push(Stage::Normalise { mean: wanted.mean.clone(), std: wanted.std.clone() });
-    stages
 }

@@ -4,46 +4,26 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use fmr_checkpoint::{
-    Checkpoint, CheckpointError, Container, Misfit, Misshapen, OtherType, Place, Scalar, Selection, shown,
+    Checkpoint, CheckpointError, Container, FloatType, Misfit, Misshapen, OtherType, Place, Scalar, Selection,
+    write_safetensors,
 };
-use thiserror::Error;
 
-use crate::weights::{StateDict, Stored, WeightsError};
+use crate::weights::{StateDict, WeightsError};
 
-/// A weights file that could not be read or written.
-#[derive(Debug, Error)]
-#[error("{path}: {problem}", path = shown::path(path))]
-pub struct FileError {
-    /// The file.
-    pub path: PathBuf,
-    /// What is wrong.
-    pub problem: String,
-}
-
-/// Writes parameters as safetensors, through a temporary file; matrices and kernels as half precision where `half`.
-pub fn write(path: &Path, tensors: &StateDict, half: bool, metadata: &[(String, String)]) -> Result<(), FileError> {
-    use safetensors::tensor::{Dtype, TensorView};
-    let error = |problem: String| FileError { path: path.to_owned(), problem };
-    let encoded: Vec<(&String, Dtype, &Stored, Vec<u8>)> = tensors
-        .iter()
-        .map(|(name, t)| {
-            if half && t.shape.len() > 1 {
-                let bytes = t.values.iter().flat_map(|v| half::f16::from_f32(*v).to_le_bytes()).collect();
-                (name, Dtype::F16, t, bytes)
-            } else {
-                (name, Dtype::F32, t, t.values.iter().flat_map(|v| v.to_le_bytes()).collect())
-            }
-        })
-        .collect();
-    let views = encoded
-        .iter()
-        .map(|(name, dtype, t, bytes)| Ok((name.as_str(), TensorView::new(*dtype, t.shape.clone(), bytes)?)))
-        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
-        .map_err(|e| error(e.to_string()))?;
-    let metadata = (!metadata.is_empty()).then(|| metadata.iter().cloned().collect());
-    let bytes = safetensors::serialize(views, metadata).map_err(|e| error(e.to_string()))?;
-    let part = path.with_extension("safetensors.part");
-    std::fs::write(&part, bytes).and_then(|()| std::fs::rename(&part, path)).map_err(|e| error(e.to_string()))
+/// Writes parameters as safetensors, matrices and kernels as half precision where `half`. Equal parameters and metadata
+/// give equal files, whose name appears when they are whole.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write(
+    path: &Path,
+    tensors: &StateDict,
+    half: bool,
+    metadata: &BTreeMap<String, String>,
+) -> Result<(), CheckpointError> {
+    let float = if half { FloatType::F16Matrices } else { FloatType::F32 };
+    let tensors = tensors.iter().map(|(name, t)| (name.as_str(), t.shape.as_slice(), t.values.as_slice()));
+    write_safetensors(path, tensors, metadata, float)
 }
 
 /// Which tensors of a file are the model's: the settings `weights-key`, `prefix` and `ema`, which every component with

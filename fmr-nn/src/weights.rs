@@ -11,7 +11,7 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use thiserror::Error;
 
-pub use crate::files::{Chosen, FileError, Loaded, read, read_selected, write};
+pub use crate::files::{Chosen, Loaded, read, read_selected, write};
 
 /// How a parameter starts out in training.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -426,6 +426,7 @@ fn perturb(target: &dyn Target, images: Array4<f32>) -> Vec<Perturbed> {
     let search = SearchSettings { budget: 3, ..SearchSettings::default() };
     let batch = SampleBatch {
         images,
+        pictures: Vec::new(),
         labels: vec![1; 4],
         indices: (0..4).collect(),
         keys: (0..4).map(|i| i.to_string()).collect(),

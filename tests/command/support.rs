@@ -86,7 +86,7 @@ impl Lab {
         let mut b = Builder::random_frozen(7, &device("cpu").unwrap());
         let module = make(&mut b);
         let keys = b.finish(|_| false).unwrap();
-        let metadata = [(key.to_owned(), config.to_owned())];
+        let metadata = std::collections::BTreeMap::from([(key.to_owned(), config.to_owned())]);
         write(&self.path(&format!("{name}.safetensors")), &state_dict(&module, &keys), false, &metadata).unwrap();
     }
 

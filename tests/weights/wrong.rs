@@ -51,7 +51,7 @@ impl Lab {
     }
 
     fn refuse_tensors(&mut self, what: &str, tensors: &StateDict, metadata: &[(String, String)], settings: &str) {
-        write(&self.path(), tensors, false, metadata).unwrap();
+        write(&self.path(), tensors, false, &metadata.iter().cloned().collect()).unwrap();
         self.refuse(what, &self.path(), settings);
     }
 

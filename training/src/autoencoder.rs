@@ -3,6 +3,8 @@
 //! The perceptual loss compares feature maps of a trained classifier, each channel vector scaled to unit length as in
 //! LPIPS. Rows of the codebook that no vector chose for a while are moved onto encoder outputs.
 
+use std::collections::BTreeMap;
+
 use burn::module::Module;
 use burn::optim::AdamConfig;
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -20,7 +22,8 @@ use crate::batches::{Pixels, batch, order, rng};
 use crate::classifier::predictions;
 use crate::recipe::{AutoencoderRecipe, Recipe, TrainError};
 use crate::resize::enlarge;
-use crate::session::{At, Figures, Saved, Task, Trainee};
+use crate::session::{At, Figures, Task};
+use crate::trainee::{Saved, Trainee};
 
 /// Three convolutions whose output says, patch by patch, whether an image is real.
 #[derive(Module, Debug)]
@@ -74,13 +77,11 @@ fn judge(
     judge: &crate::recipe::NetworkRecipe,
     device: &Device,
 ) -> Result<(&'static Entry, Network), TrainError> {
-    let entry =
-        entry(&judge.model).ok_or_else(|| TrainError::Other(format!("model {:?} is not registered", judge.model)))?;
-    let other = |e: &dyn std::fmt::Display| TrainError::Other(e.to_string());
-    let tensors = fmr_nn::weights::read(&base.join(&judge.weights)).map_err(|e| other(&e))?;
-    let mut b = Builder::stored(tensors.tensors, device);
+    let entry = entry(&judge.model).ok_or_else(|| TrainError::model(&judge.model))?;
+    let path = base.join(&judge.weights);
+    let mut b = Builder::stored(fmr_nn::weights::read(&path)?.tensors, device);
     let network = Network::new(&mut b, &entry.architecture);
-    b.finish(|_| false).map_err(|e| other(&e))?;
+    b.finish(|_| false).map_err(TrainError::weights(&path))?;
     Ok((entry, network.folded()))
 }
 
@@ -333,9 +334,9 @@ impl Task for Reconstruction {
         vec![("autoencoder", &mut self.autoencoder), ("discriminator", &mut self.discriminator)]
     }
 
-    fn publish(&self) -> (StateDict, Vec<(String, String)>) {
+    fn publish(&self) -> (StateDict, BTreeMap<String, String>) {
         let text = serde_json::to_string(&self.recipe.model).unwrap_or_default();
-        (self.autoencoder.weights(), vec![("fmr-vqgan-config".into(), text)])
+        (self.autoencoder.weights(), BTreeMap::from([("fmr-vqgan-config".into(), text)]))
     }
 }
 
@@ -353,11 +354,10 @@ impl Oracle {
         if !path.exists() {
             return Ok(None);
         }
-        let other = |e: &dyn std::fmt::Display| TrainError::Other(format!("{}: {e}", path.display()));
         let config: ClipConfig = task.recipe.oracle_model.clone();
-        let mut b = Builder::stored(fmr_nn::weights::read(&path).map_err(|e| other(&e))?.tensors, &task.device);
+        let mut b = Builder::stored(fmr_nn::weights::read(&path)?.tensors, &task.device);
         let clip = Clip::new(&mut b, &config);
-        b.finish(|_| false).map_err(|e| other(&e))?;
+        b.finish(|_| false).map_err(TrainError::weights(&path))?;
         let merges = crate::data::text(&task.base.join(&task.recipe.merges))?;
         let tokenizer = Tokenizer::from_merges(&merges, config.text.vocabulary);
         Ok(Some(Self { clip: clip.folded(), tokenizer, side: config.resolution, device: task.device.clone() }))

@@ -1,5 +1,7 @@
 //! Classifiers of the zoo by cross-entropy.
 
+use std::collections::BTreeMap;
+
 use burn::optim::SgdConfig;
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
@@ -10,7 +12,8 @@ use fmr_zoo::{Entry, Network, entry};
 
 use crate::batches::{Pixels, batch, order};
 use crate::recipe::{ClassifierRecipe, Recipe, TrainError};
-use crate::session::{At, Figures, Saved, Task, Trainee};
+use crate::session::{At, Figures, Task};
+use crate::trainee::{Saved, Trainee};
 
 pub(crate) struct Classification {
     network: Trainee<Network>,
@@ -26,10 +29,7 @@ pub(crate) struct Classification {
 
 impl Classification {
     pub(crate) fn new(run: &Recipe, recipe: &ClassifierRecipe, device: &Device) -> Result<Self, TrainError> {
-        let entry = entry(&recipe.model).ok_or_else(|| {
-            let names: Vec<&str> = fmr_zoo::entries().iter().map(|e| e.name).collect();
-            TrainError::Other(format!("model {:?} is not registered; there are {}", recipe.model, names.join(", ")))
-        })?;
+        let entry = entry(&recipe.model).ok_or_else(|| TrainError::model(&recipe.model))?;
         let optimizer = SgdConfig::new()
             .with_weight_decay(Some(WeightDecayConfig::new(recipe.weight_decay)))
             .with_momentum(Some(MomentumConfig::new().with_momentum(0.9).with_nesterov(true)))
@@ -121,7 +121,7 @@ impl Task for Classification {
         vec![("network", &mut self.network)]
     }
 
-    fn publish(&self) -> (StateDict, Vec<(String, String)>) {
-        (self.network.weights(), vec![("model".into(), self.recipe.model.clone())])
+    fn publish(&self) -> (StateDict, BTreeMap<String, String>) {
+        (self.network.weights(), BTreeMap::from([("model".into(), self.recipe.model.clone())]))
     }
 }

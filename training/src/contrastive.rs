@@ -3,6 +3,8 @@
 //! Each step draws one template for every class, so that the batch has one caption a class; an image's positives are
 //! its class's caption, a caption's positives are all images of its class.
 
+use std::collections::BTreeMap;
+
 use burn::optim::AdamWConfig;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -16,7 +18,8 @@ use crate::batches::{Pixels, batch, order, rng};
 use crate::classifier::{cross_entropy, predictions};
 use crate::recipe::{ContrastiveRecipe, Recipe, TrainError};
 use crate::resize::enlarge;
-use crate::session::{At, Figures, Saved, Task, Trainee};
+use crate::session::{At, Figures, Task};
+use crate::trainee::{Saved, Trainee};
 
 struct Source {
     name: String,
@@ -41,7 +44,7 @@ pub(crate) struct Contrastive {
 
 impl Contrastive {
     pub(crate) fn new(run: &Recipe, recipe: &ContrastiveRecipe, device: &Device) -> Result<Self, TrainError> {
-        let spec = serde_json::to_value(&recipe.model).map_err(|e| TrainError::Other(e.to_string()))?;
+        let spec = serde_json::to_value(&recipe.model).map_err(|e| TrainError::state(&run.weights, e))?;
         let optimizer =
             AdamWConfig::new().with_weight_decay(recipe.weight_decay).with_beta_2(0.98).with_epsilon(1e-6).init();
         let config = recipe.model.clone();
@@ -186,9 +189,9 @@ impl Task for Contrastive {
         vec![("clip", &mut self.clip)]
     }
 
-    fn publish(&self) -> (StateDict, Vec<(String, String)>) {
+    fn publish(&self) -> (StateDict, BTreeMap<String, String>) {
         let config: &ClipConfig = &self.recipe.model;
         let text = serde_json::to_string(config).unwrap_or_default();
-        (self.clip.weights(), vec![("fmr-clip-config".into(), text)])
+        (self.clip.weights(), BTreeMap::from([("fmr-clip-config".into(), text)]))
     }
 }

@@ -14,12 +14,11 @@ pub(crate) fn load(base: &Path, settings: &DataSettings) -> Result<Pixels, Train
     for path in [&mut settings.images, &mut settings.labels, &mut settings.path].into_iter().flatten() {
         *path = base.join(&*path);
     }
-    let data = settings.load().map_err(|e| TrainError::Other(e.to_string()))?;
-    let shape =
-        data.common_shape().ok_or_else(|| TrainError::Other("training images must all have one size".into()))?;
+    let data = settings.load()?;
+    let shape = data.common_shape().ok_or(TrainError::Sizes)?;
     let mut bytes = Vec::with_capacity(data.len() * shape.iter().product::<usize>());
     for i in 0..data.len() {
-        bytes.extend_from_slice(&data.bytes(i).map_err(|e| TrainError::Other(e.to_string()))?);
+        bytes.extend_from_slice(&data.bytes(i)?);
     }
     Ok(Pixels { bytes, shape, labels: data.labels().to_vec() })
 }

@@ -5,11 +5,13 @@ mod autoencoder;
 mod batches;
 mod classifier;
 mod contrastive;
+mod curve;
 mod data;
 mod recipe;
 mod resize;
 mod schedule;
 mod session;
+mod trainee;
 
 pub use augment::Augment;
 pub use recipe::{Recipe, TrainError};

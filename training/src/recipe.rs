@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use fmr_data::DataSettings;
+use fmr_checkpoint::CheckpointError;
+use fmr_data::{DataError, DataSettings};
+use fmr_nn::weights::WeightsError;
 
 use crate::augment::Augment;
 use crate::schedule::Schedule;
@@ -30,14 +32,74 @@ pub enum TrainError {
         /// The parser's message with line and column.
         message: String,
     },
-    /// Anything else, in a sentence.
-    #[error("{0}")]
-    Other(String),
+    /// A checkpoint or weights cannot be read or written.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// Weights are not those of the network that the recipe describes.
+    #[error("{path}: {source}", path = path.display())]
+    Weights {
+        /// The file; the recipe's name where a network is new.
+        path: PathBuf,
+        /// What does not fit.
+        source: WeightsError,
+    },
+    /// The data cannot be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// Images of several sizes.
+    #[error("training images must all have one size")]
+    Sizes,
+    /// A model that is not registered.
+    #[error("model {name:?} is not registered; there are {known}")]
+    Model {
+        /// The name that was asked for.
+        name: String,
+        /// The names that there are.
+        known: String,
+    },
+    /// A file of a checkpoint does not hold what it should.
+    #[error("{path}: {problem}", path = path.display())]
+    State {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A loss that is not a finite number.
+    #[error("{name}: the loss is {loss} at step {step}; lower schedule.peak")]
+    Loss {
+        /// The recipe's name.
+        name: String,
+        /// The loss.
+        loss: f64,
+        /// The step of the run, from 0.
+        step: usize,
+    },
+    /// A training that another process works on.
+    #[error("{folder} is in use by another training; end it, or give this recipe a different `work`", folder = folder.display())]
+    InUse {
+        /// The work folder.
+        folder: PathBuf,
+    },
 }
 
 impl TrainError {
     pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
         move |source| Self::Io { path: path.to_owned(), source }
+    }
+
+    pub(crate) fn weights(path: &Path) -> impl FnOnce(WeightsError) -> Self + '_ {
+        move |source| Self::Weights { path: path.to_owned(), source }
+    }
+
+    pub(crate) fn state(path: &Path, problem: impl std::fmt::Display) -> Self {
+        Self::State { path: path.to_owned(), problem: problem.to_string() }
+    }
+
+    /// A model of that name is not registered.
+    pub(crate) fn model(name: &str) -> Self {
+        let known: Vec<&str> = fmr_zoo::entries().iter().map(|e| e.name).collect();
+        Self::Model { name: name.to_owned(), known: known.join(", ") }
     }
 }
 

@@ -1,10 +1,11 @@
 //! `fmr inspect FILE`
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use fmr_checkpoint::{Checkpoint, CheckpointError};
+use fmr_checkpoint::{Checkpoint, CheckpointError, Selection};
+use sha2::{Digest as _, Sha256};
 
 use crate::failure::Failure;
 
@@ -16,7 +17,28 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     let text = |error: CheckpointError| Failure::Text(error.to_string());
-    let summary = Checkpoint::open(&arguments.file).and_then(|file| file.summary()).map_err(text)?;
-    write!(out, "{summary}")?;
+    let file = Checkpoint::open(&arguments.file).map_err(text)?;
+    write!(out, "{}", file.summary().map_err(text)?)?;
+    let Ok(weights) = file.weights(&Selection::default()) else { return Ok(()) };
+    let parameters = weights.iter().map(|(name, tensor)| (name.to_owned(), tensor.shape().to_vec())).collect();
+    let models = fmr_zoo::models_of(&parameters, &sha256(&arguments.file)?);
+    match models.0.len() {
+        0 => {}
+        1 => write!(out, "\nA target of kind zoo names it:\n\n{models}")?,
+        _ => write!(
+            out,
+            "\nSeveral published files have these parameters, and their preprocessing differs. A target of kind zoo names \
+             the right one:\n\n{models}"
+        )?,
+    }
     Ok(())
+}
+
+/// SHA-256 of a file in hexadecimal; of a folder of shards, of nothing.
+fn sha256(path: &Path) -> std::io::Result<String> {
+    let mut hash = Sha256::new();
+    if path.is_file() {
+        std::io::copy(&mut std::fs::File::open(path)?, &mut hash)?;
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -74,15 +74,19 @@ pub(crate) fn experiment_of(store: &RunStore) -> Result<Experiment, ConfigError>
 }
 
 /// Writes the reports of a run, and prints its tables and, on the last line, its folder. A file that could not be written
-/// is an error after that.
+/// is an error after that; so are more failed samples than `run.failed-share` allows, which the first line says too.
 pub(crate) fn print_finished(experiment: &Experiment, store: &RunStore, out: &mut dyn Write) -> Result<(), Failure> {
     let written = report::write(experiment, store)?;
-    print_report(&written.report, store.dir(), out)?;
-    if written.problems.is_empty() {
-        return Ok(());
+    let failures = written.report.failures(experiment.run.failed_share);
+    if let Some(line) = &failures {
+        writeln!(out, "{line}\n")?;
     }
-    let problems: Vec<String> = written.problems.iter().map(ToString::to_string).collect();
-    Err(Failure::Text(format!("files of the report are missing:\n{}", problems.join("\n"))))
+    print_report(&written.report, store.dir(), out)?;
+    if !written.problems.is_empty() {
+        let problems: Vec<String> = written.problems.iter().map(ToString::to_string).collect();
+        return Err(Failure::Text(format!("files of the report are missing:\n{}", problems.join("\n"))));
+    }
+    failures.map_or(Ok(()), |line| Err(Failure::Samples(line)))
 }
 
 /// Prints a report as wide as the terminal and, on the last line, the run's folder.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fmr_core::perturb::SampleBatch;
-use fmr_core::preprocess::{Filter, Pipeline, PipelineError, Stage};
-use ndarray::{Array4, Axis};
+use fmr_core::preprocess::{Filter, Picture, Pipeline, PipelineError, Stage};
+use ndarray::{Array3, Array4, Axis};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
@@ -108,9 +108,14 @@ impl Samples {
     pub fn batch(&self, positions: &[usize]) -> Result<SampleBatch, DataError> {
         let [c, h, w] = self.image;
         let mut images = Array4::zeros((positions.len(), c, h, w));
+        let mut pictures = Vec::with_capacity(positions.len());
         for (mut out, i) in images.outer_iter_mut().zip(positions) {
-            let [_, height, width] = self.data.shape(*i);
-            let stored = self.data.image(*i)?;
+            let picture = Picture { shape: self.data.shape(*i), bytes: self.data.bytes(*i)?.into_owned() };
+            let [_, height, width] = picture.shape;
+            let mut values = picture.values();
+            let stored = Array3::from_shape_simple_fn(picture.shape, || values.next().unwrap_or(0.0));
+            drop(values);
+            pictures.push(picture);
             // Grey images are repeated, colour ones taken as they are: both broadcast.
             let Some(colour) = stored.broadcast((3, height, width)) else { continue };
             match self.pipelines.get(&[3, height, width]) {
@@ -123,6 +128,7 @@ impl Samples {
         }
         Ok(SampleBatch {
             images,
+            pictures,
             labels: positions.iter().map(|i| self.data.label(*i)).collect(),
             indices: positions.to_vec(),
             keys: positions.iter().map(|i| self.data.key(*i).to_owned()).collect(),

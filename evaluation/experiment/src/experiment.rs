@@ -45,6 +45,8 @@ pub struct RunSettings {
     pub cache: Option<PathBuf>,
     /// Samples of each row perturbed a second time, to see whether results repeat.
     pub repeat: usize,
+    /// Share of a row's samples, from 0 to 1, that may fail. Beyond it the command says so first and ends with status 3.
+    pub failed_share: f64,
 }
 
 impl Default for RunSettings {
@@ -59,6 +61,7 @@ impl Default for RunSettings {
             keep_latents: false,
             cache: None,
             repeat: 1,
+            failed_share: 0.05,
         }
     }
 }

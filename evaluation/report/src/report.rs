@@ -1,9 +1,9 @@
 //! A report: its grids in order, and what is said once for all of them.
 
-use fmr_core::validity::Flag;
+use fmr_core::validity::{Flag, FlagKind};
 use serde::{Deserialize, Serialize};
 
-use crate::{Grid, Row, RowState};
+use crate::{Grid, Row, RowFigures, RowState};
 
 /// Everything that a run says, as grids. The first is the main table: its rows carry the states and the flags.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -11,6 +11,9 @@ use crate::{Grid, Row, RowState};
 pub struct Report {
     /// Its title.
     pub title: String,
+    /// The rows of the experiment with all their figures, for programs. Renderers show the grids alone.
+    #[serde(default)]
+    pub rows: Vec<RowFigures>,
     /// Its grids, the main one first.
     pub grids: Vec<Grid>,
 }
@@ -39,6 +42,18 @@ impl Report {
             name => format!("{name} {value}"),
         });
         facts.collect::<Vec<_>>().join(" · ")
+    }
+
+    /// Says in which rows more than `most` (a share, from 0 to 1) of the samples failed; `None` where there is no such row.
+    pub fn failures(&self, most: f64) -> Option<String> {
+        let rows = self.grids.first()?.rows.iter().filter_map(|row| {
+            let failed = row.flags.iter().find(|flag| flag.kind == FlagKind::FailedSamples)?;
+            let Flag { count, of, .. } = failed;
+            (*count as f64 > most * *of as f64).then(|| format!("{count} of {of} samples of {}", row.name()))
+        });
+        let rows: Vec<String> = rows.collect();
+        let rows = (!rows.is_empty()).then(|| rows.join(", "))?;
+        Some(format!("FAILED: {rows} failed. Do not rely on the figures below."))
     }
 
     pub(crate) fn validity(&self) -> Validity<'_> {

@@ -24,7 +24,8 @@ pub struct SampleImages {
 /// One image of a sample and what was said about it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shown {
-    /// Names the pixels that target and oracle saw; their answers have this name.
+    /// Names what target and oracle saw: the image's pixels, or for an original those of its picture
+    /// ([`ImageHash::of_picture`]). Their answers have this name.
     pub judged: ImageHash,
     /// Names the pixels that the run keeps: the same, or rounded to 8 bits.
     pub image: ImageHash,
@@ -80,6 +81,8 @@ pub(super) fn insert(
             (FINAL, &sample.final_image, final_image, keep.exact_finals),
         ] {
             let Inserted { judged, kept } = images::insert(transaction, image.view(), exact)?;
+            let is_original = role == ORIGINAL || role == FINAL && sample.record.final_from.is_none();
+            let judged = sample.picture.filter(|_| is_original).unwrap_or(judged);
             shown.execute(params![
                 row,
                 index,

@@ -111,6 +111,7 @@ pub(crate) fn sample(index: usize, channels: usize, side: usize) -> Perturbed {
         final_image: picture(0.013 + 1.0 / 3.0 * 0.01),
         answers,
         cached: if index.is_multiple_of(3) { CacheUse::Known } else { CacheUse::Unknown },
+        picture: None,
         final_latent: Array1::from_shape_fn(8, |j| 0.1 * (index * 8 + j) as f32),
     }
 }

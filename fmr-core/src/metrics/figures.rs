@@ -70,7 +70,13 @@ impl Figures {
         settings: &MetricsSettings,
     ) -> Self {
         let n = records.len();
-        let share = |hits, of| Proportion::of(hits, of, settings.confidence);
+        let endings = Endings::of(records.iter().copied());
+        // Of samples that all failed nothing is known.
+        let known = endings.failed < n;
+        let share = |hits, of| match known {
+            true => Proportion::of(hits, of, settings.confidence),
+            false => Proportion { hits, of, value: None, interval: None },
+        };
         let count = |holds: &dyn Fn(&SampleRecord) -> bool| records.iter().filter(|r| holds(r)).count();
         let same_name = |a: usize, b: usize| a == b || names.get(a).zip(names.get(b)).is_some_and(|(a, b)| a == b);
         let right = |seen: Option<usize>, label| seen.is_some_and(|class| same_name(class, label));
@@ -90,14 +96,14 @@ impl Figures {
             counts,
             sa: share(sa.0, sa.1),
             pa: share(pa.0, pa.1),
-            fmr: Ratio::of(&counts, fmr_reading, settings.confidence),
+            fmr: if known { Ratio::of(&counts, fmr_reading, settings.confidence) } else { Ratio::UNDEFINED },
             vr: share(counts.produced, vr_over),
             reconstructed: share(reconstructed, n),
             reconstruction_accuracy: share(count(&|r| r.reconstruction_prediction == Some(r.label)), n),
             oracle_clean: share(count(&|r| right(r.clean_oracle, r.label)), n),
             oracle_reconstruction: share(count(&|r| right(r.reconstruction_oracle, r.label)), n),
             accepted_updates: Mean::of(accepted, reconstructed),
-            endings: Endings::of(records.iter().copied()),
+            endings,
         }
     }
 }

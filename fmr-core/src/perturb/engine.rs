@@ -54,6 +54,9 @@ impl<'a> Perturber<'a> {
         if [batch.images.len_of(Axis(0)), batch.indices.len(), batch.keys.len(), batch.seeds.len()] != [n; 4] {
             return Err(PerturbError::Batch("images, labels, indices, keys and seeds differ in number".into()));
         }
+        if !batch.pictures.is_empty() && batch.pictures.len() != n {
+            return Err(PerturbError::Batch("pictures and labels differ in number".into()));
+        }
         if batch.images.shape()[1..] != self.generator.spec().image {
             let problem = format!(
                 "images are {:?}, the generator takes {:?}",

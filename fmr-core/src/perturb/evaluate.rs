@@ -2,10 +2,11 @@
 
 use ndarray::{Array2, Array4, ArrayView4, Axis};
 
-use super::Perturber;
 use super::evaluation::{Evaluation, PullBack};
 use super::settings::{Clamp, ImageDomain};
+use super::{Perturber, SampleBatch};
 use crate::ComponentError;
+use crate::preprocess::Picture;
 
 /// Latents to be evaluated.
 #[derive(Clone, Copy)]
@@ -37,9 +38,40 @@ impl<'a> Perturber<'a> {
     /// Oracle's probabilities `[n, classes]` of images.
     pub(super) fn judge(&self, images: ArrayView4<'_, f32>) -> Result<Array2<f32>, ComponentError> {
         let scores = self.oracle.judge(images)?;
-        let name = format!("oracle {:?}", self.oracle.name());
-        expect_shape(&name, "judge images", scores.shape(), &[images.len_of(Axis(0)), self.classes])?;
+        self.check_scores(&scores, images.len_of(Axis(0)))?;
         Ok(scores)
+    }
+
+    /// Oracle's probabilities `[n, classes]` of the originals of some samples: as their files hold them, where the oracle
+    /// prepares pictures itself.
+    pub(super) fn judge_originals(
+        &self,
+        batch: &SampleBatch,
+        samples: &[usize],
+    ) -> Result<Array2<f32>, ComponentError> {
+        if !batch.pictures.is_empty() {
+            let pictures: Vec<Picture> = samples.iter().map(|i| batch.pictures[*i].clone()).collect();
+            if let Some(scores) = self.oracle.judge_pictures(&pictures)? {
+                self.check_scores(&scores, samples.len())?;
+                return Ok(scores);
+            }
+        }
+        self.judge(batch.images.select(Axis(0), samples).view())
+    }
+
+    fn check_scores(&self, scores: &Array2<f32>, n: usize) -> Result<(), ComponentError> {
+        expect_shape(&format!("oracle {:?}", self.oracle.name()), "judge images", scores.shape(), &[n, self.classes])
+    }
+
+    /// Target's logits `[n, k]` on the originals: as their files hold them, where the target prepares pictures itself.
+    pub(super) fn logits_of_originals(&self, batch: &SampleBatch) -> Result<Array2<f32>, ComponentError> {
+        if !batch.pictures.is_empty()
+            && let Some(logits) = self.target.logits_of_pictures(&batch.pictures)?
+        {
+            self.check_logits(&logits, batch.len())?;
+            return Ok(logits);
+        }
+        self.logits(batch.images.view())
     }
 
     /// Target's logits `[n, k]` on images.

@@ -36,13 +36,18 @@ pub use settings::{
 };
 pub use workers::Workers;
 
-use crate::{ComponentError, SampleRecord};
+use crate::preprocess::Picture;
+use crate::{ComponentError, ImageHash, SampleRecord};
 
 /// Samples to perturb together. All fields hold one entry per sample, in the same order.
 #[derive(Debug, Clone)]
 pub struct SampleBatch {
-    /// Originals `[n, c, h, w]` in [0, 1].
+    /// Originals `[n, c, h, w]` in [0, 1], at the generator's size.
     pub images: Array4<f32>,
+    /// The originals as their files hold them, for models that prepare photographs in a way of their own
+    /// ([`Target::logits_of_pictures`](crate::Target::logits_of_pictures)). Empty where there are none: all are shown
+    /// `images` then.
+    pub pictures: Vec<Picture>,
     /// True classes, as indices below the number of classes.
     pub labels: Vec<usize>,
     /// Positions in the evaluated subset, from 0.
@@ -64,10 +69,17 @@ impl SampleBatch {
         self.labels.is_empty()
     }
 
+    /// Names the original of sample `i` as models see it that prepare its picture themselves.
+    pub(crate) fn picture(&self, i: usize) -> Option<ImageHash> {
+        let image = self.images.index_axis(ndarray::Axis(0), i);
+        self.pictures.get(i).map(|picture| ImageHash::of(image).of_picture(picture))
+    }
+
     /// Sample `i` alone.
     pub fn single(&self, i: usize) -> Self {
         Self {
             images: self.images.select(ndarray::Axis(0), &[i]),
+            pictures: self.pictures.get(i).cloned().into_iter().collect(),
             labels: vec![self.labels[i]],
             indices: vec![self.indices[i]],
             keys: vec![self.keys[i].clone()],
@@ -83,6 +95,9 @@ pub struct Perturbed {
     pub record: SampleRecord,
     /// The original `[c, h, w]`.
     pub original: Array3<f32>,
+    /// Names what the answers about the original are of, where models were shown its picture as the file holds it; absent
+    /// where they were shown `original`.
+    pub picture: Option<ImageHash>,
     /// The reconstruction x̂0 `[c, h, w]`; the original where a component failed before it was decoded.
     pub reconstruction: Array3<f32>,
     /// The final image `[c, h, w]`; the original where the oracle rejected x̂0 or the sample failed before the search.

@@ -26,8 +26,8 @@ impl OriginalAnswers {
         batch: &SampleBatch,
         known: &Lookup<'_>,
     ) -> Result<Self, ComponentError> {
-        let logits = perturber.logits(batch.images.view())?;
-        let oracle = known.judge_originals(perturber, &batch.images)?;
+        let logits = perturber.logits_of_originals(batch)?;
+        let oracle = known.judge_originals(perturber, batch)?;
         let moved = start::images(perturber, &batch.images, &batch.labels)?;
         let sa_logits = match &moved {
             Some(images) if perturber.search.start.sa_on == StartSaOn::Start => perturber.logits(images.view())?,

@@ -6,14 +6,15 @@ use super::evaluation::Judged;
 use super::originals::Context;
 use super::state::Searched;
 use super::{Answer, Answers, CacheUse, Perturbed, SampleBatch};
-use crate::logits::argmax;
+use crate::logits::prediction;
 use crate::{ComponentError, Outcome, SampleRecord};
 
 /// The outcome of sample `i`.
 pub(super) fn of(context: Context<'_, '_>, i: usize, Searched { start, end }: Searched) -> Perturbed {
     let Context { perturber, batch, originals } = context;
-    let prediction = |answer: &Answer| Some(argmax(answer.logits.view()));
-    let oracle_class = |answer: &Answer| Some(perturber.verdict.class(answer.oracle.view()));
+    let predicted = |answer: &Answer| prediction(answer.logits.view());
+    let oracle_class =
+        |answer: &Answer| prediction(answer.oracle.view()).map(|_| perturber.verdict.class(answer.oracle.view()));
     let moved = |(a, b): (&f32, &f32)| f64::from((a - b).abs());
     let searched = end.searched.as_ref().unwrap_or(&end.kept.latent);
     let latent_moved = match end.kept.from {
@@ -26,14 +27,14 @@ pub(super) fn of(context: Context<'_, '_>, i: usize, Searched { start, end }: Se
         index: batch.indices[i],
         key: batch.keys[i].clone(),
         label: batch.labels[i],
-        clean_prediction: Some(argmax(originals.sa_logits.row(i))),
+        clean_prediction: prediction(originals.sa_logits.row(i)),
         clean_oracle: oracle_class(&original),
-        reconstruction_prediction: prediction(&reconstruction.answer),
+        reconstruction_prediction: predicted(&reconstruction.answer),
         reconstruction_oracle: oracle_class(&reconstruction.answer),
         reconstruction_accepted: start.accepted,
         score0: f64::from(reconstruction.score),
         final_score: f64::from(last.score),
-        final_prediction: prediction(&last.answer),
+        final_prediction: predicted(&last.answer),
         final_oracle: oracle_class(&last.answer),
         outcome: end.outcome,
         ended_at: end.ended_at,
@@ -49,6 +50,7 @@ pub(super) fn of(context: Context<'_, '_>, i: usize, Searched { start, end }: Se
     Perturbed {
         record,
         original: batch.images.index_axis(Axis(0), i).to_owned(),
+        picture: batch.picture(i),
         reconstruction,
         final_image,
         answers: Answers { original, reconstruction: reconstruction_answer, final_image: final_answer },
@@ -108,6 +110,7 @@ pub(super) fn failed(batch: &SampleBatch, error: &ComponentError) -> Perturbed {
         reconstruction: original.clone(),
         final_image: original.clone(),
         original,
+        picture: batch.picture(0),
         answers: Answers::default(),
         cached: CacheUse::default(),
         final_latent: Array1::zeros(0),

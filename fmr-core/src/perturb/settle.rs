@@ -1,4 +1,4 @@
-//! What becomes of a sample after an update: the oracle's verdict, what is recorded, and whether the search goes on.
+//! Settles an update of a sample: the oracle's verdict, what is recorded, and whether the search goes on.
 
 use std::sync::Arc;
 
@@ -84,13 +84,13 @@ impl Search<'_, '_> {
 
     /// What is kept of an update.
     fn record(&self, sample: &Active, tried: &Tried, t: usize, accepted: bool) -> StepRecord {
-        let answer = &tried.judged.answer;
+        let (answer, verdict) = (&tried.judged.answer, self.context.perturber.verdict);
         StepRecord {
             t,
             score: f64::from(sample.score),
             gradient_norm: norm(tried.proposal.gradient.view()),
-            oracle_true: answer.oracle.get(self.context.batch.labels[sample.at]).copied(),
-            oracle_class: Some(self.context.perturber.verdict.class(answer.oracle.view())),
+            oracle_true: verdict.probability(answer.oracle.view(), self.context.batch.labels[sample.at]),
+            oracle_class: Some(verdict.class(answer.oracle.view())),
             prediction: Some(argmax(answer.logits.view())),
             accepted,
         }

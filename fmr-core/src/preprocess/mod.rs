@@ -4,6 +4,7 @@
 //! result depends on image i alone. The 8-bit path for files, which rounds like Pillow, is no pipeline, for rounding
 //! has no derivative: see [`Picture`].
 
+mod framing;
 mod pictures;
 mod taps;
 
@@ -11,6 +12,7 @@ use ndarray::{Array4, ArrayView4};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use framing::{CropRule, Fit, Framing};
 pub use pictures::Picture;
 pub use taps::Filter;
 use taps::Taps;
@@ -39,6 +41,13 @@ pub enum Stage {
     },
     /// The middle `[height, width]`; offsets round half to even, as torchvision's.
     CentreCrop {
+        /// `[height, width]` of the result.
+        size: [usize; 2],
+    },
+    /// The rectangle whose first pixel is the image's pixel at `corner`; zero where that is outside the image.
+    Window {
+        /// `[row, column]` in the image; negative before it.
+        corner: [isize; 2],
         /// `[height, width]` of the result.
         size: [usize; 2],
     },
@@ -131,7 +140,8 @@ impl Pipeline {
             (step, shape) = fix(stage, shape)?;
             // A resize to the size that is there already would only cost time and the last bits.
             let idle = match &step {
-                Step::Resample { .. } | Step::Window { .. } => shape == given,
+                Step::Resample { .. } => shape == given,
+                Step::Window { top, left } => shape == given && [*top, *left] == [0, 0],
                 Step::Repeat => shape[0] == given[0],
                 _ => false,
             };
@@ -195,6 +205,12 @@ fn fix(stage: &Stage, [c, h, w]: [usize; 3]) -> Result<(Step, [usize; 3]), Pipel
             }
             let step = Step::Window { top: centre_offset(h, *ch) as isize, left: centre_offset(w, *cw) as isize };
             (step, [c, *ch, *cw])
+        }
+        Stage::Window { corner: [top, left], size: [to_h, to_w] } => {
+            if *to_h == 0 || *to_w == 0 {
+                return Err(error("window", "a side is zero".into()));
+            }
+            (Step::Window { top: *top, left: *left }, [c, *to_h, *to_w])
         }
         Stage::Pad { by: [top, left, bottom, right] } => {
             let step = Step::Window { top: -(*top as isize), left: -(*left as isize) };
@@ -355,13 +371,22 @@ impl Step {
 }
 
 /// `out[y][x] = plane[y + top][x + left]` where that is inside.
-fn copy_window(plane: &[f32], [h, w]: [usize; 2], [top, left]: [isize; 2], out: &mut [f32], [to_h, to_w]: [usize; 2]) {
+fn copy_window<T: Copy>(
+    plane: &[T],
+    [h, w]: [usize; 2],
+    [top, left]: [isize; 2],
+    out: &mut [T],
+    [to_h, to_w]: [usize; 2],
+) {
     let range = |offset: isize, from: usize, to: usize| {
         let first = (-offset).clamp(0, to as isize) as usize;
         let last = (from as isize - offset).clamp(first as isize, to as isize) as usize;
         first..last
     };
     let columns = range(left, w, to_w);
+    if columns.is_empty() {
+        return;
+    }
     for y in range(top, h, to_h) {
         let line = &plane[(y as isize + top) as usize * w..][..w];
         let from = (columns.start as isize + left) as usize;
@@ -394,6 +419,8 @@ mod tests {
             }),
             (1..=h, 1..=w).prop_map(|(a, b)| Stage::CentreCrop { size: [a, b] }),
             prop::array::uniform4(0usize..4).prop_map(|by| Stage::Pad { by }),
+            (-9isize..9, -9isize..9, 1usize..12, 1usize..12)
+                .prop_map(|(top, left, a, b)| Stage::Window { corner: [top, left], size: [a, b] }),
             Just(if c == 1 { Stage::RepeatChannel { channels: 3 } } else { Stage::luma() }),
             Just(Stage::Normalise { mean: vec![0.4; c], std: vec![0.25; c] }),
         ]

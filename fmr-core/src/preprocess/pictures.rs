@@ -67,6 +67,20 @@ impl Picture {
         Self { shape: [c, to_h, to_w], bytes: rows.flat_map(|row| &row[left..left + to_w]).copied().collect() }
     }
 
+    /// The rectangle of `[height, width]` whose first pixel is the picture's pixel at `[row, column]`; black where that is
+    /// outside the picture.
+    #[must_use]
+    pub fn window(&self, [top, left]: [isize; 2], [to_h, to_w]: [usize; 2]) -> Self {
+        let [c, h, w] = self.shape;
+        let mut bytes = vec![0; c * to_h * to_w];
+        if !bytes.is_empty() && h * w > 0 {
+            for (out, plane) in bytes.chunks_exact_mut(to_h * to_w).zip(self.bytes.chunks_exact(h * w)) {
+                super::copy_window(plane, [h, w], [top, left], out, [to_h, to_w]);
+            }
+        }
+        Self { shape: [c, to_h, to_w], bytes }
+    }
+
     /// Values in [0, 1].
     pub fn values(&self) -> impl Iterator<Item = f32> {
         self.bytes.iter().map(|b| f32::from(*b) / 255.0)

@@ -16,6 +16,17 @@ pub enum Filter {
     Area,
 }
 
+impl std::fmt::Display for Filter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Nearest => "nearest",
+            Self::Bilinear => "bilinear",
+            Self::Bicubic => "bicubic",
+            Self::Area => "area",
+        })
+    }
+}
+
 /// Sparse rows of a resampling matrix.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Taps {

@@ -11,7 +11,7 @@ pub use facts::{CacheFacts, Facts, LogitsFacts, MaskFacts, RepeatFacts, Replaced
 pub use repeat::RepeatCheck;
 
 use crate::SampleRecord;
-use crate::metrics::{Effort, Interval, Summary};
+use crate::metrics::{ClassFigures, Effort, Figures, Interval, Summary};
 
 /// Shares up to this are in the nature of things: a few images are flipped by any reconstruction.
 const TOLERATED_SHARE: f64 = 0.05;
@@ -98,7 +98,7 @@ pub fn flags(records: &[SampleRecord], summary: &Summary, facts: &Facts) -> Vec<
         probabilities(facts),
         target_flips(records),
         oracle_flips(records),
-        oracle_wrong(summary),
+        oracle_wrong(records, summary),
         score_does_not_rise(records, facts),
         hardly_moved(records, facts),
         low_validation_rate(summary),
@@ -227,9 +227,10 @@ fn oracle_flips(records: &[SampleRecord]) -> Option<Flag> {
     })
 }
 
-fn oracle_wrong(summary: &Summary) -> Option<Flag> {
-    let clean = &summary.overall.oracle_clean;
-    let (count, of) = (clean.of - clean.hits, clean.of);
+fn oracle_wrong(records: &[SampleRecord], summary: &Summary) -> Option<Flag> {
+    // Where a component failed, the oracle is not to blame.
+    let judged = records.iter().filter(|r| r.clean_oracle.is_some()).count();
+    let (count, of) = (judged.saturating_sub(summary.overall.oracle_clean.hits), judged);
     flag(FlagKind::OracleWrongOnOriginals, count, of, share(count, of) > TOLERATED_SHARE, || {
         format!(
             "The oracle is wrong on {count} of {of} originals ({}): it refuses images for its own mistakes, and a \
@@ -270,14 +271,17 @@ fn hardly_moved(records: &[SampleRecord], facts: &Facts) -> Option<Flag> {
 }
 
 fn low_validation_rate(summary: &Summary) -> Option<Flag> {
-    let counts = &summary.overall.counts;
-    let (count, of) = (counts.n - counts.produced, counts.n);
-    let rate = |c: &crate::metrics::ClassFigures| share(c.figures.counts.produced, c.figures.counts.n);
-    let worst = summary.classes.iter().min_by(|a, b| rate(a).total_cmp(&rate(b)));
+    // Where a component failed, the oracle let nothing through or not: those samples have a flag of their own.
+    let sound = |figures: &Figures| figures.counts.n - figures.endings.failed;
+    let (counts, of) = (&summary.overall.counts, sound(&summary.overall));
+    let count = of.saturating_sub(counts.produced);
+    let rate = |c: &ClassFigures| share(c.figures.counts.produced, sound(&c.figures));
+    let judged = |c: &&ClassFigures| sound(&c.figures) > 0;
+    let worst = summary.classes.iter().filter(judged).min_by(|a, b| rate(a).total_cmp(&rate(b)));
     let low = share(counts.produced, of) < LEAST_VALIDATION_RATE;
     flag(FlagKind::LowValidationRate, count, of, low, || {
         let worst = worst.filter(|_| summary.classes.len() > 1).map_or_else(String::new, |c| {
-            format!("; worst class: {}, {} of {}", c.name, c.figures.counts.produced, c.figures.counts.n)
+            format!("; worst class: {}, {} of {}", c.name, c.figures.counts.produced, sound(&c.figures))
         });
         format!(
             "Only {} of {of} images were produced ({}{worst}): PA and FMR are those of the images that the oracle let \

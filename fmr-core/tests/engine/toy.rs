@@ -289,6 +289,7 @@ impl Toy {
             keys: numbers_of.iter().map(|i| format!("{i:03}")).collect(),
             seeds: numbers_of.iter().map(|i| *i as u64).collect(),
             images,
+            pictures: Vec::new(),
         }
     }
 }

@@ -126,6 +126,7 @@ fn run(
     let pixels = samples.iter().flat_map(|s| s.image.iter().copied()).collect();
     let batch = SampleBatch {
         images: Array4::from_shape_vec((samples.len(), c, h, w), pixels).unwrap(),
+        pictures: Vec::new(),
         labels: samples.iter().map(|s| s.label).collect(),
         indices: samples.iter().map(|s| s.id).collect(),
         keys: samples.iter().map(|s| s.id.to_string()).collect(),

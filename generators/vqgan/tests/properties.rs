@@ -45,7 +45,7 @@ fn vqgan(config: &VqganConfig, grid: [usize; 2], seed: u64, latent: Latent, quan
     // Rows as far apart as latents are, so that several are chosen.
     let rows = tensors.iter_mut().filter(|(key, _)| key.starts_with("quantize.emb"));
     rows.flat_map(|(_, t)| &mut t.values).for_each(|v| *v *= 0.1 * config.n_embed as f32);
-    write(&weights, &tensors, false, &metadata).unwrap();
+    write(&weights, &tensors, false, &metadata.into_iter().collect()).unwrap();
     let f = 1 << (config.ddconfig.ch_mult.len() - 1);
     let site = Site { base: ".".into(), device: "cpu".into(), seed, image: [3, grid[0] * f, grid[1] * f] };
     let (row_choice, temperature) = (RowChoice::Largest, 1.0);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use fmr_core::preprocess::Picture;
 use fmr_core::registry::{MakeError, Registry, Site};
 use fmr_core::{ComponentError, Oracle, SettingError, Target};
 use fmr_zoo::{Classifier, ClassifierSettings, LabelSet, entry};
@@ -151,13 +152,36 @@ impl Oracle for ClassifierOracle {
     }
 
     fn judge(&self, images: ArrayView4<'_, f32>) -> Result<Array2<f32>, ComponentError> {
+        self.mean(images.shape()[0], |view| self.judge.logits(view.of(images, self.corner_share).view()))
+    }
+
+    fn judge_pictures(&self, pictures: &[Picture]) -> Result<Option<Array2<f32>>, ComponentError> {
+        let shown = |view: View| pictures.iter().map(|p| view.of_picture(p, self.corner_share)).collect::<Vec<_>>();
+        let logits = |view| {
+            let logits = self.judge.logits_of_pictures(&shown(view))?;
+            logits.ok_or_else(|| self.error("judge", "its judge takes no pictures".to_owned()))
+        };
+        self.mean(pictures.len(), logits).map(Some)
+    }
+
+    fn preprocessing(&self) -> Option<String> {
+        self.judge.preprocessing()
+    }
+}
+
+impl ClassifierOracle {
+    /// Class probabilities `[n, k]`: the mean over the views, of each of which `logits` gives the judge's logits.
+    fn mean(
+        &self,
+        n: usize,
+        logits: impl Fn(View) -> Result<Array2<f32>, ComponentError>,
+    ) -> Result<Array2<f32>, ComponentError> {
         if self.classes.is_empty() {
             return Err(self.error("judge", "it has not been told the classes".to_owned()));
         }
-        let mut sums = Array2::<f64>::zeros((images.shape()[0], self.classes.len()));
+        let mut sums = Array2::<f64>::zeros((n, self.classes.len()));
         for view in &self.views {
-            let logits = self.judge.logits(view.of(images, self.corner_share).view())?;
-            for (mut sum, row) in sums.outer_iter_mut().zip(logits.outer_iter()) {
+            for (mut sum, row) in sums.outer_iter_mut().zip(logits(*view)?.outer_iter()) {
                 for (sum, p) in sum.iter_mut().zip(among(&self.classes, row)) {
                     *sum += p;
                 }

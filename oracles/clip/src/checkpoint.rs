@@ -95,7 +95,6 @@ pub fn open(weights: &Path, told: Told<'_>, device: &burn::tensor::Device) -> Re
         path: found.as_ref().map_or_else(|| weights.to_owned(), |(path, _)| path.clone()),
         problem,
     };
-    let mut preprocess = Preprocess::default();
     let mut dialect = if is_hugging_face { Dialect::HuggingFace } else { Dialect::OpenAi };
     let found_sizes = match (&found, told.model) {
         (None, Some(model)) => model.config(),
@@ -114,7 +113,6 @@ pub fn open(weights: &Path, told: Told<'_>, device: &burn::tensor::Device) -> Re
         }
         (Some((_, value)), _) if value.get("model_cfg").is_some() => {
             dialect = Dialect::OpenClip;
-            preprocess = open_clip::preprocess(value).map_err(problem)?;
             open_clip::config(value).map_err(problem)?
         }
         (Some((_, value)), _) if value.get("vision_config").is_some() => {
@@ -129,7 +127,12 @@ pub fn open(weights: &Path, told: Told<'_>, device: &burn::tensor::Device) -> Re
         return Err(problem(format!("its activation is {here}; the model that is asked for has {there}")));
     }
     layout::check(&sizes).map_err(problem)?;
-    preprocess.side = sizes.resolution;
+    let mut preprocess = match &found {
+        Some((_, value)) if value.get("model_cfg").is_some() => {
+            open_clip::preprocess(value, sizes.resolution).map_err(problem)?
+        }
+        _ => Preprocess::of_side(sizes.resolution),
+    };
     if is_hugging_face && let Some((path, value)) = beside(weights, &["preprocessor_config.json"])? {
         preprocess =
             hugging_face::preprocess(&value, sizes.resolution).map_err(|problem| OpenError::File { path, problem })?;

@@ -2,14 +2,14 @@
 //! [`fmr_checkpoint::rename::tables::clip_from_hugging_face`].
 
 use fmr_checkpoint::shown;
-use fmr_core::preprocess::Filter;
+use fmr_core::preprocess::{CropRule, Filter, Fit};
 use fmr_nn::functional::Pointwise;
 use fmr_nn::weights::StateDict;
 use serde_json::Value;
 
 use crate::layout::mlp;
 use crate::model::{ClipConfig, ImageConfig, TextConfig, VitConfig};
-use crate::preprocess::{CropRule, Preprocess, ResizeMode};
+use crate::preprocess::Preprocess;
 
 /// Whether parameters carry these names.
 pub(crate) fn is_layout(tensors: &StateDict) -> bool {
@@ -83,9 +83,10 @@ pub(crate) fn config(value: &Value) -> Result<ClipConfig, String> {
     })
 }
 
-/// What images go through: `preprocessor_config.json` of the old or the new style.
+/// What images go through before a model that takes squares of `side`: `preprocessor_config.json` of the old style
+/// (numbers) or the new one (tables).
 pub(crate) fn preprocess(value: &Value, side: usize) -> Result<Preprocess, String> {
-    let mut preprocess = Preprocess { side, crop: CropRule::Floor, ..Preprocess::default() };
+    let mut preprocess = Preprocess::of_side(side);
     for (key, to) in [("image_mean", &mut preprocess.mean), ("image_std", &mut preprocess.std)] {
         if let Some(values) = value.get(key) {
             *to = serde_json::from_value(values.clone()).map_err(|e| format!("{key}: {e}"))?;
@@ -96,6 +97,73 @@ pub(crate) fn preprocess(value: &Value, side: usize) -> Result<Preprocess, Strin
         Some(2) => Filter::Bilinear,
         Some(other) => return Err(format!("resample = {other} is not understood")),
     };
-    preprocess.resize = ResizeMode::Shortest;
+    for key in ["do_resize", "do_normalize", "do_rescale"] {
+        if value.get(key) == Some(&Value::Bool(false)) {
+            return Err(format!("{key} = false is not understood: the model takes normalised squares of {side}"));
+        }
+    }
+    if let Some(factor) = value.get("rescale_factor").and_then(Value::as_f64)
+        && (factor * 255.0 - 1.0).abs() > 1e-6
+    {
+        return Err(format!("rescale_factor = {factor} is not 1/255"));
+    }
+    let crops = value.get("do_center_crop") != Some(&Value::Bool(false));
+    if let Some(crop) = value.get("crop_size").filter(|_| crops)
+        && sides(crop).is_none_or(|sides| sides != [side; 2])
+    {
+        return Err(format!("crop_size {} is not the model's {side}", shown::escaped(&crop.to_string(), shown::TEXT)));
+    }
+    let size = value.get("size");
+    let shorter = match size {
+        None => Some(side),
+        Some(size) => size.as_u64().or_else(|| size.get("shortest_edge")?.as_u64()).map(|n| n as usize),
+    };
+    preprocess.fit = match (shorter, size.and_then(sides)) {
+        (Some(shorter), _) if crops && shorter > 0 => Fit::Crop { shorter, rule: CropRule::Floor },
+        (None, Some(size)) if size == [side; 2] => Fit::Squash,
+        _ => {
+            let size = size.map(Value::to_string).unwrap_or_default();
+            let size = shown::escaped(&size, shown::TEXT);
+            let cut = if crops { "" } else { " without a crop" };
+            return Err(format!("size {size}{cut} does not give the model's squares of {side}"));
+        }
+    };
     Ok(preprocess)
+}
+
+/// `[height, width]` of a number or of a table.
+fn sides(value: &Value) -> Option<[usize; 2]> {
+    let number = |v: &Value| v.as_u64().and_then(|n| usize::try_from(n).ok());
+    match number(value) {
+        Some(n) => Some([n, n]),
+        None => Some([number(value.get("height")?)?, number(value.get("width")?)?]),
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn preprocessor_files_of_both_styles() {
+        let fit = |value: Value| preprocess(&value, 224).map(|p| p.fit);
+        let crop = |shorter| Ok(Fit::Crop { shorter, rule: CropRule::Floor });
+        assert_eq!(fit(json!({"size": 224, "crop_size": 224, "do_center_crop": true})), crop(224));
+        let new = json!({"size": {"shortest_edge": 256}, "crop_size": {"height": 224, "width": 224}});
+        assert_eq!(fit(new), crop(256));
+        assert_eq!(fit(json!({"size": {"height": 224, "width": 224}, "do_center_crop": false})), Ok(Fit::Squash));
+        assert_eq!(fit(json!({})), crop(224));
+        for wrong in [
+            json!({"crop_size": 336}),
+            json!({"do_resize": false}),
+            json!({"rescale_factor": 1.0}),
+            json!({"size": {"height": 256, "width": 224}}),
+            json!({"size": 224, "do_center_crop": false}),
+        ] {
+            assert!(fit(wrong.clone()).is_err(), "{wrong}");
+        }
+    }
 }

@@ -7,7 +7,7 @@ mod layout;
 pub mod model;
 mod open_clip;
 mod oracle;
-pub mod preprocess;
+mod preprocess;
 mod published;
 mod repair;
 mod text;

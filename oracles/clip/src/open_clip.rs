@@ -1,14 +1,14 @@
 //! `open_clip_config.json`.
 
 use fmr_checkpoint::shown;
-use fmr_core::preprocess::Filter;
+use fmr_core::preprocess::{Filter, Fit};
 use fmr_nn::functional::Pointwise;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::layout::mlp;
 use crate::model::{ClipConfig, ImageConfig, ResNetConfig, TextConfig, VitConfig};
-use crate::preprocess::{Preprocess, ResizeMode};
+use crate::preprocess::Preprocess;
 
 #[derive(Debug, Deserialize)]
 struct Model {
@@ -143,8 +143,8 @@ pub(crate) fn config(value: &Value) -> Result<ClipConfig, String> {
 }
 
 /// What images go through, as far as the configuration says it.
-pub(crate) fn preprocess(value: &Value) -> Result<Preprocess, String> {
-    let mut preprocess = Preprocess::default();
+pub(crate) fn preprocess(value: &Value, side: usize) -> Result<Preprocess, String> {
+    let mut preprocess = Preprocess::of_side(side);
     let Some(cfg) = value.get("preprocess_cfg") else { return Ok(preprocess) };
     for (key, to) in [("mean", &mut preprocess.mean), ("std", &mut preprocess.std)] {
         if let Some(values) = cfg.get(key) {
@@ -161,10 +161,10 @@ pub(crate) fn preprocess(value: &Value) -> Result<Preprocess, String> {
             return Err(format!("preprocess_cfg.interpolation {other} is not understood"));
         }
     };
-    preprocess.resize = match text("resize_mode") {
-        None | Some("shortest") => ResizeMode::Shortest,
-        Some("squash") => ResizeMode::Squash,
-        Some("longest") => ResizeMode::Longest,
+    preprocess.fit = match text("resize_mode") {
+        None | Some("shortest") => preprocess.fit,
+        Some("squash") => Fit::Squash,
+        Some("longest") => Fit::Pad,
         Some(other) => {
             let other = shown::quoted(other, shown::TEXT);
             return Err(format!("preprocess_cfg.resize_mode {other} is not understood"));

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use fmr_core::preprocess::Picture;
 use fmr_core::registry::{MakeError, Registry, Site};
 use fmr_core::{ComponentError, Oracle, SettingError};
 use fmr_nn::bridge::{to_array, to_tensor};
-use fmr_nn::component::{Preparation, Wanted, find_published, guarded};
+use fmr_nn::component::{Preparation, find_published, guarded};
 use fmr_nn::functional::Pointwise;
 use fmr_nn::weights::{Builder, Chosen};
-use ndarray::{Array2, ArrayView4};
+use ndarray::{Array2, Array4, ArrayView4};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{self, Opened, Told};
@@ -108,20 +109,14 @@ impl ClipOracle {
         let clip = Clip::new(&mut b, &config).folded();
         let tokenizer = Tokenizer::standard(config.text.vocabulary, Dialect::OpenAi)
             .map_err(|e| ComponentError::new(format!("oracle {name:?}"), "make the tokenizer", e))?;
-        let preprocess = Preprocess { side: config.resolution, ..Preprocess::default() };
+        let preprocess = Preprocess::of_side(config.resolution);
         Ok(Self::new(name.to_owned(), Opened { clip, config, tokenizer, preprocess }, device))
     }
 
     fn new(name: String, opened: Opened, device: Device) -> Self {
         let Opened { clip, config, tokenizer, preprocess } = opened;
-        let side = config.resolution;
-        let wanted = Wanted {
-            input: [3, side, side],
-            mean: preprocess.mean.to_vec(),
-            std: preprocess.std.to_vec(),
-            filter: preprocess.filter,
-        };
-        Self { name, clip, tokenizer, preparation: Preparation::new(wanted), config, texts: None, device }
+        let preparation = Preparation::new(preprocess.wanted());
+        Self { name, clip, tokenizer, preparation, config, texts: None, device }
     }
 
     fn component(&self) -> String {
@@ -197,6 +192,21 @@ impl ClipOracle {
     }
 }
 
+impl ClipOracle {
+    /// Class probabilities `[n, k]` of what the image tower takes.
+    fn probabilities(&self, prepared: &Array4<f32>) -> Result<Array2<f32>, ComponentError> {
+        let component = self.component();
+        let texts = self
+            .texts
+            .as_ref()
+            .ok_or_else(|| ComponentError::new(&component, "judge images", "its classes were not set"))?;
+        let x = self.clip.image(to_tensor(prepared.view(), &self.device));
+        let [_, classes] = texts.dims();
+        let logits = fmr_nn::functional::linear(x, texts.clone(), None);
+        Ok(softmax(to_array(logits, (prepared.dim().0, classes))))
+    }
+}
+
 impl Oracle for ClipOracle {
     fn name(&self) -> &str {
         &self.name
@@ -220,18 +230,22 @@ impl Oracle for ClipOracle {
 
     fn judge(&self, images: ArrayView4<'_, f32>) -> Result<Array2<f32>, ComponentError> {
         let component = self.component();
-        let texts = self
-            .texts
-            .as_ref()
-            .ok_or_else(|| ComponentError::new(&component, "judge images", "its classes were not set"))?;
         guarded(&component, "judge images", || {
-            let (n, c, h, w) = images.dim();
+            let (_, c, h, w) = images.dim();
             let pipeline = self.preparation.pipeline(&component, [c, h, w])?;
-            let x = self.clip.image(to_tensor(pipeline.forward(images).view(), &self.device));
-            let [_, classes] = texts.dims();
-            let logits = fmr_nn::functional::linear(x, texts.clone(), None);
-            Ok(softmax(to_array(logits, (n, classes))))
+            self.probabilities(&pipeline.forward(images))
         })
+    }
+
+    fn judge_pictures(&self, pictures: &[Picture]) -> Result<Option<Array2<f32>>, ComponentError> {
+        let component = self.component();
+        guarded(&component, "judge images", || {
+            Ok(Some(self.probabilities(&self.preparation.pictures(&component, pictures)?)?))
+        })
+    }
+
+    fn preprocessing(&self) -> Option<String> {
+        Some(self.preparation.wanted().to_string())
     }
 }
 

@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::tensor::{Int, Tensor, TensorData};
+use fmr_clip::Preprocess;
 use fmr_clip::model::unit;
-use fmr_clip::preprocess::{CropRule, Preprocess, ResizeMode};
 use fmr_clip::{ClipOracle, Dialect, Opened, Tokenizer, Told, open};
-use fmr_core::preprocess::{Filter, Picture, Pipeline, Stage};
+use fmr_core::preprocess::{CropRule, Filter, Fit, Picture, Pipeline, Stage};
 use fmr_golden::{Case, Report, Sheet};
 use fmr_nn::bridge::Traced;
+use fmr_nn::component::Preparation;
 use fmr_nn::device::{test_device, test_device_name};
 use fmr_nn::probe::Probe;
 use ndarray::Array4;
@@ -245,22 +246,29 @@ fn preprocessing(case: &Case) -> Report<'_> {
         let source = picture(io, &name);
         let side = |output: &str| io.shape(&format!("output.{input}.{output}"))[0];
         for output in &outputs {
-            let plain = Preprocess { mean, std, ..Preprocess::default() };
             let square = if outputs.iter().any(|o| o == "cropped") { side("cropped") } else { side(output) };
+            let plain = Preprocess { mean, std, ..Preprocess::of_side(square) };
             let rules = match output.as_str() {
-                "cropped_hf" => Preprocess { crop: CropRule::Floor, ..plain },
+                "cropped_hf" => Preprocess { fit: Fit::Crop { shorter: square, rule: CropRule::Floor }, ..plain },
                 "bilinear" => Preprocess { filter: Filter::Bilinear, ..plain },
-                "squash" => Preprocess { resize: ResizeMode::Squash, ..plain },
-                "longest" => Preprocess { resize: ResizeMode::Longest, ..plain },
+                "squash" => Preprocess { fit: Fit::Squash, ..plain },
+                "longest" => Preprocess { fit: Fit::Pad, ..plain },
                 "resized" | "cropped" | "model_input" => plain,
                 _ => continue,
             };
-            let rules = Preprocess { side: square, ..rules };
             let name = format!("output.{input}.{output}");
+            let framing = rules.framing();
             match output.as_str() {
-                "resized" => report.ints(&name, &interleaved(&rules.resized(&source))),
-                "model_input" => report.floats(&name, rules.model_input(&source).as_slice().unwrap()),
-                _ => report.ints(&name, &interleaved(&rules.square(&source))),
+                "resized" => {
+                    let [_, h, w] = source.shape;
+                    report.ints(&name, &interleaved(&source.resized(framing.resized([h, w]), rules.filter)));
+                }
+                "model_input" => {
+                    let input =
+                        Preparation::new(rules.wanted()).pictures("test", std::slice::from_ref(&source)).unwrap();
+                    report.floats(&name, input.as_slice().unwrap());
+                }
+                _ => report.ints(&name, &interleaved(&framing.picture(&source))),
             }
         }
     }

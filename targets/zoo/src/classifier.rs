@@ -1,16 +1,18 @@
 //! A zoo network as a target.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use fmr_checkpoint::Selection;
+use fmr_core::preprocess::Picture;
 use fmr_core::registry::{MakeError, Registry, Site};
 use fmr_core::{ComponentError, ImagePullBack, SettingError, Target, TargetSpec};
 use fmr_nn::bridge::{Traced, to_array, to_tensor};
-use fmr_nn::component::{Preparation, Wanted, guarded};
+use fmr_nn::component::{Preparation, guarded};
 use fmr_nn::weights::{self, Builder, Chosen, Loaded, StateDict, WeightsError};
 use ndarray::{Array2, Array4, ArrayView2, ArrayView4};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::network::Network;
 use crate::preprocess::{Preprocess, PreprocessSettings};
@@ -56,9 +58,9 @@ pub fn register(registry: &mut Registry) {
 }
 
 impl ClassifierSettings {
-    /// The architecture and pre-processing that the settings name.
-    fn resolve(&self) -> Result<(Architecture, Preprocess), SettingError> {
-        let (architecture, base) = match &self.architecture {
+    /// What the settings name.
+    fn resolve(&self) -> Result<Resolved, SettingError> {
+        let (architecture, base, entry) = match &self.architecture {
             Some(architecture) => {
                 let [_, h, _] = self.preprocess.input.ok_or_else(|| {
                     SettingError::new(
@@ -66,7 +68,7 @@ impl ClassifierSettings {
                         "must say the input of an architecture that is not registered",
                     )
                 })?;
-                (architecture.clone(), Preprocess::imagenet(h, h))
+                (architecture.clone(), Preprocess::imagenet(h, h), None)
             }
             None => {
                 let entry = entry(&self.model).ok_or_else(|| {
@@ -74,7 +76,7 @@ impl ClassifierSettings {
                     let known = names.join(", ");
                     SettingError::new("model", format!("no model {:?} is registered; there are {known}", self.model))
                 })?;
-                (entry.architecture.clone(), entry.preprocess)
+                (entry.architecture.clone(), entry.preprocess, Some(entry))
             }
         };
         let architecture = match self.classes {
@@ -82,8 +84,53 @@ impl ClassifierSettings {
             Some(classes) => architecture.with_classes(classes),
             None => architecture,
         };
-        Ok((architecture, self.preprocess.over(&base)))
+        Ok(Resolved { architecture, base, entry })
     }
+
+    /// The preprocessing of the file at `path`: that of the published file that it is, if it is known by its hash.
+    fn preprocess_of(&self, Resolved { base, entry, .. }: &Resolved, path: &Path) -> Result<Shown, SettingError> {
+        let Some(entry) = entry.filter(|e| self.classes.is_none() && e.has_known_files()) else {
+            return Ok(Shown { preprocess: *base, assumed: false });
+        };
+        let digest = sha256(path).map_err(|e| SettingError::new("weights", format!("{}: {e}", path.display())))?;
+        match entry.of_file(&digest) {
+            Some(published) if published.name == entry.name || entry.alias == Some(&*self.model) => {
+                Ok(Shown { preprocess: published.preprocess, assumed: false })
+            }
+            Some(published) => {
+                let problem = format!("is {:?}, but by its hash the file is that of {:?}", self.model, published.name);
+                Err(SettingError::new("model", problem))
+            }
+            None => {
+                let assumed = entry.alias == Some(&*self.model) && self.preprocess.resize.is_none();
+                Ok(Shown { preprocess: *base, assumed })
+            }
+        }
+    }
+}
+
+/// What settings name.
+struct Resolved {
+    architecture: Architecture,
+    /// Preprocessing that the settings may deviate from.
+    base: Preprocess,
+    entry: Option<&'static Entry>,
+}
+
+/// The preprocessing of a file.
+struct Shown {
+    preprocess: Preprocess,
+    /// Whether nothing but the model's name tells it.
+    assumed: bool,
+}
+
+/// SHA-256 of a file in hexadecimal; of a folder of shards, of nothing.
+fn sha256(path: &Path) -> std::io::Result<String> {
+    let mut hash = Sha256::new();
+    if path.is_file() {
+        std::io::copy(&mut std::fs::File::open(path)?, &mut hash)?;
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// A classifier of the zoo with its weights.
@@ -93,6 +140,8 @@ pub struct Classifier {
     network: Network,
     preprocess: Preprocess,
     preparation: Preparation,
+    /// Whether nothing but the model's name tells the preprocessing.
+    assumed: bool,
     device: Device,
 }
 
@@ -104,7 +153,7 @@ impl Classifier {
     pub fn from_settings(settings: &ClassifierSettings, site: &Site) -> Result<Self, MakeError> {
         let component = format!("target {:?}", settings.model);
         let error = |problem: String| ComponentError::new(&component, "load weights", problem);
-        let (architecture, mut preprocess) = settings.resolve()?;
+        let resolved = settings.resolve()?;
         let device = settings.device.as_ref().unwrap_or(&site.device);
         let device = fmr_nn::device::device(device).map_err(|e| SettingError::new("device", e.to_string()))?;
         let path = site.path(&settings.weights);
@@ -115,16 +164,19 @@ impl Classifier {
         };
         let selection = chosen.of(Selection::default());
         let mut file = weights::read_selected(&path, &selection, |_| true).map_err(|e| error(e.to_string()))?;
+        let Shown { preprocess: mut base, assumed } = settings.preprocess_of(&resolved, &path)?;
         if let Some((mean, std)) = normaliser(&file) {
-            preprocess.mean = settings.preprocess.mean.unwrap_or(mean);
-            preprocess.std = settings.preprocess.std.unwrap_or(std);
+            (base.mean, base.std) = (mean, std);
         }
+        let preprocess = settings.preprocess.over(&base);
+        let architecture = resolved.architecture;
         // Hyper-parameters from an experiment file may be such that no network can be built.
         let network = guarded(&component, "build the network", || {
             load(&architecture, std::mem::take(&mut file.tensors), &device)
                 .map_err(|e| error(file.misfit(e, settings.model.clone()).to_string()))
         })?;
-        Ok(Self::new(settings.model.clone(), network.folded(), &architecture, preprocess, device))
+        let made = Self::new(settings.model.clone(), network.folded(), &architecture, preprocess, device);
+        Ok(Self { assumed, ..made })
     }
 
     /// A model with seeded random weights, for measurements of speed and memory.
@@ -141,15 +193,8 @@ impl Classifier {
         preprocess: Preprocess,
         device: Device,
     ) -> Self {
-        let channels = preprocess.input[0].min(3);
-        let wanted = Wanted {
-            input: preprocess.input,
-            mean: preprocess.mean[..channels].to_vec(),
-            std: preprocess.std[..channels].to_vec(),
-            filter: preprocess.filter(),
-        };
         let spec = TargetSpec { name, classes: architecture.classes(), differentiable: true };
-        Self { spec, network, preprocess, preparation: Preparation::new(wanted), device }
+        Self { spec, network, preprocess, preparation: Preparation::new(preprocess.wanted()), assumed: false, device }
     }
 
     /// What is done to an image before the network sees it.
@@ -198,6 +243,22 @@ impl Target for Classifier {
             let x = to_tensor(pipeline.forward(images).view(), &self.device);
             Ok(to_array(self.network.forward(x), (images.dim().0, self.spec.classes)))
         })
+    }
+
+    fn logits_of_pictures(&self, pictures: &[Picture]) -> Result<Option<Array2<f32>>, ComponentError> {
+        let component = self.component();
+        guarded(&component, "logits", || {
+            let x = to_tensor(self.preparation.pictures(&component, pictures)?.view(), &self.device);
+            Ok(Some(to_array(self.network.forward(x), (pictures.len(), self.spec.classes))))
+        })
+    }
+
+    fn preprocessing(&self) -> Option<String> {
+        let assumed = match self.assumed {
+            true => ", assumed from the model's name: no published file has this file's hash",
+            false => "",
+        };
+        Some(format!("{}{assumed}", self.preparation.wanted()))
     }
 
     fn logits_with_pullback<'a>(

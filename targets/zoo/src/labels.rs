@@ -28,6 +28,15 @@ const DIGITS: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
 const CIFAR10: [&str; 10] = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
 impl LabelSet {
+    /// What it is, for people.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Digits => "the digits in order",
+            Self::Cifar10 => "CIFAR-10's in the order of its files",
+            Self::Imagenet => "ImageNet's in the order of their WordNet ids",
+        }
+    }
+
     /// The classes in label order.
     pub fn labels(self) -> Vec<Label> {
         let plain = |names: [&'static str; 10]| names.map(|name| Label { name, id: name }).to_vec();

@@ -25,6 +25,7 @@ pub struct LeNetConfig {
 pub(crate) fn entries() -> Vec<Entry> {
     vec![Entry {
         name: "lenet",
+        alias: None,
         architecture: Architecture::LeNet(LeNetConfig { classes: 10 }),
         preprocess: Preprocess {
             input: [1, 28, 28],
@@ -34,6 +35,8 @@ pub(crate) fn entries() -> Vec<Entry> {
         },
         labels: LabelSet::Digits,
         source: "trained here: experiments/recipes/lenet.toml",
+        sha256: &[],
+        top1: None,
     }]
 }
 

@@ -14,7 +14,7 @@ pub use classifier::{Classifier, ClassifierSettings, register};
 pub use efficientnet::{EfficientNetConfig, EfficientNetLayout, Padding, StageConfig};
 pub use labels::{Label, LabelSet};
 pub use lenet::LeNetConfig;
-pub use listing::{ListedModel, ModelList, models};
+pub use listing::{ListedModel, ModelList, models, models_of};
 pub use network::Network;
 pub use preprocess::{Preprocess, PreprocessSettings, Resize};
 pub use registry::{Architecture, Entry, entries, entry};

@@ -1,6 +1,7 @@
 //! What a classifier's authors do to an image before their network sees it.
 
-use fmr_core::preprocess::{Filter, Picture};
+use fmr_core::preprocess::{CropRule, Filter, Fit, Framing, Picture};
+use fmr_nn::component::Wanted;
 use serde::{Deserialize, Serialize};
 
 /// How a picture becomes as large as the input.
@@ -56,20 +57,31 @@ impl Preprocess {
         }
     }
 
-    /// How values between pixels are found.
-    pub fn filter(&self) -> Filter {
-        match self.resize {
-            Resize::Crop { filter, .. } | Resize::Squash { filter } => filter,
+    /// pytorch-cifar's: at CIFAR-10's own size, with the constants of that project. Its deviations are not those of the
+    /// pixels (0.2470, 0.2435, 0.2616), but the mean over images of each image's deviation; its weights need them.
+    pub fn pytorch_cifar() -> Self {
+        Self { std: [0.2023, 0.1994, 0.2010], ..Self::cifar() }
+    }
+
+    /// What a network is to be given.
+    pub fn wanted(&self) -> Wanted {
+        let [channels, h, w] = self.input;
+        let (fit, filter) = match self.resize {
+            Resize::Crop { shorter, filter } => (Fit::Crop { shorter, rule: CropRule::HalfToEven }, filter),
+            Resize::Squash { filter } => (Fit::Squash, filter),
+        };
+        let constants = channels.min(3);
+        Wanted {
+            channels,
+            framing: Framing { size: [h, w], fit, filter },
+            mean: self.mean[..constants].to_vec(),
+            std: self.std[..constants].to_vec(),
         }
     }
 
     /// A picture from a file at the input's size, in bytes as the authors' evaluation has them.
     pub fn picture(&self, picture: &Picture) -> Picture {
-        let [_, h, w] = self.input;
-        match self.resize {
-            Resize::Crop { shorter, filter } => picture.resized_shorter(shorter, filter).cropped([h, w]),
-            Resize::Squash { filter } => picture.resized([h, w], filter),
-        }
+        self.wanted().framing.picture(picture)
     }
 }
 

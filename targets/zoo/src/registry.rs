@@ -61,11 +61,15 @@ impl Architecture {
     }
 }
 
-/// A model that can be named in an experiment file or recipe.
+/// A model that can be named in an experiment file or recipe: a published file, with the preprocessing that its published
+/// accuracy was measured with. Several files of one network have an entry each.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
     /// Its name.
     pub name: &'static str,
+    /// The network's name alone, on the entry that it stands for. A file that is known by its hash to be a different
+    /// entry's takes that entry's preprocessing all the same.
+    pub alias: Option<&'static str>,
     /// Architecture and hyper-parameters.
     pub architecture: Architecture,
     /// What is done to an image before.
@@ -74,6 +78,26 @@ pub struct Entry {
     pub labels: LabelSet,
     /// Where published weights come from.
     pub source: &'static str,
+    /// First digits of the SHA-256 of published files, in hexadecimal.
+    pub sha256: &'static [&'static str],
+    /// Accuracy in percent on the data set's test images that the authors state for the file.
+    pub top1: Option<f64>,
+}
+
+impl Entry {
+    /// The entry that a file of this network is, of those whose files are known; `digest` is its SHA-256 in hexadecimal.
+    pub fn of_file(&self, digest: &str) -> Option<&'static Entry> {
+        self.siblings().find(|e| e.sha256.iter().any(|start| digest.starts_with(start)))
+    }
+
+    /// Whether files of this network are known by their hashes.
+    pub fn has_known_files(&self) -> bool {
+        self.siblings().any(|e| !e.sha256.is_empty())
+    }
+
+    fn siblings(&self) -> impl Iterator<Item = &'static Entry> {
+        ENTRIES.iter().filter(|e| e.architecture == self.architecture)
+    }
 }
 
 static ENTRIES: LazyLock<Vec<Entry>> =
@@ -84,10 +108,10 @@ pub fn entries() -> &'static [Entry] {
     &ENTRIES
 }
 
-/// The model of that name; hyphens and underscores count as equal.
+/// The model of that name, or the one that a network's name stands for; hyphens and underscores count as equal.
 pub fn entry(name: &str) -> Option<&'static Entry> {
     let same = |a: &str| a.len() == name.len() && a.bytes().zip(name.bytes()).all(|(a, b)| plain(a) == plain(b));
-    ENTRIES.iter().find(|e| same(e.name))
+    ENTRIES.iter().find(|e| same(e.name) || e.alias.is_some_and(same))
 }
 
 fn plain(byte: u8) -> u8 {

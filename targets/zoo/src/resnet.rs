@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::module::max_pool2d;
 use burn::tensor::ops::MaxPoolOptions;
+use fmr_core::preprocess::Filter;
 use fmr_nn::functional::{self as f, Pointwise, Window};
 use fmr_nn::layers::{ConvNorm, Linear};
 use fmr_nn::probe::Probe;
@@ -11,7 +12,7 @@ use fmr_nn::weights::Builder;
 use serde::{Deserialize, Serialize};
 
 use crate::labels::LabelSet;
-use crate::preprocess::Preprocess;
+use crate::preprocess::{Preprocess, Resize};
 use crate::registry::{Architecture, Entry};
 
 /// Kind of residual block.
@@ -127,29 +128,59 @@ impl ResNetConfig {
 
 /// The registered members of the family.
 pub(crate) fn entries() -> Vec<Entry> {
-    let imagenet = |name, block, depths| Entry {
+    let cifar = |name, width, preprocess, source, top1| Entry {
         name,
-        architecture: Architecture::ResNet(ResNetConfig::imagenet(block, depths)),
-        preprocess: Preprocess::imagenet(224, 256),
-        labels: LabelSet::Imagenet,
-        source: "torchvision or timm (.pth, .safetensors); or the same network trained by others, in their containers",
-    };
-    let cifar = |name, width, source| Entry {
-        name,
+        alias: None,
         architecture: Architecture::ResNet(ResNetConfig::cifar(width)),
-        preprocess: Preprocess::cifar(),
+        preprocess,
         labels: LabelSet::Cifar10,
         source,
+        sha256: &[],
+        top1,
     };
+    let small = Preprocess::cifar();
+    let mut entries = vec![
+        cifar("cifar-resnet18-w16", 16, small, "trained here: experiments/recipes/resnet18-w16.toml", None),
+        cifar("cifar-resnet18-w24", 24, small, "trained here: experiments/recipes/resnet18-w24.toml", None),
+        cifar("cifar-resnet18", 64, Preprocess::pytorch_cifar(), "kuangliu/pytorch-cifar, ckpt.pth", Some(93.02)),
+    ];
+    entries.extend(imagenet());
+    entries
+}
+
+/// The published files of the 1000 classes. Newer weights of torchvision (`V2`) were measured with a shorter side of 232,
+/// timm's with its bicubic filter.
+fn imagenet() -> Vec<Entry> {
+    let file = |name, alias, (block, depths), preprocess, source, sha256, top1| Entry {
+        name,
+        alias,
+        architecture: Architecture::ResNet(ResNetConfig::imagenet(block, depths)),
+        preprocess,
+        labels: LabelSet::Imagenet,
+        source,
+        sha256,
+        top1,
+    };
+    let (first, second) = (Preprocess::imagenet(224, 256), Preprocess::imagenet(224, 232));
+    let resize = Resize::Crop { shorter: 235, filter: Filter::Bicubic };
+    let a1 = Preprocess { resize, ..first };
+    let basic = |depths| (Block::Basic, depths);
+    let bottleneck = |depths| (Block::Bottleneck, depths);
+    let (r18, r34) = (basic([2, 2, 2, 2]), basic([3, 4, 6, 3]));
+    let (r50, r101, r152) = (bottleneck([3, 4, 6, 3]), bottleneck([3, 4, 23, 3]), bottleneck([3, 8, 36, 3]));
+    let v1 = "torchvision IMAGENET1K_V1 (.pth), timm tv_in1k (.safetensors); or the same network trained by others";
+    let v2 = "torchvision IMAGENET1K_V2 (.pth), timm tv2_in1k (.safetensors)";
+    let top1 = Some;
     vec![
-        cifar("cifar-resnet18-w16", 16, "trained here: experiments/recipes/resnet18-w16.toml"),
-        cifar("cifar-resnet18-w24", 24, "trained here: experiments/recipes/resnet18-w24.toml"),
-        cifar("cifar-resnet18", 64, "kuangliu/pytorch-cifar, ckpt.pth"),
-        imagenet("resnet18", Block::Basic, [2, 2, 2, 2]),
-        imagenet("resnet34", Block::Basic, [3, 4, 6, 3]),
-        imagenet("resnet50", Block::Bottleneck, [3, 4, 6, 3]),
-        imagenet("resnet101", Block::Bottleneck, [3, 4, 23, 3]),
-        imagenet("resnet152", Block::Bottleneck, [3, 8, 36, 3]),
+        file("resnet18.tv_in1k", Some("resnet18"), r18, first, v1, &["f37072fd", "5c106cde"], top1(69.758)),
+        file("resnet34.tv_in1k", Some("resnet34"), r34, first, v1, &["b627a593", "333f7ec4"], top1(73.314)),
+        file("resnet50.tv_in1k", Some("resnet50"), r50, first, v1, &["0676ba61", "19c8e357"], top1(76.130)),
+        file("resnet50.tv2_in1k", None, r50, second, v2, &["11ad3fa6"], top1(80.858)),
+        file("resnet50.a1_in1k", None, r50, a1, "timm a1_in1k (.pth, .safetensors)", &["14fe96d1"], top1(80.2)),
+        file("resnet101.tv_in1k", Some("resnet101"), r101, first, v1, &["63fe2227", "5d3b4d8f"], top1(77.374)),
+        file("resnet101.tv2_in1k", None, r101, second, v2, &["cd907fc2"], top1(81.886)),
+        file("resnet152.tv_in1k", Some("resnet152"), r152, first, v1, &["394f9c45", "b121ed2d"], top1(78.312)),
+        file("resnet152.tv2_in1k", None, r152, second, v2, &["f82ba261"], top1(82.284)),
     ]
 }
 

@@ -4,12 +4,14 @@ mod entry;
 mod figures;
 mod masks;
 mod record;
+mod rows;
 mod searches;
 mod setting;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use self::entry::{Entry, Measured};
+pub use self::rows::{Found, RowFigures};
 pub(crate) use self::searches::MOST_DRAWN;
 #[cfg(test)]
 pub(crate) use self::{record::grids as record, setting::worlds};
@@ -67,7 +69,7 @@ impl Run<'_> {
         for grid in &mut grids {
             grid.caption.confidence = Some(self.metrics.confidence);
         }
-        Report { title: self.title.clone(), grids }
+        Report { title: self.title.clone(), rows: rows::rows(self), grids }
     }
 
     /// The rows that have figures.

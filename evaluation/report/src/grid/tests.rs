@@ -70,7 +70,7 @@ fn any_table_has_every_form() {
         for (form, text) in forms {
             assert_snapshot!(format!("{}_as_{form}", grid.id), text);
         }
-        let report = Report { title: grid.title.clone(), grids: vec![grid] };
+        let report = Report { title: grid.title.clone(), grids: vec![grid], ..Report::default() };
         assert_eq!(Report::from_json(&report.to_json().unwrap()).unwrap(), report);
     }
 }

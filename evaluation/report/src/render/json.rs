@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Grid, Report, ReportError};
+use crate::{Grid, Report, ReportError, RowFigures};
 
 /// Name and version of the format, as the field `format` says it. The README of this crate describes it.
 pub const FORMAT: &str = "fmr-table/2";
@@ -11,6 +11,7 @@ pub const FORMAT: &str = "fmr-table/2";
 struct Written<'r> {
     format: &'static str,
     title: &'r str,
+    rows: &'r [RowFigures],
     grids: &'r [Grid],
 }
 
@@ -25,7 +26,7 @@ impl Report {
     /// # Errors
     /// None that is known of; serialisation is fallible.
     pub fn to_json(&self) -> Result<String, ReportError> {
-        let written = Written { format: FORMAT, title: &self.title, grids: &self.grids };
+        let written = Written { format: FORMAT, title: &self.title, rows: &self.rows, grids: &self.grids };
         serde_json::to_string_pretty(&written).map_err(ReportError::Json)
     }
 

@@ -30,8 +30,12 @@ impl<'a> Lookup<'a> {
         let Some(cache) = perturber.cache else {
             return Ok(Self { cache: None, keys: Vec::new(), entries: vec![None; batch.len()], shares_latents });
         };
-        let originals = batch.images.outer_iter().zip(&batch.labels);
-        let keys: Vec<CacheKey> = originals.map(|(image, label)| CacheKey::of(image, *label)).collect();
+        let originals = batch.images.outer_iter().zip(&batch.labels).enumerate();
+        let key = |(i, (image, label)): (usize, (_, &usize))| {
+            let key = CacheKey::of(image, *label);
+            batch.pictures.get(i).map_or(key, |picture| key.of_picture(picture))
+        };
+        let keys: Vec<CacheKey> = originals.map(key).collect();
         let entry = |key: &CacheKey| -> Result<Option<TargetFree>, ComponentError> {
             let entry = tolerate(cache.get(key))?.flatten();
             if entry.as_ref().is_some_and(|entry| !fits(entry, perturber)) {
@@ -48,10 +52,10 @@ impl<'a> Lookup<'a> {
     pub(in crate::perturb) fn judge_originals(
         &self,
         perturber: &Perturber<'_>,
-        images: &Array4<f32>,
+        batch: &SampleBatch,
     ) -> Result<Array2<f32>, ComponentError> {
         let known = self.entries.iter().map(|e| Some(e.as_ref()?.oracle_original.view())).collect();
-        complete(known, perturber.classes, |missing| perturber.judge(images.select(Axis(0), missing).view()))
+        complete(known, perturber.classes, |missing| perturber.judge_originals(batch, missing))
     }
 
     /// Latents `[n, d]` of the images that the search starts from.

@@ -14,6 +14,7 @@ use ndarray::{Array1, Array3, ArrayView3};
 pub(super) use lookup::Lookup;
 pub use memory::MemoryCache;
 
+use crate::preprocess::Picture;
 use crate::{ComponentError, ImageHash};
 
 /// Names one original and its true class: a class-conditional generator encodes with labels.
@@ -32,7 +33,13 @@ impl CacheKey {
         Self { image: ImageHash::of(original), label }
     }
 
-    /// The original's name.
+    /// The key of the same original where models are shown its picture as the file holds it.
+    #[must_use]
+    pub fn of_picture(self, picture: &Picture) -> Self {
+        Self { image: self.image.of_picture(picture), label: self.label }
+    }
+
+    /// The original's name; with [`CacheKey::of_picture`], that of original and picture.
     pub fn image(&self) -> &ImageHash {
         &self.image
     }

