@@ -1,13 +1,13 @@
 //! Coarse classes made of the class folders of a data set (protocol, item 32).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::DataError;
+use super::{DataError, shown};
 
-/// The coarse class of each of `folders`, which are sorted, as an index into `classes`; none where no class takes it.
+/// The coarse class of each of `folders`, in label order, as an index into `classes`; none where no class takes it.
 ///
-/// A class's value in `grouping` lists its folders by name, or by position in alphabetical order: `"151-268, n02123045"`.
+/// A class's value in `grouping` lists its folders by name, or by position in their order: `"151-268, n02123045"`.
 /// For ImageNet's synset folders positions are the usual class indices.
 pub(super) fn assign(
     path: &Path,
@@ -26,13 +26,15 @@ pub(super) fn assign(
                 Some(range) => range,
                 None => match folders.iter().position(|f| *f == member) {
                     Some(i) => (i, i),
-                    None => return refuse(format!("{} has no folder {member:?} for class {class:?}", path.display())),
+                    None => {
+                        return refuse(format!("{} has no folder {member:?} for class {class:?}", shown::path(path)));
+                    }
                 },
             };
             let (first, last) = range;
             if first > last || last >= folders.len() {
                 let there = folders.len();
-                return refuse(format!("{member:?} of class {class:?}: {} has {there} folders", path.display()));
+                return refuse(format!("{member:?} of class {class:?}: {} has {there} folders", shown::path(path)));
             }
             for (folder, slot) in folders.iter().zip(&mut labels).take(last + 1).skip(first) {
                 if let Some(other) = slot.filter(|other| *other != label) {
@@ -43,6 +45,28 @@ pub(super) fn assign(
         }
     }
     Ok(labels)
+}
+
+/// Whether a class lists folders by position.
+pub(super) fn has_positions(grouping: &BTreeMap<String, String>) -> bool {
+    grouping.values().flat_map(|members| members.split(',')).any(|member| positions(member.trim()).is_some())
+}
+
+/// Refuses positions where there are other folders than they were written for: `expected`, or all of ImageNet's where
+/// the folders are WordNet ids.
+pub(super) fn expect_number(path: &Path, folders: &[String], expected: Option<usize>) -> Result<(), DataError> {
+    let ids: BTreeSet<&str> = fmr_core::imagenet_classes().map(|(id, _)| id).collect();
+    let of_imagenet = || folders.iter().all(|folder| ids.contains(folder.as_str())).then_some(ids.len());
+    let Some(expected) = expected.or_else(of_imagenet).filter(|expected| *expected != folders.len()) else {
+        return Ok(());
+    };
+    let problem = format!(
+        "positions were written for {expected} class folders, {} has {}: list folders by name, or state their number in \
+         `folders`",
+        shown::path(path),
+        folders.len()
+    );
+    Err(DataError::format(Path::new("grouping"), problem))
 }
 
 /// `"151-268"` or `"33"`, both ends included.

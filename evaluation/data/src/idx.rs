@@ -1,57 +1,79 @@
 //! MNIST's idx files.
 
-use std::io::Read;
+use std::io::{Chain, Cursor, Read};
 use std::path::Path;
+use std::sync::Arc;
 
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
 
+use super::decode::Limits;
 use super::picture::Picture;
-use super::{DataError, Dataset};
+use super::{DataError, Dataset, open};
 
-/// More than any idx data set in use; a lying header must not reserve more.
-const MOST_BYTES: u64 = 1 << 30;
-
-/// A file's bytes, unpacked where it is gzip.
-fn unpack(path: &Path) -> Result<Vec<u8>, DataError> {
-    let bytes = std::fs::read(path).map_err(DataError::io(path))?;
-    if !bytes.starts_with(&[0x1f, 0x8b]) {
-        return Ok(bytes);
-    }
-    let mut plain = Vec::new();
-    GzDecoder::new(&bytes[..]).take(MOST_BYTES).read_to_end(&mut plain).map_err(DataError::io(path))?;
-    Ok(plain)
+/// An idx file of bytes whose header is read.
+struct Idx<'p> {
+    path: &'p Path,
+    sizes: Vec<usize>,
+    values: Box<dyn Read>,
 }
 
-/// Sizes and values of an idx file of bytes with `dims` dimensions.
-fn parse<'b>(path: &Path, bytes: &'b [u8], dims: usize) -> Result<(Vec<usize>, &'b [u8]), DataError> {
-    let header = 4 + 4 * dims;
-    if bytes.len() < header || bytes[..4] != [0, 0, 8, dims as u8] {
-        let found = bytes.get(..4).unwrap_or(bytes);
-        return Err(DataError::format(
-            path,
-            format!(
-                "not an idx file of bytes with {dims} dimensions: it starts with {found:02x?} instead of [00, 00, 08, {dims:02x}]"
-            ),
-        ));
+impl<'p> Idx<'p> {
+    /// Reads the header of a file with `dims` dimensions, unpacked where it is gzip.
+    fn open(path: &'p Path, dims: usize) -> Result<Self, DataError> {
+        let mut values = unpacked(path).map_err(DataError::io(path))?;
+        let mut header = Vec::new();
+        values.by_ref().take(4 + 4 * dims as u64).read_to_end(&mut header).map_err(DataError::io(path))?;
+        if header.len() < 4 + 4 * dims || header[..4] != [0, 0, 8, dims as u8] {
+            let found = header.get(..4).unwrap_or(&header);
+            return Err(DataError::format(
+                path,
+                format!(
+                    "not an idx file of bytes with {dims} dimensions: it starts with {found:02x?} instead of [00, 00, 08, {dims:02x}]"
+                ),
+            ));
+        }
+        let size = |b: &[u8]| u32::from_be_bytes([b[0], b[1], b[2], b[3]]) as usize;
+        Ok(Self { path, sizes: header[4..].chunks_exact(4).map(size).collect(), values })
     }
-    let sizes: Vec<usize> =
-        bytes[4..header].chunks_exact(4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]) as usize).collect();
-    let expected = sizes.iter().try_fold(1_usize, |n, s| n.checked_mul(*s));
-    let values = &bytes[header..];
-    if expected != Some(values.len()) {
-        return Err(DataError::format(path, format!("the header says {sizes:?}, but {} bytes follow", values.len())));
+
+    /// The values that the header declares, no fewer and no more. What it declares is held against the limit before
+    /// anything is unpacked.
+    fn values(self, limits: Limits) -> Result<Vec<u8>, DataError> {
+        let Self { path, sizes, values } = self;
+        let refuse = |problem: String| Err(DataError::format(path, format!("the header says {sizes:?}{problem}")));
+        let declared = sizes.iter().try_fold(1_u64, |n, size| n.checked_mul(*size as u64));
+        let Some(declared) = declared.filter(|declared| *declared <= limits.container()) else {
+            return refuse(format!(": more than {} bytes, eight times `max-pixels`", limits.container()));
+        };
+        let mut bytes = Vec::new();
+        values.take(declared + 1).read_to_end(&mut bytes).map_err(DataError::io(path))?;
+        match (bytes.len() as u64).cmp(&declared) {
+            std::cmp::Ordering::Less => refuse(format!(", but {} bytes follow", bytes.len())),
+            std::cmp::Ordering::Greater => refuse(format!(", but more than {declared} bytes follow")),
+            std::cmp::Ordering::Equal => Ok(bytes),
+        }
     }
-    Ok((sizes, values))
 }
 
-pub(super) fn read(images: &Path, labels: &Path, classes: &[String]) -> Result<Dataset, DataError> {
-    let (image_bytes, label_bytes) = (unpack(images)?, unpack(labels)?);
-    let (sizes, pixels) = parse(images, &image_bytes, 3)?;
-    let (_, label_values) = parse(labels, &label_bytes, 1)?;
-    if sizes[0] != label_values.len() {
-        return Err(DataError::format(labels, format!("{} labels for {} images", label_values.len(), sizes[0])));
+fn unpacked(path: &Path) -> std::io::Result<Box<dyn Read>> {
+    let mut file = open::regular(path)?;
+    let mut first = Vec::new();
+    file.by_ref().take(2).read_to_end(&mut first)?;
+    let is_packed = first == [0x1f, 0x8b];
+    let whole: Chain<_, _> = Cursor::new(first).chain(std::io::BufReader::new(file));
+    Ok(if is_packed { Box::new(MultiGzDecoder::new(whole)) } else { Box::new(whole) })
+}
+
+pub(super) fn read(images: &Path, labels: &Path, classes: &[String], limits: Limits) -> Result<Dataset, DataError> {
+    let (image_file, label_file) = (Idx::open(images, 3)?, Idx::open(labels, 1)?);
+    let sizes = image_file.sizes.clone();
+    let count = sizes[0];
+    if label_file.sizes[0] != count {
+        return Err(DataError::format(labels, format!("{} labels for {count} images", label_file.sizes[0])));
     }
-    if sizes[0] > 0 && pixels.is_empty() {
+    let label_values = label_file.values(limits)?;
+    let pixels = image_file.values(limits)?;
+    if count > 0 && pixels.is_empty() {
         return Err(DataError::format(images, format!("the header says {sizes:?}: images without pixels")));
     }
     let classes = if classes.is_empty() { (0..10).map(|d| d.to_string()).collect() } else { classes.to_vec() };
@@ -59,12 +81,13 @@ pub(super) fn read(images: &Path, labels: &Path, classes: &[String]) -> Result<D
         return Err(DataError::format(labels, format!("label {label}, but there are {} classes", classes.len())));
     }
     let shape = [1, sizes[1], sizes[2]];
-    let size = (pixels.len() / sizes[0].max(1)).max(1);
+    let (size, bytes) = (sizes[1] * sizes[2], Arc::new(pixels));
     Ok(Dataset {
-        pictures: pixels.chunks_exact(size).map(|p| Picture::Held { shape, bytes: p.to_vec() }).collect(),
+        pictures: (0..count).map(|i| Picture::Held { shape, bytes: bytes.clone(), at: i * size }).collect(),
         labels: label_values.iter().map(|l| usize::from(*l)).collect(),
-        keys: (0..sizes[0]).map(|i| format!("{i:05}")).collect(),
+        keys: (0..count).map(|i| format!("{i:05}")).collect(),
         classes,
+        remarks: Vec::new(),
     })
 }
 
@@ -78,7 +101,7 @@ mod tests {
         let (i, l) = (folder.path().join("images"), folder.path().join("labels"));
         std::fs::write(&i, images).unwrap();
         std::fs::write(&l, labels).unwrap();
-        read(&i, &l, &[])
+        read(&i, &l, &[], Limits { pixels: 1 << 10 })
     }
 
     const IMAGES: [u8; 24] = [0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 2, 0, 51, 102, 255, 1, 2, 3, 4];
@@ -101,7 +124,11 @@ mod tests {
         }
         let mut huge = IMAGES;
         huge[4..8].fill(255);
-        assert!(written(&huge, &LABELS).unwrap_err().to_string().contains("bytes follow"));
+        assert!(written(&huge, &LABELS).unwrap_err().to_string().contains("2 labels for 4294967295 images"));
+        let mut large = IMAGES;
+        large[8..12].copy_from_slice(&[0, 0, 16, 1]);
+        let error = written(&large, &LABELS).unwrap_err().to_string();
+        assert!(error.contains("more than 8192 bytes, eight times `max-pixels`"), "{error}");
         assert!(
             written(&IMAGES, &[0, 0, 8, 1, 0, 0, 0, 1, 7]).unwrap_err().to_string().contains("1 labels for 2 images")
         );

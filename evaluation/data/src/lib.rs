@@ -1,14 +1,21 @@
 //! Data sets: readers for the common containers, and seeded subsets.
 
+mod archive;
 mod binary;
+mod contents;
+mod decode;
+mod folder;
 mod groups;
 mod idx;
-mod images;
+mod listing;
 mod names;
+mod open;
+mod order;
 mod picture;
 pub mod pixels;
 mod samples;
 mod settings;
+mod shown;
 mod subset;
 
 use std::borrow::Cow;
@@ -20,7 +27,7 @@ use thiserror::Error;
 
 pub use names::ClassNames;
 pub use samples::{ResizeKind, Samples, SamplesError};
-pub use settings::{DataKind, DataSettings};
+pub use settings::{Damaged, DataKind, DataSettings, Split};
 pub use subset::{Draw, subset};
 
 use picture::Picture;
@@ -30,7 +37,7 @@ use picture::Picture;
 #[non_exhaustive]
 pub enum DataError {
     /// The system refused.
-    #[error("{path}: {source}", path = path.display())]
+    #[error("{path}: {source}", path = shown::path(path))]
     Io {
         /// File or folder.
         path: PathBuf,
@@ -38,7 +45,7 @@ pub enum DataError {
         source: std::io::Error,
     },
     /// The file is not what it should be.
-    #[error("{path}: {problem}", path = path.display())]
+    #[error("{path}: {problem}", path = shown::path(path))]
     Format {
         /// File or folder.
         path: PathBuf,
@@ -65,6 +72,7 @@ pub struct Dataset {
     pictures: Vec<Picture>,
     labels: Vec<usize>,
     keys: Vec<String>,
+    remarks: Vec<String>,
 }
 
 impl Dataset {
@@ -96,6 +104,12 @@ impl Dataset {
     /// Name of image `i` that is the same whatever the subset, e.g. `test/00017`.
     pub fn key(&self, i: usize) -> &str {
         &self.keys[i]
+    }
+
+    /// Sentences about what a reader of figures on these images must know: what is left out, skipped, or read in an
+    /// order that is not the only one in use. They begin with a small letter and end without a full stop.
+    pub fn remarks(&self) -> &[String] {
+        &self.remarks
     }
 
     /// `[channels, height, width]` of image `i`.
@@ -153,6 +167,7 @@ impl Dataset {
             pictures: indices.iter().map(|i| self.pictures[*i].clone()).collect(),
             labels: indices.iter().map(|i| self.labels[*i]).collect(),
             keys: indices.iter().map(|i| self.keys[*i].clone()).collect(),
+            remarks: self.remarks.clone(),
         }
     }
 }

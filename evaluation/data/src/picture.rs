@@ -1,13 +1,14 @@
 //! Where the pixels of a data set are.
 
 use std::borrow::Cow;
-use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use super::DataError;
+use super::decode::{self, Limits, Pixels, Refusal};
+use super::{DataError, open, shown};
 
 /// One image of bytes, `[channels, height, width]` row-major.
 #[derive(Debug, Clone)]
@@ -16,8 +17,10 @@ pub(super) enum Picture {
     Held {
         /// Its shape.
         shape: [usize; 3],
-        /// Its pixels.
-        bytes: Vec<u8>,
+        /// The pixels of all images of the container.
+        bytes: Arc<Vec<u8>>,
+        /// Its first byte among them.
+        at: usize,
     },
     /// In a file, to be read whenever it is asked for.
     Filed {
@@ -27,6 +30,8 @@ pub(super) enum Picture {
         digest: [u8; 32],
         /// Where it is.
         place: Place,
+        /// How large it may be.
+        limits: Limits,
     },
 }
 
@@ -39,11 +44,20 @@ impl PartialEq for Picture {
 
 impl Eq for Picture {}
 
+/// Why a picture is not there.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// Its file cannot be read.
+    Unread(DataError),
+    /// Its file holds no picture that can be evaluated.
+    Refused(Refusal),
+}
+
 impl Picture {
     /// Decodes the file once, to know that it can be decoded, and keeps only what it is.
-    pub(super) fn filed(place: Place) -> Result<Self, DataError> {
-        let (shape, bytes) = place.decode()?;
-        Ok(Self::Filed { shape, digest: digest(shape, &bytes), place })
+    pub(super) fn filed(place: Place, limits: Limits) -> Result<Self, Failure> {
+        let (shape, bytes) = place.decode(limits)?;
+        Ok(Self::Filed { shape, digest: digest(shape, &bytes), place, limits })
     }
 
     pub(super) fn shape(&self) -> [usize; 3] {
@@ -55,16 +69,16 @@ impl Picture {
     /// SHA-256 of shape and pixels.
     pub(super) fn digest(&self) -> [u8; 32] {
         match self {
-            Self::Held { shape, bytes } => digest(*shape, bytes),
+            Self::Held { shape, bytes, at } => digest(*shape, held(*shape, bytes, *at)),
             Self::Filed { digest, .. } => *digest,
         }
     }
 
     pub(super) fn bytes(&self) -> Result<Cow<'_, [u8]>, DataError> {
         match self {
-            Self::Held { bytes, .. } => Ok(bytes.into()),
-            Self::Filed { digest: known, place, .. } => {
-                let (shape, bytes) = place.decode()?;
+            Self::Held { shape, bytes, at } => Ok(held(*shape, bytes, *at).into()),
+            Self::Filed { digest: known, place, limits, .. } => {
+                let (shape, bytes) = place.decode(*limits).map_err(|failure| place.error(failure))?;
                 if digest(shape, &bytes) != *known {
                     let problem = format!("{} has changed since the data set was opened", place.name());
                     return Err(DataError::format(place.file(), problem));
@@ -75,6 +89,10 @@ impl Picture {
     }
 }
 
+fn held(shape: [usize; 3], bytes: &[u8], at: usize) -> &[u8] {
+    &bytes[at..at + shape.iter().product::<usize>()]
+}
+
 fn digest(shape: [usize; 3], bytes: &[u8]) -> [u8; 32] {
     let mut hash = Sha256::new();
     shape.iter().for_each(|side| hash.update((*side as u64).to_le_bytes()));
@@ -82,14 +100,14 @@ fn digest(shape: [usize; 3], bytes: &[u8]) -> [u8; 32] {
 }
 
 /// An encoded image.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Place {
     /// A file of its own.
     File(PathBuf),
     /// Part of a tar.
     Entry {
         /// The tar.
-        tar: PathBuf,
+        tar: Arc<PathBuf>,
         /// The entry.
         name: String,
         /// Its first byte.
@@ -99,55 +117,53 @@ pub(super) enum Place {
     },
 }
 
-/// A single image file may not be larger than this.
-const MOST_BYTES: u64 = 64 << 20;
-
 impl Place {
     fn file(&self) -> &PathBuf {
         match self {
-            Self::File(path) | Self::Entry { tar: path, .. } => path,
+            Self::File(path) => path,
+            Self::Entry { tar, .. } => tar,
         }
     }
 
-    fn name(&self) -> &str {
+    fn name(&self) -> String {
         match self {
-            Self::File(_) => "it",
-            Self::Entry { name, .. } => name,
+            Self::File(_) => "the picture".to_owned(),
+            Self::Entry { name, .. } => shown::name(name),
         }
     }
 
-    fn read(&self) -> Result<Vec<u8>, DataError> {
+    /// The failure as an error that names the picture.
+    pub(super) fn error(&self, failure: Failure) -> DataError {
+        match failure {
+            Failure::Unread(error) => error,
+            Failure::Refused(refusal) => DataError::format(self.file(), format!("{} {refusal}", self.name())),
+        }
+    }
+
+    fn read(&self, limits: Limits) -> Result<Vec<u8>, Failure> {
         let path = self.file();
-        let mut file = File::open(path).map_err(DataError::io(path))?;
+        let unread = |error| Failure::Unread(DataError::io(path)(error));
+        let mut file = open::regular(path).map_err(unread)?;
         let len = match self {
-            Self::File(_) => file.metadata().map_err(DataError::io(path))?.len(),
+            Self::File(_) => file.metadata().map_err(unread)?.len(),
             Self::Entry { at, len, .. } => {
-                file.seek(SeekFrom::Start(*at)).map_err(DataError::io(path))?;
+                file.seek(SeekFrom::Start(*at)).map_err(unread)?;
                 *len
             }
         };
-        if len > MOST_BYTES {
-            let problem = format!("{} is larger than {} MiB", self.name(), MOST_BYTES >> 20);
-            return Err(DataError::format(path, problem));
+        if len > limits.encoded() {
+            return Err(Failure::Refused(Refusal::TooLong { length: len, most: limits.encoded() }));
         }
         let mut bytes = Vec::new();
-        file.take(len).read_to_end(&mut bytes).map_err(DataError::io(path))?;
+        file.take(len).read_to_end(&mut bytes).map_err(unread)?;
         if (bytes.len() as u64) < len {
             let problem = format!("{} ends after {} of {len} bytes", self.name(), bytes.len());
-            return Err(DataError::format(path, problem));
+            return Err(Failure::Unread(DataError::format(path, problem)));
         }
         Ok(bytes)
     }
 
-    /// Shape and pixels.
-    fn decode(&self) -> Result<([usize; 3], Vec<u8>), DataError> {
-        let encoded = self.read()?;
-        let image = image::load_from_memory(&encoded)
-            .map_err(|e| DataError::format(self.file(), format!("{}: {e}", self.name())))?
-            .to_rgb8();
-        let (w, h) = (image.width() as usize, image.height() as usize);
-        let raw = image.into_raw();
-        let bytes = (0..3).flat_map(|k| raw.iter().skip(k).step_by(3).copied()).collect();
-        Ok(([3, h, w], bytes))
+    fn decode(&self, limits: Limits) -> Result<Pixels, Failure> {
+        decode::decode(&self.read(limits)?, limits).map_err(Failure::Refused)
     }
 }

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::decode::Limits;
+use super::listing::{self, Wanted};
 use super::subset::{Draw, subset};
-use super::{ClassNames, DataError, Dataset, binary, idx, images};
+use super::{ClassNames, DataError, Dataset, binary, idx};
 
 /// Container of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,11 +16,36 @@ use super::{ClassNames, DataError, Dataset, binary, idx, images};
 pub enum DataKind {
     /// MNIST's idx files, plain or gzip: `images` and `labels`.
     Idx,
-    /// CIFAR-10's binary release: `path` is one file of records, or a folder of them.
+    /// CIFAR-10's binary release: `path` is one file of records, or the folder of the release, of which `split` is read.
     Cifar10Binary,
-    /// `class/image.png` or `.jpg` below `path`, a folder or a tar, and below `prefix` in it.
+    /// Pictures in class folders, at any depth, below `path`, a folder or a tar, and below `prefix` in it: JPEG, PNG,
+    /// WebP, BMP, GIF (the first frame), TIFF, PPM, PGM and PBM.
     Images,
 }
+
+/// A part of CIFAR-10's binary release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Split {
+    /// `test_batch.bin`: 10,000 images.
+    Test,
+    /// `data_batch_1.bin` to `data_batch_5.bin`: 50,000 images.
+    Train,
+}
+
+/// What becomes of a picture that cannot be evaluated: damaged, no picture, too large, or of a kind that is not read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Damaged {
+    /// The data set is refused, with the picture's name.
+    #[default]
+    Refuse,
+    /// It is left out; how many were, and the first of them, is said.
+    Skip,
+}
+
+/// Most pixels of a picture, where the settings name no limit: 8192 × 8192.
+const MOST_PIXELS: u64 = 1 << 26;
 
 /// A data set of an experiment file or a training recipe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,14 +65,28 @@ pub struct DataSettings {
     /// Folder inside `path` that holds the class folders, e.g. `cifar10/test`.
     #[serde(default)]
     pub prefix: String,
-    /// Class names in label order; for images the names of the class folders. Default: folders in alphabetical order,
-    /// or the digits for idx.
+    /// Class names in label order; for images the names of the class folders. Default: the folders, numbers in the order
+    /// of numbers and other names in that of their characters, or the digits for idx.
     #[serde(default)]
     pub classes: Vec<String>,
-    /// For images: coarse classes made of class folders, each listed by name or by position in alphabetical order, e.g.
-    /// `dog = "151-268"` (protocol, item 32).
+    /// For images: coarse classes made of class folders, each listed by name or by position in the order of
+    /// folders, e.g. `dog = "151-268"` (protocol, item 32).
     #[serde(default)]
     pub grouping: BTreeMap<String, String>,
+    /// Number of class folders that positions in `grouping` were written for; data with a different number are refused.
+    /// Default: 1000 where the folders are WordNet ids.
+    #[serde(default)]
+    pub folders: Option<usize>,
+    /// Part of CIFAR-10's binary release. Default: `test` where the folder holds both parts.
+    #[serde(default)]
+    pub split: Option<Split>,
+    /// What becomes of pictures that cannot be evaluated.
+    #[serde(default)]
+    pub damaged: Damaged,
+    /// Most pixels that a picture may declare. A picture's file may have as many bytes, and an idx file eight times as
+    /// many once it is unpacked.
+    #[serde(default = "most_pixels")]
+    pub max_pixels: u64,
     /// Names to show to the oracle instead of `classes`: a list in the same order, or `"imagenet"` for folders of
     /// WordNet ids (protocol, item 15).
     #[serde(default)]
@@ -68,6 +109,10 @@ pub struct DataSettings {
     pub seed: u64,
 }
 
+fn most_pixels() -> u64 {
+    MOST_PIXELS
+}
+
 fn yes() -> bool {
     true
 }
@@ -82,6 +127,10 @@ impl DataSettings {
         "prefix",
         "classes",
         "grouping",
+        "folders",
+        "split",
+        "damaged",
+        "max-pixels",
         "class-names",
         "limit",
         "skip",
@@ -111,14 +160,31 @@ impl DataSettings {
                 "only images in class folders are grouped",
             ));
         }
+        let only = |key: &str, is_given: bool, kind: DataKind| match is_given && self.kind != kind {
+            true => {
+                let problem = format!("is for data of kind {kind:?}, these are of kind {:?}", self.kind);
+                Err(DataError::format(std::path::Path::new(key), problem))
+            }
+            false => Ok(()),
+        };
+        only("split", self.split.is_some(), DataKind::Cifar10Binary)?;
+        only("folders", self.folders.is_some(), DataKind::Images)?;
+        let limits = Limits { pixels: self.max_pixels };
         let data = match self.kind {
-            DataKind::Idx => idx::read(&need(&self.images, "images")?, &need(&self.labels, "labels")?, &self.classes)?,
-            DataKind::Cifar10Binary => binary::read(&need(&self.path, "path")?, &self.classes)?,
+            DataKind::Idx => {
+                idx::read(&need(&self.images, "images")?, &need(&self.labels, "labels")?, &self.classes, limits)?
+            }
+            DataKind::Cifar10Binary => binary::read(&need(&self.path, "path")?, &self.classes, self.split, limits)?,
             DataKind::Images => {
-                let path = need(&self.path, "path")?;
-                let listing = images::list(&path, &self.prefix, &self.classes, &self.grouping)?;
+                let wanted = Wanted {
+                    prefix: &self.prefix,
+                    classes: &self.classes,
+                    grouping: &self.grouping,
+                    folders: self.folders,
+                };
+                let listing = listing::list(&need(&self.path, "path")?, wanted)?;
                 let indices = self.indices(&listing.labels, listing.classes.len());
-                return self.named(listing.open(&indices)?);
+                return self.named(listing.open(&indices, limits, self.damaged)?);
             }
         };
         let indices = self.indices(data.labels(), data.classes.len());
