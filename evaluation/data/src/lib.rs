@@ -37,7 +37,7 @@ use picture::Picture;
 #[non_exhaustive]
 pub enum DataError {
     /// The system refused.
-    #[error("{path}: {source}", path = shown::path(path))]
+    #[error("{path}: {source}", path = shown::path(path), source = shown::name(&source.to_string()))]
     Io {
         /// File or folder.
         path: PathBuf,
@@ -45,7 +45,7 @@ pub enum DataError {
         source: std::io::Error,
     },
     /// The file is not what it should be.
-    #[error("{path}: {problem}", path = shown::path(path))]
+    #[error("{path}: {problem}", path = shown::path(path), problem = shown::name(problem))]
     Format {
         /// File or folder.
         path: PathBuf,

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-/// Most characters of a path in a message.
-const LONGEST: usize = 300;
+/// Most characters of a path, or of a sentence with names in it.
+const LONGEST: usize = 1000;
 /// Most names in a list.
 const LISTED: usize = 3;
 
-/// A name with control characters escaped. Of a long one the end is shown, which says most.
+/// A name, or a sentence with names in it, with control characters escaped. Of a long one the end is shown, which says most.
 pub(crate) fn name(name: &str) -> String {
     let mut escaped = String::with_capacity(name.len());
     for c in name.chars() {
