@@ -263,7 +263,7 @@ fn plan(prepared: &Prepared) -> Result<RunPlan, Error> {
 fn create_numbered(folder: &Path, plan: &RunPlan, keep: Keep) -> Result<RunStore, Error> {
     let mut number = 1;
     loop {
-        let dir = folder.join(format!("{}-{number:03}", plan.name));
+        let dir = folder.join(format!("{}-{number:03}", fmr_files::safe_name(&plan.name)));
         if !dir.exists() {
             match RunStore::create_keeping(&dir, plan, keep) {
                 // Another process was quicker.

@@ -207,11 +207,7 @@ impl Session {
 }
 
 fn replace(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".part");
-    let temporary = PathBuf::from(temporary);
-    fs::write(&temporary, bytes).map_err(TrainError::io(&temporary))?;
-    fs::rename(&temporary, path).map_err(TrainError::io(path))
+    fmr_files::replace(path, bytes).map_err(TrainError::io(path))
 }
 
 fn show(figures: &Figures) -> String {

@@ -58,12 +58,7 @@ impl Mask {
     pub fn save(&self, path: &Path) -> Result<(), MaskError> {
         let failed = |problem: String| MaskError::File { path: path.to_owned(), problem };
         let text = self.to_toml().map_err(&failed)?;
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(".part");
-        let part = path.with_file_name(name);
-        std::fs::write(&part, text)
-            .and_then(|()| std::fs::rename(&part, path))
-            .map_err(|e| failed(format!("cannot be written: {e}")))
+        fmr_files::replace(path, text.as_bytes()).map_err(|e| failed(format!("cannot be written: {e}")))
     }
 
     /// Reads a mask.

@@ -48,12 +48,9 @@ impl Files<'_> {
     }
 }
 
-/// Writes a file whole or not at all.
 fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent)?;
     }
-    let partial = path.with_extension("partial");
-    std::fs::write(&partial, bytes)?;
-    std::fs::rename(&partial, path)
+    fmr_files::replace(path, bytes)
 }

@@ -3,8 +3,8 @@
 //! Classes stand as numbers and names. A number that is not finite is `null` in JSON and `NaN`, `inf` or `-inf` in CSV;
 //! what is not known is `null`, or an empty field.
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use fmr_core::metrics::Ending;
@@ -121,7 +121,7 @@ impl RunStore {
     /// The folder cannot be written.
     pub fn export_tables(&self, results: &RunResults, folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
         fs::create_dir_all(folder).asking(folder, "make the folder")?;
-        let export = |name: &str, write: &dyn Fn(&mut dyn Write) -> Result<(), Trouble>| {
+        let export = |name: &str, write: &dyn Fn(&mut dyn Write) -> Result<(), ExportError>| {
             let path = folder.join(name);
             replace_file(&path, write)?;
             Ok(path)
@@ -139,7 +139,7 @@ fn samples(results: &RunResults) -> impl Iterator<Item = (&RowPlan, &SampleRecor
     results.rows.iter().flat_map(|row| row.records.iter().map(|record| (&row.plan, record)))
 }
 
-fn write_jsonl(results: &RunResults, out: &mut dyn Write) -> Result<(), Trouble> {
+fn write_jsonl(results: &RunResults, out: &mut dyn Write) -> Result<(), ExportError> {
     for (row, record) in samples(results) {
         let line = SampleLine { sample: SampleRow::of(row, record), steps: &record.steps };
         serde_json::to_writer(&mut *out, &line).map_err(io::Error::from)?;
@@ -148,7 +148,7 @@ fn write_jsonl(results: &RunResults, out: &mut dyn Write) -> Result<(), Trouble>
     Ok(())
 }
 
-fn write_samples_csv(results: &RunResults, out: &mut dyn Write) -> Result<(), Trouble> {
+fn write_samples_csv(results: &RunResults, out: &mut dyn Write) -> Result<(), ExportError> {
     let mut table = csv::Writer::from_writer(out);
     for (row, record) in samples(results) {
         table.serialize(SampleRow::of(row, record))?;
@@ -156,7 +156,7 @@ fn write_samples_csv(results: &RunResults, out: &mut dyn Write) -> Result<(), Tr
     Ok(table.flush()?)
 }
 
-fn write_steps_csv(results: &RunResults, out: &mut dyn Write) -> Result<(), Trouble> {
+fn write_steps_csv(results: &RunResults, out: &mut dyn Write) -> Result<(), ExportError> {
     let mut table = csv::Writer::from_writer(out);
     for (row, record) in samples(results) {
         for step in &record.steps {
@@ -167,49 +167,36 @@ fn write_steps_csv(results: &RunResults, out: &mut dyn Write) -> Result<(), Trou
 }
 
 /// What can stop an export half way.
-pub(super) enum Trouble {
+pub(super) enum ExportError {
     Store(StoreError),
     Write(io::Error),
 }
 
-impl From<StoreError> for Trouble {
+impl From<StoreError> for ExportError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
     }
 }
 
-impl From<io::Error> for Trouble {
+impl From<io::Error> for ExportError {
     fn from(error: io::Error) -> Self {
         Self::Write(error)
     }
 }
 
-impl From<csv::Error> for Trouble {
+impl From<csv::Error> for ExportError {
     fn from(error: csv::Error) -> Self {
         Self::Write(error.into())
     }
 }
 
-/// Writes a file beside `path` and then gives it that name, so that no half-written file ever has it.
+/// Writes a file whole or not at all.
 pub(super) fn replace_file(
     path: &Path,
-    write: &dyn Fn(&mut dyn Write) -> Result<(), Trouble>,
+    write: &dyn Fn(&mut dyn Write) -> Result<(), ExportError>,
 ) -> Result<(), StoreError> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let partial = path.with_file_name(format!(".{name}.partial"));
-    let fill = || -> Result<(), Trouble> {
-        let mut out = BufWriter::new(File::create(&partial)?);
-        write(&mut out)?;
-        out.flush()?;
-        drop(out);
-        Ok(fs::rename(&partial, path)?)
-    };
-    fill().or_else(|trouble| {
-        // The error that matters is the first.
-        let _ = fs::remove_file(&partial);
-        match trouble {
-            Trouble::Store(error) => Err(error),
-            Trouble::Write(error) => Err(error).asking(path, "write"),
-        }
+    fmr_files::replace_with(path, write).or_else(|trouble| match trouble {
+        ExportError::Store(error) => Err(error),
+        ExportError::Write(error) => Err(error).asking(path, "write"),
     })
 }

@@ -1,12 +1,13 @@
 //! The perturbed images of a run as folders of `class/image.png`, the form of the paper's static benchmarks
 //! (appendix O).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use fmr_core::SampleRecord;
 use fmr_core::metrics::Ending;
+use fmr_files::{Names, safe_name};
 use serde::Serialize;
 
 use super::error::Asking as _;
@@ -53,19 +54,16 @@ impl RunStore {
         fs::create_dir_all(&folder).asking(&folder, "make the folder")?;
         let [target, generator, oracle] = components(results);
         let class_folders = class_folders(row);
-        let (mut taken, mut lines) = (BTreeSet::new(), Vec::new());
+        let (mut taken, mut lines) = (BTreeMap::new(), Vec::new());
         for r in results.records.iter().filter(|r| is_new_image(r)) {
-            let class = class_folders.get(&r.label).cloned().unwrap_or_else(|| row.class(r.label));
-            let mut file = format!("{class}/{}.png", file_name(&r.key));
-            if !taken.insert(file.clone()) {
-                file = format!("{class}/{}-{}.png", file_name(&r.key), r.index);
-                taken.insert(file.clone());
-            }
+            let class = class_folders.get(&r.label).cloned().unwrap_or_else(|| r.label.to_string());
+            let names: &mut Names = taken.entry(r.label).or_default();
+            let file = format!("{class}/{}.png", names.unique(&r.key.replace('/', "-")));
             let parent = folder.join(&class);
             fs::create_dir_all(&parent).asking(&parent, "make the folder")?;
             let [_, _, png] = self.pngs(&row.id, r.index)?;
             let path = folder.join(&file);
-            fs::write(&path, png).asking(&path, "write the image")?;
+            fmr_files::replace(&path, &png).asking(&path, "write the image")?;
             lines.push(Line {
                 file,
                 key: &r.key,
@@ -107,16 +105,9 @@ fn is_new_image(record: &SampleRecord) -> bool {
 
 /// A folder for each class: its name, with its number where two names would share one.
 fn class_folders(row: &RowPlan) -> BTreeMap<usize, String> {
-    let names: Vec<String> = row.classes.iter().map(|name| file_name(name)).collect();
-    let shared = |name: &str| names.iter().filter(|other| other.eq_ignore_ascii_case(name)).count() > 1;
-    let folder = |(label, name): (usize, &String)| {
-        (label, if name.is_empty() || shared(name) { format!("{name}-{label}") } else { name.clone() })
-    };
+    let names: Vec<String> = row.classes.iter().map(|name| safe_name(name)).collect();
+    let shared = |name: &str| names.iter().filter(|other| other.to_lowercase() == name.to_lowercase()).count() > 1;
+    let folder =
+        |(label, name): (usize, &String)| (label, if shared(name) { format!("{name}-{label}") } else { name.clone() });
     names.iter().enumerate().map(folder).collect()
-}
-
-/// A name that any file system takes.
-fn file_name(name: &str) -> String {
-    let keep = |c: char| if c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | ' ') { c } else { '-' };
-    name.chars().map(keep).collect::<String>().trim_matches(['.', ' ']).to_owned()
 }

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
+use fmr_files::is_partial;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::Asking as _;
@@ -16,21 +17,28 @@ use super::{DATABASE_FILE, EXPERIMENT_FILE, Keep, StoreError, plan_rows, schema}
 pub(super) fn claim_new(dir: &Path) -> Result<RunLock, StoreError> {
     fs::create_dir_all(dir).map_err(as_not_a_folder).asking(dir, "make the folder")?;
     // What a process leaves that dies while it begins a run; no results can be in it.
-    let ours = |name: &str| name == EXPERIMENT_FILE || name == LOCK_FILE || name.starts_with(DATABASE_FILE);
+    let database = |name: &str| name.starts_with(DATABASE_FILE);
+    let ours = |name: &str| [EXPERIMENT_FILE, LOCK_FILE].contains(&name) || database(name) || is_partial(name);
+    let mut leftovers = Vec::new();
     for entry in fs::read_dir(dir).asking(dir, "list the folder")? {
         let name = entry.asking(dir, "list the folder")?.file_name().to_string_lossy().into_owned();
         if !ours(&name) {
             return Err(StoreError::NotEmpty { dir: dir.to_owned(), example: name });
+        }
+        if database(&name) || is_partial(&name) {
+            leftovers.push(dir.join(name));
         }
     }
     let lock = RunLock::take(dir)?;
     if !holds_nothing(dir)? {
         return Err(StoreError::Exists { dir: dir.to_owned() });
     }
-    for suffix in ["", "-wal", "-shm", "-journal"] {
-        let path = dir.join(format!("{DATABASE_FILE}{suffix}"));
-        if path.exists() {
-            fs::remove_file(&path).asking(&path, "remove the leftover")?;
+    for path in leftovers {
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(error).asking(&path, "remove the leftover");
+            }
+            _ => {}
         }
     }
     Ok(lock)
@@ -56,7 +64,7 @@ fn holds_nothing(dir: &Path) -> Result<bool, StoreError> {
 /// Writes the experiment file and a database that holds the plan.
 pub(super) fn create(dir: &Path, plan: &RunPlan, keep: Keep) -> Result<Connection, StoreError> {
     let path = dir.join(EXPERIMENT_FILE);
-    fs::write(&path, &plan.experiment).asking(&path, "write the experiment file")?;
+    fmr_files::replace(&path, plan.experiment.as_bytes()).asking(&path, "write the experiment file")?;
     let fill = || -> Result<Connection, rusqlite::Error> {
         let mut database = Connection::open(dir.join(DATABASE_FILE))?;
         prepare_writer(&database)?;

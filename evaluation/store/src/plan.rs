@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use fmr_core::perturb::Perturbed;
+use fmr_files::safe_name;
 
 use super::StoreError;
 
@@ -37,10 +38,9 @@ pub struct RunPlan {
 }
 
 impl RowPlan {
-    /// The identifier as a file name: letters, digits, `.`, `_` and `-` stay, all else becomes `-`.
+    /// The identifier as the name of a file or folder: short, and one that every file system takes.
     pub fn file_name(&self) -> String {
-        let keep = |c: char| if c.is_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' };
-        self.id.chars().map(keep).collect::<String>().trim_start_matches('.').to_owned()
+        safe_name(&self.id.replace('/', "-"))
     }
 
     /// Name of a class; its number where it has none, `?` where it is unknown.

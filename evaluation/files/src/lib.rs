@@ -1,0 +1,7 @@
+#![doc = include_str!("../README.md")]
+
+mod name;
+mod write;
+
+pub use name::{LONGEST, Names, safe_name};
+pub use write::{is_partial, replace, replace_with};
