@@ -14,12 +14,30 @@ pub const IMAGES: &str = "images";
 /// Folder of the tables of samples and steps inside a run's folder.
 pub const EXPORT: &str = "export";
 
+/// A report that was made and not written yet.
+pub struct Unwritten<'s> {
+    /// The report.
+    pub report: Report,
+    results: Results<'s>,
+    store: &'s RunStore,
+    samples: usize,
+}
+
 /// The report of a run.
 ///
 /// # Errors
 /// The run cannot be read.
 pub fn report(experiment: &Experiment, store: &RunStore) -> Result<Report, Error> {
-    Ok(of(experiment, &Results::read(store)?))
+    Ok(unwritten(experiment, store)?.report)
+}
+
+/// The report of a run, to be shown before it is written: what stands in the way of a file costs no table.
+///
+/// # Errors
+/// The run cannot be read.
+pub fn unwritten<'s>(experiment: &Experiment, store: &'s RunStore) -> Result<Unwritten<'s>, Error> {
+    let results = Results::read(store)?;
+    Ok(Unwritten { report: of(experiment, &results), results, store, samples: experiment.report.samples })
 }
 
 /// Writes the report into the run's folder: the tables (`table.txt`, `table.md`, `table.tex`, `table.json`, `table.csv`,
@@ -29,12 +47,17 @@ pub fn report(experiment: &Experiment, store: &RunStore) -> Result<Report, Error
 /// # Errors
 /// The run cannot be read.
 pub fn write(experiment: &Experiment, store: &RunStore) -> Result<Written, Error> {
-    let results = Results::read(store)?;
-    let report = of(experiment, &results);
-    let mut written = fmr_report::write(store.dir(), report, &results, experiment.report.samples);
-    let images = store.export_images(results.run(), &store.dir().join(IMAGES));
-    written.problems.extend(images.err().map(ReportError::from));
-    Ok(written)
+    Ok(unwritten(experiment, store)?.write())
+}
+
+impl Unwritten<'_> {
+    /// Writes the files, as [`write`] does.
+    pub fn write(self) -> Written {
+        let mut written = fmr_report::write(self.store.dir(), self.report, &self.results, self.samples);
+        let images = self.store.export_images(self.results.run(), &self.store.dir().join(IMAGES));
+        written.problems.extend(images.err().map(ReportError::from));
+        written
+    }
 }
 
 fn of(experiment: &Experiment, results: &Results<'_>) -> Report {

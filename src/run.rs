@@ -8,7 +8,7 @@ use fmr_core::perturb::{AnswerCache, PerturbError, Perturber, SearchSettings, Wo
 use fmr_core::validity::RepeatCheck;
 use fmr_experiment::{MissingFiles, RunSettings, SideBySide};
 use fmr_mask::MaskError;
-use fmr_store::{ComponentNames, Keep, RunPlan, RunStore, StoreError};
+use fmr_store::{ComponentNames, Keep, Part, RunPlan, RunStore, StoreError};
 
 use crate::cache::{Caches, FolderCache};
 use crate::components::loaded_plugins;
@@ -38,11 +38,14 @@ pub struct Runner<'a> {
     pub interrupt: Interrupt,
     /// Told what happens.
     pub events: &'a dyn Events,
+    /// The part of each row's images that a new run does; [`merge`](crate::merge) makes one run of all parts. A resumed
+    /// run goes on with its own part.
+    pub part: Part,
 }
 
 impl Default for Runner<'_> {
     fn default() -> Self {
-        Self { interrupt: Interrupt::default(), events: &() }
+        Self { interrupt: Interrupt::default(), events: &(), part: Part::WHOLE }
     }
 }
 
@@ -66,7 +69,7 @@ impl Runner<'_> {
     /// # Errors
     /// Nothing can run here, the folder cannot be used, a component ends the run, or the user does.
     pub fn run(&self, prepared: &Prepared, dir: Option<&Path>) -> Result<FinishedRun, Error> {
-        let plan = plan(prepared)?;
+        let plan = plan(prepared, self.part)?;
         let run = &prepared.experiment.run;
         let keep = Keep { exact_finals: run.keep_exact_finals, latents: run.keep_latents };
         let store = match dir {
@@ -83,7 +86,7 @@ impl Runner<'_> {
     /// As [`Runner::run`], and a run that was begun with other settings, weights or data, or with other files of plugins
     /// that did not fail.
     pub fn resume(&self, prepared: &Prepared, dir: &Path) -> Result<FinishedRun, Error> {
-        self.work(prepared, RunStore::resume(dir, &plan(prepared)?)?)
+        self.work(prepared, RunStore::resume(dir, &plan(prepared, self.part)?)?)
     }
 
     /// As [`Runner::resume`], where plugins whose files changed were mended after they ended the process.
@@ -91,16 +94,20 @@ impl Runner<'_> {
     /// # Errors
     /// As [`Runner::resume`], but for changed plugins.
     pub fn resume_mended(&self, prepared: &Prepared, dir: &Path) -> Result<FinishedRun, Error> {
-        self.work(prepared, RunStore::resume_mended(dir, &plan(prepared)?)?)
+        self.work(prepared, RunStore::resume_mended(dir, &plan(prepared, self.part)?)?)
     }
 
     fn work(&self, prepared: &Prepared, mut store: RunStore) -> Result<FinishedRun, Error> {
+        let part = store.plan().part;
         let mut left = BTreeMap::new();
         let mut done = 0;
         for row in prepared.ready() {
             let finished = store.finished(&row.plan.id)?;
             done += finished.len();
-            left.insert(&row.plan.id, (0..row.plan.samples).filter(|i| !finished.contains(i)).collect::<Vec<_>>());
+            left.insert(
+                &row.plan.id,
+                (0..row.plan.samples).filter(|i| part.holds(*i) && !finished.contains(i)).collect::<Vec<_>>(),
+            );
         }
         let images = done + left.values().map(Vec::len).sum::<usize>() + to_learn(prepared, &store);
         self.events.begun(Begun::new(Some(store.dir()), images, done));
@@ -237,7 +244,7 @@ pub(crate) fn perturber<'a>(row: &'a ReadyRow, mask: Option<&'a [f32]>) -> Pertu
 }
 
 /// The run as the store keeps it.
-fn plan(prepared: &Prepared) -> Result<RunPlan, Error> {
+fn plan(prepared: &Prepared, part: Part) -> Result<RunPlan, Error> {
     let rows: Vec<_> = prepared.ready().map(|row| row.plan.clone()).collect();
     if rows.is_empty() {
         let lines = prepared.rows.iter().map(|row| match row {
@@ -256,6 +263,7 @@ fn plan(prepared: &Prepared) -> Result<RunPlan, Error> {
         experiment: prepared.experiment.resolved(),
         rows,
         versions: versions.into_iter().chain(loaded_plugins()).collect(),
+        part,
     })
 }
 

@@ -8,6 +8,7 @@ mod dynamic;
 mod finishing;
 mod listings;
 mod mask;
+mod parts;
 mod plugins;
 mod python;
 mod resume;

@@ -76,12 +76,19 @@ pub(crate) fn experiment_of(store: &RunStore) -> Result<Experiment, ConfigError>
 /// Writes the reports of a run, and prints its tables and, on the last line, its folder. A file that could not be written
 /// is an error after that; so are more failed samples than `run.failed-share` allows, which the first line says too.
 pub(crate) fn print_finished(experiment: &Experiment, store: &RunStore, out: &mut dyn Write) -> Result<(), Failure> {
-    let written = report::write(experiment, store)?;
-    let failures = written.report.failures(experiment.run.failed_share);
-    if let Some(line) = &failures {
-        writeln!(out, "{line}\n")?;
-    }
-    print_report(&written.report, store.dir(), out)?;
+    let unwritten = report::unwritten(experiment, store)?;
+    let failures = unwritten.report.failures(experiment.run.failed_share);
+    let mut print = || -> Result<(), Failure> {
+        if let Some(line) = &failures {
+            writeln!(out, "{line}\n")?;
+        }
+        print_report(&unwritten.report, store.dir(), out)?;
+        Ok(out.flush()?)
+    };
+    // The table first: whatever becomes of the files, the run keeps it. Then the files, even where nobody reads the table.
+    let printed = print();
+    let written = unwritten.write();
+    printed?;
     if !written.problems.is_empty() {
         let problems: Vec<String> = written.problems.iter().map(ToString::to_string).collect();
         return Err(Failure::Text(format!("files of the report are missing:\n{}", problems.join("\n"))));

@@ -21,7 +21,7 @@ const DEVICES: [&str; 6] = ["con", "prn", "aux", "nul", "conin$", "conout$"];
 /// use fmr_files::safe_name;
 ///
 /// assert_eq!(safe_name("n01440764_18.JPEG"), "n01440764_18.JPEG");
-/// assert_eq!(safe_name("../../etc/passwd"), "-..-etc-passwd-bb2f7dba");
+/// assert_eq!(safe_name("../../etc/passwd"), "-..-etc-passwd-3754d6cb");
 /// assert!(safe_name(&"n".repeat(247)).len() <= 100);
 /// ```
 pub fn safe_name(text: &str) -> String {

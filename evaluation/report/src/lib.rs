@@ -71,7 +71,7 @@ pub enum ReportError {
 
 // What the store's synthetic samples name.
 #[cfg(test)]
-use fmr_store::{RowPlan, RunPlan};
+use fmr_store::{Part, RowPlan, RunPlan};
 
 #[cfg(test)]
 #[path = "../../store/src/toy.rs"]

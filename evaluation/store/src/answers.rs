@@ -8,6 +8,7 @@ use fmr_core::ImageHash;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use sha2::{Digest as _, Sha256};
 
+use super::read::Ascending;
 use super::value::{Sql, get_vector, unreadable, unwritable, vector};
 use super::{RowFacts, RowPlan};
 
@@ -166,14 +167,27 @@ pub(super) fn get(
     Ok(None)
 }
 
-/// All judges on record.
-pub(super) fn judges(database: &Connection) -> Sql<Vec<Judge>> {
-    let mut statement = database.prepare_cached("SELECT role, fingerprint, name FROM judges ORDER BY id")?;
+/// All judges on record, with their numbers.
+pub(super) fn numbered_judges(database: &Connection) -> Sql<Vec<(i64, Judge)>> {
+    let mut statement = database.prepare_cached("SELECT role, fingerprint, name, id FROM judges ORDER BY id")?;
+    let mut order = Ascending::new();
     let judge = |row: &rusqlite::Row<'_>| {
         let name: String = row.get(0)?;
         let role = JudgeRole::ALL.into_iter().find(|role| role.name() == name);
         let role = role.ok_or_else(|| unreadable(0, format!("{name:?} is no judge's role")))?;
-        Ok(Judge { role, fingerprint: row.get(1)?, name: row.get(2)? })
+        Ok((order.next(row.get(3)?)?, Judge { role, fingerprint: row.get(1)?, name: row.get(2)? }))
     };
     statement.query_map([], judge)?.collect()
+}
+
+/// All lists of classes on record, with their numbers.
+pub(super) fn numbered_class_lists(database: &Connection) -> Sql<Vec<(i64, Vec<String>)>> {
+    let mut statement = database.prepare_cached("SELECT id, names FROM class_lists ORDER BY id")?;
+    let mut order = Ascending::new();
+    let list = |row: &rusqlite::Row<'_>| {
+        let names: String = row.get(1)?;
+        let names = serde_json::from_str(&names).map_err(|e| unreadable(1, format!("a list of classes: {e}")))?;
+        Ok((order.next(row.get(0)?)?, names))
+    };
+    statement.query_map([], list)?.collect()
 }

@@ -168,6 +168,14 @@ pub enum StoreError {
         /// What is wrong with it.
         problem: String,
     },
+    /// Parts that do not make a run.
+    #[error("{} cannot be merged: {problem}", dir.display())]
+    Merge {
+        /// The part.
+        dir: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
     /// An image that cannot be a PNG.
     #[error("the image {image} of {} cannot be shown: {problem}", dir.display())]
     Picture {

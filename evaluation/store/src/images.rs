@@ -44,10 +44,7 @@ pub(super) fn insert(transaction: &Transaction<'_>, image: ArrayView3<'_, f32>, 
             Some((_, image)) => (PNG, png(image.view()).map_err(unwritable)?),
             None => (FLOATS, deflated(image).map_err(unwritable)?),
         };
-        let mut statement = transaction.prepare_cached(
-            "INSERT INTO images (hash, encoding, channels, height, width, data) VALUES (?, ?, ?, ?, ?, ?)",
-        )?;
-        statement.execute(params![kept.bytes(), encoding, to_i64(c)?, to_i64(h)?, to_i64(w)?, data])?;
+        put(transaction, &kept, &Encoded { encoding: encoding.to_owned(), shape: [c, h, w], data })?;
     }
     Ok(Inserted { judged, kept })
 }
@@ -75,6 +72,24 @@ pub(super) fn read_kept(database: &Connection, hash: &ImageHash) -> Sql<Option<K
     let Some(encoded) = look_up(database, hash)? else { return Ok(None) };
     let image = decode(&encoded, hash)?;
     Ok(Some((image, (encoded.encoding == PNG).then_some(encoded.data))))
+}
+
+/// Copies an image into another database, unless it is there; `false` where `from` does not hold it.
+pub(super) fn copy(from: &Connection, to: &Transaction<'_>, hash: &ImageHash) -> Sql<bool> {
+    if to.prepare_cached("SELECT 1 FROM images WHERE hash = ?")?.exists([hash.bytes()])? {
+        return Ok(true);
+    }
+    let Some(encoded) = look_up(from, hash)? else { return Ok(false) };
+    decode(&encoded, hash)?;
+    put(to, hash, &encoded).map(|()| true)
+}
+
+fn put(transaction: &Transaction<'_>, hash: &ImageHash, Encoded { encoding, shape, data }: &Encoded) -> Sql<()> {
+    let [c, h, w] = *shape;
+    let mut statement = transaction.prepare_cached(
+        "INSERT INTO images (hash, encoding, channels, height, width, data) VALUES (?, ?, ?, ?, ?, ?)",
+    )?;
+    statement.execute(params![hash.bytes(), encoding, to_i64(c)?, to_i64(h)?, to_i64(w)?, data]).map(|_| ())
 }
 
 fn look_up(database: &Connection, hash: &ImageHash) -> Sql<Option<Encoded>> {

@@ -19,7 +19,9 @@ mod folder;
 mod images;
 mod lock;
 mod mended;
+mod merge;
 mod open;
+mod part;
 mod plan;
 mod plan_rows;
 mod read;
@@ -45,6 +47,7 @@ pub use self::error::StoreError;
 pub use self::facts::{ComponentNames, FactsConflict, RowFacts};
 use self::lock::RunLock;
 pub use self::mended::ReplacedPlugin;
+pub use self::part::{Part, PartError};
 pub use self::plan::{RowPlan, RunPlan};
 pub use self::results::{RowResults, RunResults};
 pub use self::shown::{SampleImages, SampleShown, Shown};
@@ -107,7 +110,8 @@ impl RunStore {
     /// # Errors
     /// The folder holds no run, its database is damaged, another process is at work in it, or the run was begun under
     /// another fingerprint: settings, weights or data that differ from `plan`'s would give rows that do not belong
-    /// together. A plugin's file may be another than it was where the old one failed on samples of the run.
+    /// together. A plugin's file may be another than it was where the old one failed on samples of the run. The part of
+    /// the images stays the run's, whatever `plan` says.
     pub fn resume(dir: &Path, plan: &RunPlan) -> Result<Self, StoreError> {
         Self::go_on(dir, plan, false)
     }
@@ -189,7 +193,7 @@ impl RunStore {
         self.expect_writable()?;
         let number = self.plan.number(row, &self.dir)?;
         let (plan, keep) = (&self.plan.rows[number], self.keep);
-        plan.expect_planned(batch, &self.dir)?;
+        plan.expect_planned(batch, self.plan.part, &self.dir)?;
         let mut add = || -> Result<Option<usize>, rusqlite::Error> {
             let transaction = self.database.transaction()?;
             let mut facts = facts::read(&transaction, number)?;
@@ -215,7 +219,8 @@ impl RunStore {
     /// The row is not of this run, or the database cannot be read.
     pub fn records(&self, row: &str) -> Result<Vec<SampleRecord>, StoreError> {
         let number = self.plan.number(row, &self.dir)?;
-        read::records(&self.database, number, &self.plan.rows[number]).asking(&self.dir, "read samples")
+        let (row, part) = (&self.plan.rows[number], self.plan.part);
+        read::records(&self.database, number, row, part).asking(&self.dir, "read samples")
     }
 
     /// The three images of a finished sample by name, and what the row's target and oracle answered about each, to the
@@ -366,7 +371,8 @@ impl RunStore {
     /// # Errors
     /// The database cannot be read.
     pub fn judges(&self) -> Result<Vec<Judge>, StoreError> {
-        answers::judges(&self.database).asking(&self.dir, "list judges")
+        let judges = answers::numbered_judges(&self.database).asking(&self.dir, "list judges")?;
+        Ok(judges.into_iter().map(|(_, judge)| judge).collect())
     }
 
     fn expect_writable(&self) -> Result<(), StoreError> {

@@ -157,11 +157,21 @@ fn forget(transaction: &Transaction<'_>, row: usize, condition: &str) -> Sql<()>
 
 fn put_on_record(transaction: &Transaction<'_>, row: usize, field: &str, then: &str, now: &str) -> Sql<()> {
     let kept = read::finished(transaction, row)?.len();
-    let position = replaced(transaction, row)?.len();
-    transaction.execute(
-        "INSERT INTO replaced_plugins (row, position, field, old, new, kept) VALUES (?, ?, ?, ?, ?, ?)",
-        (to_i64(row)?, to_i64(position)?, field, then, now, to_i64(kept)?),
-    )?;
+    let mut all = replaced(transaction, row)?;
+    all.push(ReplacedPlugin { field: field.to_owned(), then: then.to_owned(), now: now.to_owned(), kept });
+    put_replaced(transaction, row, &all)
+}
+
+/// Puts the replaced plugins of a row in the place of those on record.
+pub(super) fn put_replaced(transaction: &Transaction<'_>, row: usize, all: &[ReplacedPlugin]) -> Sql<()> {
+    let row = to_i64(row)?;
+    transaction.execute("DELETE FROM replaced_plugins WHERE row = ?", [row])?;
+    for (position, plugin) in all.iter().enumerate() {
+        transaction.execute(
+            "INSERT INTO replaced_plugins (row, position, field, old, new, kept) VALUES (?, ?, ?, ?, ?, ?)",
+            (row, to_i64(position)?, &plugin.field, &plugin.then, &plugin.now, to_i64(plugin.kept)?),
+        )?;
+    }
     Ok(())
 }
 

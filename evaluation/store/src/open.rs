@@ -1,5 +1,6 @@
 //! Folders and databases: making, recognising, opening.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -174,15 +175,7 @@ pub(super) fn add_versions(
     mut begun: RunPlan,
     now: &RunPlan,
 ) -> Result<RunPlan, StoreError> {
-    for (name, version) in &now.versions {
-        match begun.versions.get_mut(name) {
-            Some(known) if known.split(", then ").any(|v| v == version) => {}
-            Some(known) => *known = format!("{known}, then {version}"),
-            None => {
-                begun.versions.insert(name.clone(), version.clone());
-            }
-        }
-    }
+    join_versions(&mut begun.versions, &now.versions);
     let write = |database: &mut Connection| -> Result<(), rusqlite::Error> {
         let transaction = database.transaction()?;
         plan_rows::put_versions(&transaction, &begun.versions)?;
@@ -190,4 +183,17 @@ pub(super) fn add_versions(
     };
     write(database).asking(dir, "put versions on record")?;
     Ok(begun)
+}
+
+/// Adds versions to those on record, after those that they follow.
+pub(super) fn join_versions(record: &mut BTreeMap<String, String>, now: &BTreeMap<String, String>) {
+    for (name, version) in now {
+        match record.get_mut(name) {
+            Some(known) if known == version || known.split(", then ").any(|v| v == version) => {}
+            Some(known) => *known = format!("{known}, then {version}"),
+            None => {
+                record.insert(name.clone(), version.clone());
+            }
+        }
+    }
 }

@@ -1,12 +1,13 @@
 //! What a run is to do, and whether two plans are the same work.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::Path;
 
 use fmr_core::perturb::Perturbed;
 use fmr_files::safe_name;
 
-use super::StoreError;
+use super::{Part, StoreError};
 
 /// One row of a run: one target on one data set under one setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +36,8 @@ pub struct RunPlan {
     pub rows: Vec<RowPlan>,
     /// Versions of the program and its parts, for the record; they do not keep a run from being resumed.
     pub versions: BTreeMap<String, String>,
+    /// The part of each row's samples that the run does. Not part of the fingerprint: parts make one run.
+    pub part: Part,
 }
 
 impl RowPlan {
@@ -49,11 +52,13 @@ impl RowPlan {
         self.classes.get(class).cloned().unwrap_or_else(|| class.to_string())
     }
 
-    /// Refuses samples that the plan does not hold.
-    pub(super) fn expect_planned(&self, batch: &[Perturbed], dir: &Path) -> Result<(), StoreError> {
-        match batch.iter().map(|sample| sample.record.index).find(|index| *index >= self.samples) {
+    /// Refuses samples that the plan does not hold, or not in this part.
+    pub(super) fn expect_planned(&self, batch: &[Perturbed], part: Part, dir: &Path) -> Result<(), StoreError> {
+        let planned = |index: usize| index < self.samples && part.holds(index);
+        match batch.iter().map(|sample| sample.record.index).find(|index| !planned(*index)) {
             Some(index) => {
-                let problem = format!("cannot be added: the plan holds {} samples", self.samples);
+                let of = if part.is_whole() { String::new() } else { format!(", and this is {part}") };
+                let problem = format!("cannot be added: the plan holds {} samples{of}", self.samples);
                 Err(StoreError::Sample { dir: dir.to_owned(), row: self.id.clone(), index, problem })
             }
             None => Ok(()),
@@ -93,14 +98,18 @@ impl RunPlan {
 
     /// Refuses to take `now` for the same work as `self`, naming the first thing that differs.
     pub(super) fn expect_same(&self, now: &Self, dir: &Path) -> Result<(), StoreError> {
+        match self.difference(now) {
+            Some(PlanDifference { row, field, then, now }) => {
+                Err(StoreError::Fingerprint { dir: dir.to_owned(), row, field, then, now })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The first thing in which two plans are not the same work, whatever part of it they do.
+    pub(super) fn difference(&self, now: &Self) -> Option<PlanDifference> {
         let differs = |row: Option<&RowPlan>, field: &str, then: Option<String>, now: Option<String>| {
-            Err(StoreError::Fingerprint {
-                dir: dir.to_owned(),
-                row: row.map(|row| row.id.clone()),
-                field: field.to_owned(),
-                then,
-                now,
-            })
+            Some(PlanDifference { row: row.map(|row| row.id.clone()), field: field.to_owned(), then, now })
         };
         if !self.rows.iter().map(|row| &row.id).eq(now.rows.iter().map(|row| &row.id)) {
             return differs(None, "the list of rows", Some(self.row_names()), Some(now.row_names()));
@@ -114,18 +123,33 @@ impl RunPlan {
                 }
             }
             if a.samples != b.samples {
-                return differs(
-                    Some(a),
-                    "the number of samples",
-                    Some(a.samples.to_string()),
-                    Some(b.samples.to_string()),
-                );
+                let [then, now] = [a, b].map(|row| Some(row.samples.to_string()));
+                return differs(Some(a), "the number of samples", then, now);
             }
             if a.classes != b.classes {
-                let join = |row: &RowPlan| Some(row.classes.join(", "));
-                return differs(Some(a), "the list of classes", join(a), join(b));
+                let [then, now] = [a, b].map(|row| Some(row.classes.join(", ")));
+                return differs(Some(a), "the list of classes", then, now);
             }
         }
-        Ok(())
+        None
+    }
+}
+
+/// Something in which two plans differ.
+pub(super) struct PlanDifference {
+    /// The row; absent for the list of rows.
+    row: Option<String>,
+    field: String,
+    then: Option<String>,
+    now: Option<String>,
+}
+
+impl fmt::Display for PlanDifference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = |value: &Option<String>| value.as_ref().map_or_else(|| "absent".to_owned(), |v| format!("{v:?}"));
+        if let Some(row) = &self.row {
+            write!(f, "row {row:?}, ")?;
+        }
+        write!(f, "{} is {} and not {}", self.field, value(&self.now), value(&self.then))
     }
 }

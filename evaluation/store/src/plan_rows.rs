@@ -11,11 +11,14 @@ use super::{Keep, answers};
 
 const EXACT_FINALS: &str = "exact-finals";
 const LATENTS: &str = "latents";
+const PART: &str = "part";
 
 pub(super) fn insert(database: &Connection, plan: &RunPlan, keep: Keep) -> Sql<()> {
     let (exact_finals, latents) = (keep.exact_finals.to_string(), keep.latents.to_string());
     let values = [("name", &plan.name), ("experiment", &plan.experiment)];
-    for (key, value) in values.into_iter().chain([(EXACT_FINALS, &exact_finals), (LATENTS, &latents)]) {
+    let part = format!("{}/{}", plan.part.index() + 1, plan.part.of());
+    let more = [(EXACT_FINALS, &exact_finals), (LATENTS, &latents), (PART, &part)];
+    for (key, value) in values.into_iter().chain(more) {
         database.execute("INSERT INTO run (key, value) VALUES (?, ?)", (key, value))?;
     }
     put_versions(database, &plan.versions)?;
@@ -43,12 +46,9 @@ pub(super) fn put_versions(database: &Connection, versions: &BTreeMap<String, St
 /// The plan that a run was begun with, and what it keeps.
 pub(super) fn read(database: &Connection) -> Sql<(RunPlan, Keep)> {
     let versions = pairs(database, "SELECT name, version FROM versions", [])?;
-    let mut plan = RunPlan {
-        name: value(database, "name")?,
-        experiment: value(database, "experiment")?,
-        rows: Vec::new(),
-        versions,
-    };
+    let part = value(database, PART)?.parse().map_err(|e| unreadable(0, e))?;
+    let (name, experiment) = (value(database, "name")?, value(database, "experiment")?);
+    let mut plan = RunPlan { name, experiment, rows: Vec::new(), versions, part };
     let mut rows = database.prepare("SELECT row, id, title, samples, classes FROM rows ORDER BY row")?;
     let mut found = rows.query([])?;
     let mut order = Ascending::new();

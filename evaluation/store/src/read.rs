@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use fmr_core::{SampleRecord, StepRecord};
 use rusqlite::{Connection, Row};
 
-use super::RowPlan;
 use super::value::{Sql, get_f32, get_f64, get_optional, get_outcome, get_usize, to_i64, unreadable};
+use super::{Part, RowPlan};
 
 /// No budget is larger.
 const MOST_UPDATES: usize = 1 << 20;
@@ -36,7 +36,7 @@ pub(super) fn finished(database: &Connection, row: usize) -> Sql<BTreeSet<usize>
 }
 
 /// All samples of a row with their steps, by index.
-pub(super) fn records(database: &Connection, row: usize, plan: &RowPlan) -> Sql<Vec<SampleRecord>> {
+pub(super) fn records(database: &Connection, row: usize, plan: &RowPlan, part: Part) -> Sql<Vec<SampleRecord>> {
     // One view of the database for both queries, whatever a writer adds meanwhile.
     let view = database.unchecked_transaction()?;
     let row = to_i64(row)?;
@@ -67,17 +67,20 @@ pub(super) fn records(database: &Connection, row: usize, plan: &RowPlan) -> Sql<
         let owner = owner.ok_or_else(|| unreadable(0, format!("steps of sample {index} without a sample")))?;
         owner.steps.push(step(found)?);
     }
-    match records.iter().find_map(|record| problem(record, plan).map(|problem| (record.index, problem))) {
+    match records.iter().find_map(|record| problem(record, plan, part).map(|problem| (record.index, problem))) {
         Some((index, problem)) => Err(unreadable(0, format!("sample {index} {problem}"))),
         None => Ok(records),
     }
 }
 
 /// What no run of that plan can have written.
-fn problem(record: &SampleRecord, plan: &RowPlan) -> Option<String> {
+fn problem(record: &SampleRecord, plan: &RowPlan, part: Part) -> Option<String> {
     let steps = record.steps.len();
     if record.index >= plan.samples {
         return Some(format!("is not among the plan's {}", plan.samples));
+    }
+    if !part.holds(record.index) {
+        return Some(format!("is not of {part}"));
     }
     if record.label >= plan.classes.len() {
         return Some(format!("is of class {}, there are {}", record.label, plan.classes.len()));

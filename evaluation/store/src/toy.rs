@@ -6,7 +6,7 @@ use fmr_core::perturb::{Answer, Answers, CacheUse, Perturbed};
 use fmr_core::{Outcome, SampleRecord, StepRecord};
 use ndarray::{Array1, Array3};
 
-use super::{RowPlan, RunPlan};
+use super::{Part, RowPlan, RunPlan};
 
 /// A plan of two rows.
 pub(crate) fn plan(samples: usize) -> RunPlan {
@@ -29,6 +29,7 @@ pub(crate) fn plan(samples: usize) -> RunPlan {
             row("cifar/resnet", "CIFAR-10 · ResNet", "fd61a03af4f7"),
         ],
         versions: BTreeMap::from([("fmr".to_owned(), "0.1.0".to_owned())]),
+        part: Part::WHOLE,
     }
 }
 

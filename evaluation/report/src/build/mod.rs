@@ -39,7 +39,7 @@ impl Report {
     pub fn of(experiment: &Experiment, results: &Results<'_>, default_prompt: &dyn Fn(&str) -> Option<String>) -> Self {
         let entries = entry::entries(experiment, results);
         let run = Run {
-            title: experiment.title.clone(),
+            title: title(&experiment.title, results),
             caption: setting::caption(experiment, &entries, default_prompt),
             digits: experiment.report.digits,
             metrics: experiment.metrics.clone(),
@@ -48,6 +48,19 @@ impl Report {
         let mut report = run.report();
         report.grids.extend(record::grids(results.plan()));
         report
+    }
+}
+
+/// The title, which says of an unfinished run, or of a part of one, that it is no whole one.
+fn title(title: &str, results: &Results<'_>) -> String {
+    let rows = results.rows();
+    let done: usize = rows.iter().map(|row| row.records.len()).sum();
+    let all: usize = rows.iter().map(|row| row.plan.samples).sum();
+    let part = results.plan().part;
+    match (done < all, part.is_whole()) {
+        (false, _) => title.to_owned(),
+        (true, true) => format!("{title} (unfinished: {done} of {all} images are done)"),
+        (true, false) => format!("{title} ({part}: {done} of {all} images are done)"),
     }
 }
 

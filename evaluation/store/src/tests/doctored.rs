@@ -63,7 +63,7 @@ fn values_that_no_run_writes_are_errors() {
         ("UPDATE facts SET facts = '{\"second\": 1.0}'", "unknown field"),
         ("UPDATE facts SET facts = '{\"logits\": {\"rows\": 1, \"like-probabilities\": 2}}'", "more of a kind"),
         ("UPDATE run SET value = 'perhaps' WHERE key = 'latents'", "latents is \"perhaps\""),
-        ("DELETE FROM run", "does not say name"),
+        ("DELETE FROM run", "does not say part"),
         ("UPDATE judges SET role = 'jury' WHERE id = 1", "\"jury\" is no judge's role"),
         ("UPDATE shown SET logits = x'0102'", "a vector of 2 bytes"),
         ("UPDATE shown SET image = x'00'", "could not convert slice to array"),

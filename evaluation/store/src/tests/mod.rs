@@ -3,6 +3,7 @@
 mod answers;
 mod damage;
 mod doctored;
+mod merge;
 mod resume;
 
 use std::fs;
