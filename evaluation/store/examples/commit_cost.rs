@@ -31,8 +31,7 @@ fn sample(index: usize) -> Perturbed {
             (y * 4 + x + c * 16 + noise) as f32 / 256.0
         })
     };
-    let answer =
-        Answer { logits: Array1::from_elem(CLASSES, index as f32), oracle: Array1::from_elem(CLASSES, 0.1) };
+    let answer = Answer { logits: Array1::from_elem(CLASSES, index as f32), oracle: Array1::from_elem(CLASSES, 0.1) };
     Perturbed {
         record: SampleRecord {
             index,
