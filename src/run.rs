@@ -184,6 +184,8 @@ impl Runner<'_> {
             target: row.target.spec().name.clone(),
             generator: row.generator.spec().name.clone(),
             oracle: row.oracle.name().to_owned(),
+            target_preprocessing: row.target.preprocessing(),
+            oracle_preprocessing: row.oracle.preprocessing(),
         };
         store.update_facts(id, |facts| facts.components = Some(components))?;
         self.events.row(&row.plan.title, Phase::Mask);

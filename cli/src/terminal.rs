@@ -165,7 +165,7 @@ impl Counts {
 impl std::fmt::Display for Counts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { title, exhausted, stopped, rejected, failed } = self;
-        write!(f, "{title}: {exhausted} to the end, {stopped} stopped, {rejected} rejected")?;
+        write!(f, "{title}: {exhausted} exhausted the budget, {stopped} stopped, {rejected} rejected")?;
         if *failed > 0 {
             write!(f, ", {failed} failed")?;
         }
@@ -184,7 +184,7 @@ mod tests {
         let row = Counts { title: "MNIST · LeNet".to_owned(), exhausted: 25, stopped: 5, ..Counts::default() };
         let line = log.line(Duration::from_secs(60), &row);
         let wanted = "40 of 100 images done, 60 to go, 30.0 a minute, 2 minutes left; \
-                      MNIST · LeNet: 25 to the end, 5 stopped, 0 rejected";
+                      MNIST · LeNet: 25 exhausted the budget, 5 stopped, 0 rejected";
         assert_eq!(line, wanted);
     }
 }

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod full_size;
+mod photographs;
 mod published;
 mod small_world;
 mod wrong;

@@ -100,7 +100,7 @@ pub struct ReportSettings {
     pub digits: usize,
     /// Samples of each row on its contact sheet.
     pub samples: usize,
-    /// Whatever else a reader must know, a sentence each.
+    /// Further remarks for the reader, one sentence each.
     pub remarks: Vec<String>,
 }
 

@@ -18,7 +18,7 @@ pub struct Report {
     pub grids: Vec<Grid>,
 }
 
-/// What speaks against the figures of a report.
+/// Doubts about the figures of a report.
 pub(crate) enum Validity<'r> {
     /// Nothing ran.
     Unknown,
@@ -82,7 +82,7 @@ impl Report {
 }
 
 impl Row {
-    /// What speaks against its figures, a sentence each.
+    /// Doubts about its figures, one sentence each.
     fn sentences(&self) -> Vec<String> {
         let unfinished = match self.state {
             RowState::Unfinished { done, of } => {

@@ -76,7 +76,7 @@ pub(crate) fn run_of(entries: Vec<Entry<'_>>) -> Run<'_> {
 /// The report of the run, with what the run was.
 pub(crate) fn report(results: &Results<'_>) -> Report {
     let mut report = run(results).report();
-    report.grids.extend(crate::build::record(results.plan()));
+    report.grids.extend(crate::build::record(results));
     report
 }
 

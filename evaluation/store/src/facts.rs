@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use super::value::{Sql, to_i64, unreadable, unwritable};
 
-/// Names of a row's components, as they call themselves.
+/// Names of a row's components, as they call themselves, and what they say of themselves.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ComponentNames {
@@ -20,6 +20,12 @@ pub struct ComponentNames {
     pub generator: String,
     /// h.
     pub oracle: String,
+    /// What the target does to an image before its model sees it, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_preprocessing: Option<String>,
+    /// The same of the oracle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oracle_preprocessing: Option<String>,
 }
 
 /// What a run knows of a row beyond its samples.
@@ -153,7 +159,12 @@ mod tests {
     fn facts(seconds: f64, rows: usize, target: &str) -> RowFacts {
         let name = str::to_owned;
         RowFacts {
-            components: Some(ComponentNames { target: name(target), generator: name("g"), oracle: name("h") }),
+            components: Some(ComponentNames {
+                target: name(target),
+                generator: name("g"),
+                oracle: name("h"),
+                ..ComponentNames::default()
+            }),
             seconds: Some(seconds),
             logits: LogitsFacts { rows, like_probabilities: 1 },
             cache: CacheFacts { known: rows, contradicted: 0 },

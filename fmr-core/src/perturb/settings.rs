@@ -77,7 +77,7 @@ pub enum EarlyExit {
     MisclassifiedFromStart,
 }
 
-/// What becomes of decoded values outside `[0, 1]` (open choice 9).
+/// Treatment of decoded values outside `[0, 1]` (open choice 9).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Clamp {
@@ -211,7 +211,7 @@ pub struct SearchSettings {
     pub select: Select,
     /// When the search ends before the budget.
     pub early_exit: EarlyExit,
-    /// What becomes of decoded values outside `[0, 1]`.
+    /// Treatment of decoded values outside `[0, 1]`.
     pub clamp: Clamp,
     /// The values that images can take.
     pub image_domain: ImageDomain,

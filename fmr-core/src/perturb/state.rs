@@ -95,7 +95,7 @@ pub(super) struct Searched {
     pub end: End,
 }
 
-/// What becomes of a sample after an update.
+/// How a sample goes on after an update.
 pub(super) enum Next {
     /// The search goes on.
     Continue(Box<Active>),

@@ -156,7 +156,7 @@ fn two_targets_encode_and_judge_each_original_once() {
 }
 
 #[test]
-fn every_search_gives_the_same_with_a_cache_whoever_filled_it() {
+fn every_search_gives_the_same_with_a_cache_that_any_search_filled() {
     let fill = |cache: &MemoryCache, search: &str| {
         run(&Toy::new(search), &all(), How { cache: Some(cache), batch: 11, ..PLAIN });
     };

@@ -1,6 +1,6 @@
 //! Codes renumbered to those in use, as VQModel's `remap` option does. Latents are never changed by it.
 
-/// What becomes of a code that is not in use.
+/// How a code that is not in use is replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unknown {
     /// A number of its own, one after the last; it stands for the first code in use on the way back.

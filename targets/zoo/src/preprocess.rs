@@ -100,11 +100,18 @@ pub struct PreprocessSettings {
 }
 
 impl PreprocessSettings {
-    /// `base` with what is set here.
+    /// `base` with what is set here. An input of a different size comes with a crop that fits it.
     pub fn over(&self, base: &Preprocess) -> Preprocess {
+        let input = self.input.unwrap_or(base.input);
+        let fitting = match base.resize {
+            Resize::Crop { filter, .. } if input != base.input => {
+                Resize::Crop { shorter: input[1].min(input[2]), filter }
+            }
+            resize => resize,
+        };
         Preprocess {
-            input: self.input.unwrap_or(base.input),
-            resize: self.resize.unwrap_or(base.resize),
+            input,
+            resize: self.resize.unwrap_or(fitting),
             mean: self.mean.unwrap_or(base.mean),
             std: self.std.unwrap_or(base.std),
         }

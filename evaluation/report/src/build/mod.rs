@@ -46,7 +46,7 @@ impl Report {
             entries,
         };
         let mut report = run.report();
-        report.grids.extend(record::grids(results.plan()));
+        report.grids.extend(record::grids(results));
         report
     }
 }

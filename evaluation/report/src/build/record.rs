@@ -3,14 +3,33 @@
 use fmr_store::RunPlan;
 
 use crate::grid::CellOf;
-use crate::{Cell, Column, Grid, Row};
+use crate::{Cell, Column, Grid, Results, Row};
 
-/// Versions and fingerprints.
-pub(crate) fn grids(plan: &RunPlan) -> Vec<Grid> {
+/// What models were shown, versions and fingerprints.
+pub(crate) fn grids(results: &Results<'_>) -> Vec<Grid> {
+    let plan = results.plan();
     let versions = plan.versions.iter().map(|(name, version)| (Row::new([name.as_str()]), version.clone()));
     let versions = Grid::new("versions", "Versions").labels(["part"]).tabulate(texts("version"), versions);
-    let grids = [versions, fingerprints(plan)].map(|grid| Grid { detail: true, ..grid });
+    let grids = [shown(results), versions, fingerprints(plan)].map(|grid| Grid { detail: true, ..grid });
     grids.into_iter().filter(|grid| !grid.rows.is_empty()).collect()
+}
+
+/// What each row's target and oracle do to an image. Originals take that path in bytes, from the size that their files
+/// have; decoded images take it from the generator's size.
+fn shown(results: &Results<'_>) -> Grid {
+    let silent = || "the run's images, at the generator's size; it prepares them itself".to_owned();
+    let mut lines: Vec<(Row, String)> = Vec::new();
+    for row in results.rows() {
+        let Some(components) = &row.facts.components else { continue };
+        for (role, name, preprocessing) in [
+            ("target", &components.target, &components.target_preprocessing),
+            ("oracle", &components.oracle, &components.oracle_preprocessing),
+        ] {
+            let line = Row::new([row.plan.title.clone(), format!("{role} {name}")]);
+            lines.push((line, preprocessing.clone().unwrap_or_else(silent)));
+        }
+    }
+    Grid::new("shown", "What models are shown").labels(["row", "model"]).tabulate(texts("preprocessing"), lines)
 }
 
 /// Fields of the rows' fingerprints; those that all rows share stand first, once.

@@ -56,7 +56,7 @@ pub struct Grid {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Caption {
-    /// Whose models the figures are of, a sentence each.
+    /// Whose models the figures are of, one sentence each.
     #[serde(default)]
     pub worlds: Vec<String>,
     /// Whether every row is in the paper's setting.
@@ -65,7 +65,7 @@ pub struct Caption {
     /// Name and value of each setting that the figures depend on.
     #[serde(default)]
     pub facts: Vec<(String, String)>,
-    /// Anything else that a reader must know, a sentence each.
+    /// Further remarks for the reader, one sentence each.
     #[serde(default)]
     pub remarks: Vec<String>,
     /// Confidence of the intervals, between 0 and 1.

@@ -27,7 +27,7 @@ impl Grid {
         fresh.map(|column| (column.heading.as_str(), column.meaning.as_str())).collect()
     }
 
-    /// What a reader must know of the numbers, a sentence each; how the paper's figures look is up to the renderer.
+    /// Notes that a reader needs, one sentence each; how the paper's figures look is up to the renderer.
     pub(crate) fn reading(&self) -> Vec<String> {
         let rows = || self.rows.iter().filter(|row| row.state.has_figures());
         let figures = || rows().flat_map(|row| row.cells.values().filter_map(move |cell| Some((row, cell.figure()?))));

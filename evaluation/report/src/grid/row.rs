@@ -61,7 +61,7 @@ impl RowState {
     }
 }
 
-/// One row: labels, cells by column, and what speaks against its figures.
+/// One row: labels, cells by column, and doubts about its figures.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Row {
@@ -78,7 +78,7 @@ pub struct Row {
     pub n: Option<usize>,
     /// Its cells by column; a column without one is shown as missing.
     pub cells: BTreeMap<String, Cell>,
-    /// What speaks against its figures.
+    /// Doubts about its figures.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<Flag>,
 }
