@@ -110,18 +110,19 @@ impl Samples {
         let mut images = Array4::zeros((positions.len(), c, h, w));
         let mut pictures = Vec::with_capacity(positions.len());
         for (mut out, i) in images.outer_iter_mut().zip(positions) {
-            let picture = Picture { shape: self.data.shape(*i), bytes: self.data.bytes(*i)?.into_owned() };
+            let picture = Picture { shape: self.data.shape(*i), bytes: self.data.bytes(*i)?.into_owned() }.coloured();
             let [_, height, width] = picture.shape;
             let mut values = picture.values();
-            let stored = Array3::from_shape_simple_fn(picture.shape, || values.next().unwrap_or(0.0));
+            let colour = Array3::from_shape_simple_fn(picture.shape, || values.next().unwrap_or(0.0));
             drop(values);
             pictures.push(picture);
-            // Grey images are repeated, colour ones taken as they are: both broadcast.
-            let Some(colour) = stored.broadcast((3, height, width)) else { continue };
             match self.pipelines.get(&[3, height, width]) {
                 // Resampling with a cubic filter overshoots.
                 Some(pipeline) => out.assign(
-                    &pipeline.forward(colour.insert_axis(Axis(0))).index_axis(Axis(0), 0).mapv(|v| v.clamp(0.0, 1.0)),
+                    &pipeline
+                        .forward(colour.view().insert_axis(Axis(0)))
+                        .index_axis(Axis(0), 0)
+                        .mapv(|v| v.clamp(0.0, 1.0)),
                 ),
                 None => out.assign(&colour),
             }

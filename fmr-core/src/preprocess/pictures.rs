@@ -81,6 +81,15 @@ impl Picture {
         Self { shape: [c, to_h, to_w], bytes }
     }
 
+    /// The picture in three channels: a grey one's repeated, as Pillow converts to RGB.
+    #[must_use]
+    pub fn coloured(self) -> Self {
+        match self.shape {
+            [1, h, w] => Self { shape: [3, h, w], bytes: self.bytes.repeat(3) },
+            _ => self,
+        }
+    }
+
     /// Values in [0, 1].
     pub fn values(&self) -> impl Iterator<Item = f32> {
         self.bytes.iter().map(|b| f32::from(*b) / 255.0)

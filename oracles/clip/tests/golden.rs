@@ -216,14 +216,6 @@ fn interleaved(picture: &Picture) -> Vec<i64> {
     (0..h * w).flat_map(|p| (0..c).map(move |k| (k, p))).map(|(k, p)| picture.bytes[k * h * w + p].into()).collect()
 }
 
-/// Grey pictures become colour ones, as the original code converts them.
-fn coloured(picture: Picture) -> Picture {
-    match picture.shape {
-        [1, h, w] => Picture { shape: [3, h, w], bytes: picture.bytes.repeat(3) },
-        _ => picture,
-    }
-}
-
 fn preprocessing(case: &Case) -> Report<'_> {
     let io = case.sheet();
     let mut report = io.report();
@@ -276,7 +268,7 @@ fn preprocessing(case: &Case) -> Report<'_> {
                         Preparation::new(rules.wanted()).pictures("test", std::slice::from_ref(&source)).unwrap();
                     report.floats(&name, input.as_slice().unwrap());
                 }
-                _ => report.ints(&name, &interleaved(&coloured(framing.picture(&source)))),
+                _ => report.ints(&name, &interleaved(&framing.picture(&source).coloured())),
             }
         }
     }
