@@ -1,6 +1,6 @@
-//! A few of the inputs of `examples/mutate`, which makes a million of them.
+//! A few of the inputs of `examples/mutate_data`, which makes a million of them.
 
-#[path = "../examples/mutate/campaign.rs"]
+#[path = "../examples/mutate_data/campaign.rs"]
 mod campaign;
 
 #[test]

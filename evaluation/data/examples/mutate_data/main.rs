@@ -1,7 +1,7 @@
 //! Mutated pictures, tars and idx files: no input may panic, hang, fill memory or draw on the terminal.
 //!
 //! ```console
-//! cargo run --release -p fmr-data --example mutate -- --inputs 1000000 --seed 7 --out failures
+//! cargo run --release -p fmr-data --example mutate_data -- --inputs 1000000 --seed 7 --out failures
 //! ```
 //!
 //! Every input is made from the seed and its number alone, so that a failure happens again: `--only NUMBER` runs that one.
