@@ -19,7 +19,7 @@ pub use interrupt::Interrupt;
 pub use masks::{LearnedMask, MASKS, MaskSource, RowMask, learn_mask, save as save_mask};
 pub use merge::merge;
 pub use plan::Estimate;
-pub use prepare::{Prepared, PreparedRow, ReadyRow, prepare};
+pub use prepare::{Prepared, PreparedRow, ReadyRow, lacks, prepare, prepare_until};
 pub use run::{FinishedRun, Runner};
 
 #[doc(inline)]

@@ -13,7 +13,6 @@ use ndarray::{Array2, ArrayView2, Axis};
 
 use crate::error::Error;
 use crate::prepare::ReadyRow;
-use crate::run::perturber;
 
 /// Folder of the masks inside a run's folder.
 pub const MASKS: &str = "masks";
@@ -80,7 +79,7 @@ pub fn learn_mask(
     let mut pairs = Vec::new();
     let mut finished = 0;
     let positions: Vec<usize> = (0..samples.len()).collect();
-    let run = workers.run::<Error>(&perturber(row, None), &positions, &|at| Ok(samples.batch(at)?), |batch| {
+    let run = workers.run::<Error>(&row.perturber(None), &positions, &|at| Ok(samples.batch(at)?), |batch| {
         for sample in &batch {
             pairs.extend(pair(&*row.generator, settings.latents, sample).map_err(PerturbError::from)?);
         }

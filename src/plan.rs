@@ -18,7 +18,6 @@ use fmr_core::verdict::{Verdict, VerdictRule, VerdictSettings};
 use crate::error::Error;
 use crate::masks::RowMask;
 use crate::prepare::ReadyRow;
-use crate::run::perturber;
 
 /// Updates of the longest pilot search.
 const MOST_UPDATES: usize = 8;
@@ -128,7 +127,7 @@ fn pilot(row: &ReadyRow, workers: &Workers<'_>, images: usize, updates: usize, a
     let all = VerdictSettings { rule: VerdictRule::Relative, share: 0.0, ..VerdictSettings::default() };
     let all = Verdict::new(all, &row.plan.classes);
     let verdict = if accept == Accept::All { &all } else { &row.verdict };
-    let perturber = Perturber { search: &search, verdict, ..perturber(row, None) };
+    let perturber = Perturber { search: &search, verdict, ..row.perturber(None) };
     let positions: Vec<usize> = (0..images).collect();
     let mut samples = Vec::new();
     // Pilots of few images are spread over the threads as a run's batches are.

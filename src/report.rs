@@ -1,13 +1,15 @@
 //! What a run leaves behind for people, made from its store: the tables, one HTML page, contact sheets, images.
 
-use fmr_experiment::Experiment;
-use fmr_report::{ReportError, Results, Written};
+use fmr_core::registry::Registry;
+use fmr_experiment::{Experiment, Lack};
+use fmr_report::{Components, ReportError, Results, Written};
 use fmr_store::RunStore;
 
 pub use fmr_report::{Cell, Column, Grid, MaskFigures, Report, Row, RowState, TextOptions, WIDTH, mask_art};
 
+use crate::components::unloaded;
 use crate::error::Error;
-use crate::prepare::PROMPT;
+use crate::prepare::{PROMPT, lacks};
 
 /// Folder of the perturbed images inside a run's folder.
 pub const IMAGES: &str = "images";
@@ -61,7 +63,22 @@ impl Unwritten<'_> {
 }
 
 fn of(experiment: &Experiment, results: &Results<'_>) -> Report {
-    // An oracle that is a classifier takes no prompts.
-    let prompt = |kind: &str| (kind != fmr_classifier_oracle::KIND).then(|| PROMPT.to_owned());
-    Report::of(experiment, results, &prompt)
+    Report::of(experiment, results, &BuiltIn { experiment, registry: unloaded(experiment) })
+}
+
+/// The components that the experiment can name.
+struct BuiltIn<'e> {
+    experiment: &'e Experiment,
+    registry: Registry,
+}
+
+impl Components for BuiltIn<'_> {
+    fn prompt(&self, kind: &str) -> Option<String> {
+        // An oracle that is a classifier takes no prompts.
+        (kind != fmr_classifier_oracle::KIND).then(|| PROMPT.to_owned())
+    }
+
+    fn lacks(&self, row: &fmr_experiment::Row) -> Option<Lack> {
+        lacks(self.experiment, &self.registry, row).unwrap_or_else(|e| Some(Lack::NotImplemented(e.in_a_line())))
+    }
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use fmr_core::perturb::{AnswerCache, PerturbError, Perturber, SearchSettings, Workers};
+use fmr_core::perturb::{AnswerCache, PerturbError, Perturber, Workers};
 use fmr_core::validity::RepeatCheck;
-use fmr_experiment::{MissingFiles, RunSettings, SideBySide};
+use fmr_experiment::{RunSettings, SideBySide};
 use fmr_mask::MaskError;
 use fmr_store::{ComponentNames, Keep, Part, RunPlan, RunStore, StoreError};
 
@@ -190,7 +190,7 @@ impl Runner<'_> {
         store.update_facts(id, |facts| facts.components = Some(components))?;
         self.events.row(&row.plan.title, Phase::Mask);
         let mask = masks::ready(row, workers, store, |batch| self.events.batch(batch))?;
-        let perturber = perturber(row, mask.as_deref());
+        let perturber = row.perturber(mask.as_deref());
         self.events.row(&row.plan.title, Phase::Measure);
         let mut clock = Clock::start();
         let mut check = RepeatCheck::new(repeats);
@@ -228,31 +228,12 @@ fn to_learn(prepared: &Prepared, store: &RunStore) -> usize {
     prepared.ready().filter(missing).map(learns).sum()
 }
 
-/// What the engine needs of a row.
-pub(crate) fn perturber<'a>(row: &'a ReadyRow, mask: Option<&'a [f32]>) -> Perturber<'a> {
-    let search: &SearchSettings = &row.settings.search;
-    Perturber {
-        generator: &*row.generator,
-        oracle: &*row.oracle,
-        target: &*row.target,
-        scorer: &*row.scorer,
-        search,
-        verdict: &row.verdict,
-        classes: row.plan.classes.len(),
-        mask,
-        observer: &(),
-        cache: None,
-    }
-}
-
 /// The run as the store keeps it.
 fn plan(prepared: &Prepared, part: Part) -> Result<RunPlan, Error> {
     let rows: Vec<_> = prepared.ready().map(|row| row.plan.clone()).collect();
     if rows.is_empty() {
         let lines = prepared.rows.iter().map(|row| match row {
-            PreparedRow::Missing(row, files) => {
-                format!("  {}: {}", row.id, files.iter().map(MissingFiles::list).collect::<Vec<_>>().join(", "))
-            }
+            PreparedRow::CannotRun(row, lack) => format!("  {}: {lack}", row.id),
             PreparedRow::Ready(row) => format!("  {}: nothing", row.settings.id),
         });
         let needs = lines.collect::<Vec<_>>().join("\n");

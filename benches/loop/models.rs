@@ -7,7 +7,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 use clap::ValueEnum;
 use fmr_clip::{Clip, ClipConfig, ClipOracle};
-use fmr_core::registry::{Settings, Site};
+use fmr_core::registry::{MakeContext, Settings};
 use fmr_core::{Generator, Oracle, Target};
 use fmr_nn::device::device;
 use fmr_nn::weights::{Builder, state_dict, write};
@@ -104,13 +104,13 @@ impl Models {
         let library = |name: &str| Library::open(&search.find(name, plugins)?, None);
         let settings = |text: serde_json::Value| Settings(text.as_object().cloned().unwrap_or_default());
         let base = folder.path().to_owned();
-        let site = Site { base, device: "cpu".into(), seed: 0, image: [3, sizes.side, sizes.side] };
+        let context = MakeContext::alone([3, sizes.side, sizes.side]).with_base(base);
         let (vqgan, clip) = (settings(json!({"weights": "vqgan"})), settings(json!({"weights": "clip"})));
         let zoo = settings(json!({"model": sizes.model, "weights": "zoo"}));
         Ok(Self {
-            generator: library("vqgan")?.generator(None, &vqgan, &site, &limits)?,
-            oracle: library("clip")?.oracle(None, &clip, &site, &limits)?,
-            target: library("zoo")?.target(None, &zoo, &site, &limits)?,
+            generator: library("vqgan")?.generator(None, &vqgan, &context, &limits)?,
+            oracle: library("clip")?.oracle(None, &clip, &context, &limits)?,
+            target: library("zoo")?.target(None, &zoo, &context, &limits)?,
         })
     }
 }

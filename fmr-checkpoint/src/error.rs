@@ -1,6 +1,6 @@
 //! The error type of the crate, and the internal fault that parsers raise before the file is known.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::checkpoint::Container;
 use crate::misfit::Misfit;
@@ -120,6 +120,26 @@ pub enum CheckpointError {
         /// What is wrong with the tensors.
         detail: String,
     },
+}
+
+impl CheckpointError {
+    /// The file that the error is about.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Io { path, .. }
+            | Self::NotAFile { path, .. }
+            | Self::TooLong { path, .. }
+            | Self::Shards { path, .. }
+            | Self::NotACheckpoint { path, .. }
+            | Self::Corrupt { path, .. }
+            | Self::Unsupported { path, .. }
+            | Self::NoTensor { path, .. }
+            | Self::NoAverage { path }
+            | Self::Repeats { path, .. }
+            | Self::Unwritable { path, .. } => path,
+            Self::Misfit(misfit) => &misfit.path,
+        }
+    }
 }
 
 /// What went wrong inside a parser, before file and container are attached.

@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use thiserror::Error;
 
 /// A component (generator, oracle, target or scorer) could not do what it was asked to do.
@@ -14,36 +16,40 @@ pub struct ComponentError {
     pub problem: String,
     /// Whether it gave up because it was told that nobody wants the result any more. That says nothing of the samples.
     pub cancelled: bool,
+    /// What it is about, where that is something that the caller gave.
+    pub subject: Subject,
+}
+
+/// What an error of a component is about, so that a message can point at it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Subject {
+    /// The call as a whole.
+    #[default]
+    Call,
+    /// A file that it was made of.
+    File(PathBuf),
+    /// The class names.
+    Classes,
+    /// The templates of prompts.
+    Templates,
 }
 
 impl ComponentError {
     /// An error of `component` that was asked for `asked` and met `problem`.
     pub fn new(component: impl Into<String>, asked: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self { component: component.into(), asked: asked.into(), problem: problem.into(), cancelled: false }
-    }
-}
-
-/// A setting of an experiment file has a value that makes no sense.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{key}: {problem}")]
-pub struct SettingError {
-    /// Dotted path of the key, e.g. `search.step-size`.
-    pub key: String,
-    /// The value that was given and what would be right.
-    pub problem: String,
-}
-
-impl SettingError {
-    /// An error of the setting `key`.
-    pub fn new(key: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self { key: key.into(), problem: problem.into() }
+        Self {
+            component: component.into(),
+            asked: asked.into(),
+            problem: problem.into(),
+            cancelled: false,
+            subject: Subject::Call,
+        }
     }
 
-    /// `Ok` where `holds`, else the error that `key = value` is not `wanted`.
-    ///
-    /// # Errors
-    /// Where `holds` is false.
-    pub fn require(holds: bool, key: &str, value: impl std::fmt::Display, wanted: &str) -> Result<(), Self> {
-        if holds { Ok(()) } else { Err(Self::new(key, format!("is {value}, must be {wanted}"))) }
+    /// The same error, about something that the caller gave.
+    #[must_use]
+    pub fn about(self, subject: Subject) -> Self {
+        Self { subject, ..self }
     }
 }

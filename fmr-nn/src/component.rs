@@ -39,10 +39,11 @@ pub fn find_published<T>(
     name: impl Fn(&T) -> &str,
 ) -> Result<Option<&'static T>, SettingError> {
     let Some(asked) = model else { return Ok(None) };
-    table.iter().find(|entry| name(entry) == asked).map(Some).ok_or_else(|| {
-        let known: Vec<&str> = table.iter().map(&name).collect();
-        SettingError::new("model", format!("no model {asked:?} is known; there are {}", known.join(", ")))
-    })
+    table
+        .iter()
+        .find(|entry| name(entry) == asked)
+        .map(Some)
+        .ok_or_else(|| SettingError::unknown_name("model", "model", asked, table.iter().map(&name)))
 }
 
 /// Pre-processing of one model, for images of any size: differentiable for images that a generator made, byte for byte

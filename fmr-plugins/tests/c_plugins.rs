@@ -6,15 +6,15 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use common::{build, images, settings, site};
-use fmr_core::Target;
-use fmr_core::registry::{MakeError, Registry, Settings};
+use common::{build, context, images, settings};
+use fmr_core::registry::{MakeError, NamedFile, Registry};
+use fmr_core::{Scorer, Target};
 use fmr_plugins::check::{self, Verdict};
 use fmr_plugins::host::{self, KIND, Library, Limits, Plugins, SearchPath};
 use ndarray::{Array2, s};
 
 fn target(file: &Path, json: &str, limits: &Limits) -> Result<Box<dyn Target>, MakeError> {
-    Library::open(file, None).unwrap().target(None, &settings(json), &site(), limits)
+    Library::open(file, None).unwrap().target(None, &settings(json), &context(), limits)
 }
 
 /// The message without the folder of the test.
@@ -65,7 +65,7 @@ fn a_target_in_c_works_like_a_built_in_one() {
     drop(target);
     assert_eq!(library.live_handles(), Some((0, 0)));
 
-    let refused = |json: &str| library.target(None, &settings(json), &site(), &Limits::default()).err().unwrap();
+    let refused = |json: &str| library.target(None, &settings(json), &context(), &Limits::default()).err().unwrap();
     assert_eq!(refused(r#"{"size": 1}"#).to_string(), "size: there is no such setting; there is `scale`");
     assert_eq!(refused(r#"{"scale": -1}"#).to_string(), "scale: must be a number above 0");
 }
@@ -199,9 +199,8 @@ fn experiment_files_name_plugins_by_file_or_by_name() {
     let mut registry = Registry::default();
     let plugins = Plugins { search: SearchPath(vec![folder.path().to_owned()]), limits: Limits::default() };
     host::register(&mut registry, &plugins);
-    let mut site = site();
-    site.base = folder.path().to_owned();
-    let make = |json: &str| registry.target(KIND, &settings(json), &site);
+    let context = context().with_base(folder.path());
+    let make = |json: &str| registry.make::<dyn Target>(KIND, &settings(json), &context);
     let refused = |json: &str| plain(make(json).err().unwrap(), folder.path());
 
     let by_path = format!("./{}", file.file_name().unwrap().to_str().unwrap());
@@ -222,10 +221,9 @@ fn experiment_files_name_plugins_by_file_or_by_name() {
     insta::assert_snapshot!(refused("{}"), @"plugin: must name the plugin's file, or a plugin in the search path");
     insta::assert_snapshot!(refused(r#"{"plugin": "linear", "time-limit": -1}"#), @"time-limit: is -1, must be seconds, or 0 for no limit");
     insta::assert_snapshot!(refused(r#"{"plugin": "linear", "size": 1}"#), @"size: there is no such setting; there is `scale`");
-    assert!(registry.scorer(KIND, &settings(r#"{"plugin": "linear"}"#), &site).is_err());
-    let found = host::referenced(&settings(r#"{"plugin": "linear"}"#), &plugins.search, &site.base).unwrap();
-    assert_eq!(found, Some(file));
-    assert_eq!(host::referenced(&Settings::default(), &plugins.search, &site.base).unwrap(), None);
+    assert!(registry.make::<dyn Scorer>(KIND, &settings(r#"{"plugin": "linear"}"#), &context).is_err());
+    let named = registry.check::<dyn Target>(KIND, &settings(r#"{"plugin": "linear"}"#), &context).unwrap();
+    assert_eq!(named, [NamedFile { key: "plugin".into(), path: file }]);
 }
 
 #[test]
@@ -251,9 +249,12 @@ fn plugins_of_the_search_path_are_kinds_of_their_own() {
     DIR/second/libother.so: it offers the target "linear", which DIR/first/liblinear.so offers too; remove one, or name the file by `plugin = "…"`
     DIR/second/libzoo.so: its tables are broken: the library's table: it does not start with FMR1; build it anew against this fmr's fmr_plugin.h, or tell its author
     "#);
-    assert_eq!(registry.target_kinds().collect::<Vec<_>>(), ["linear", "oldest"]);
-    assert!(registry.target("linear", &settings(r#"{"scale": 1}"#), &site()).is_ok());
-    assert_eq!(registry.target("oldest", &settings("{}"), &site()).err().unwrap().to_string(), ": built in");
+    assert_eq!(registry.kinds::<dyn Target>().collect::<Vec<_>>(), ["linear", "oldest"]);
+    assert!(registry.make::<dyn Target>("linear", &settings(r#"{"scale": 1}"#), &context()).is_ok());
+    assert_eq!(
+        registry.make::<dyn Target>("oldest", &settings("{}"), &context()).err().unwrap().to_string(),
+        ": built in"
+    );
 
     let listing = host::list(&plugins);
     let mut text = plain(&listing, folder.path());

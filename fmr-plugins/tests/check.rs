@@ -6,7 +6,7 @@ mod common;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use common::settings;
-use fmr_core::registry::Site;
+use fmr_core::registry::MakeContext;
 use fmr_core::{ComponentError, ImagePullBack, Oracle, Target, TargetSpec};
 use fmr_plugins::check::{self, Options, Report, Verdict};
 use ndarray::{Array2, Array4, ArrayView2, ArrayView4, Axis};
@@ -25,7 +25,7 @@ struct Faulty {
 }
 
 impl Faulty {
-    fn new(settings: Settings, _: &Site) -> Result<Self, ComponentError> {
+    fn new(settings: Settings, _: &MakeContext<'_>) -> Result<Self, ComponentError> {
         let differentiable = settings.fault != "no gradient";
         let spec = TargetSpec { name: "faulty".into(), classes: 2, differentiable };
         Ok(Self { spec, fault: settings.fault, calls: AtomicU32::new(0) })
@@ -113,7 +113,7 @@ struct Anything {}
 
 fmr_plugins::export! {
     target "faulty": Settings => Faulty::new,
-    oracle "logits": Anything => |_, _: &Site| Ok::<_, ComponentError>(Logits(0)),
+    oracle "logits": Anything => |_, _: &MakeContext<'_>| Ok::<_, ComponentError>(Logits(0)),
 }
 
 fn report(component: &str, json: &str) -> Report {

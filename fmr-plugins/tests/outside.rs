@@ -7,7 +7,7 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{images, settings, site};
+use common::{context, images, settings};
 use fmr_plugins::check::{self, Options, Verdict};
 use fmr_plugins::host::{Library, Limits, Role};
 use fmr_plugins::scaffold::{self, Source};
@@ -76,9 +76,9 @@ fn crates_made_by_the_scaffold_build_test_themselves_and_load() {
     }
 
     let target = Library::open(&library("outside-target"), None).unwrap();
-    let made = target.target(None, &settings(r#"{"classes": 7}"#), &site(), &Limits::default()).unwrap();
+    let made = target.target(None, &settings(r#"{"classes": 7}"#), &context(), &Limits::default()).unwrap();
     assert_eq!(made.logits(images(2).view()).unwrap().dim(), (2, 7));
-    let refused = |json: &str| target.target(None, &settings(json), &site(), &Limits::default()).err().unwrap();
+    let refused = |json: &str| target.target(None, &settings(json), &context(), &Limits::default()).err().unwrap();
     assert_eq!(refused(r#"{"classes": 1}"#).to_string(), "classes: is 1, must be at least 2");
     let other = refused(r#"{"clases": 1}"#).to_string();
     assert_eq!(other, "clases: unknown field `clases`, expected `classes` or `sharpness`");

@@ -11,9 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use common::{images, settings, site};
+use common::{context, images, settings};
 use fmr_core::perturb::{Perturbed, Perturber, SampleBatch, SearchSettings};
-use fmr_core::registry::{MakeError, Settings, Site};
+use fmr_core::registry::{MakeContext, MakeError, Settings};
 use fmr_core::verdict::{Verdict, VerdictSettings};
 use fmr_core::{
     ComponentError, Generator, GeneratorSpec, ImagePullBack, LatentBlock, LatentPullBack, Oracle, Outcome, Scorer,
@@ -38,12 +38,12 @@ struct Square {
 }
 
 impl Square {
-    fn new(settings: SquareSettings, site: &Site) -> Result<Self, MakeError> {
+    fn new(settings: SquareSettings, context: &MakeContext<'_>) -> Result<Self, MakeError> {
         if settings.scale == 0.0 {
             return Err(SettingError::new("scale", "is 0, must be another number").into());
         }
         assert_ne!(settings.fault, "panic in create");
-        assert_eq!(site.image, [3, 4, 5]);
+        assert_eq!(context.image, [3, 4, 5]);
         Ok(Self { spec: TargetSpec { name: "square".into(), classes: 3, differentiable: true }, settings })
     }
 }
@@ -115,10 +115,10 @@ struct Nothing {}
 struct Pixels(GeneratorSpec);
 
 impl Pixels {
-    fn new(_: Nothing, site: &Site) -> Result<Self, SettingError> {
+    fn new(_: Nothing, context: &MakeContext<'_>) -> Result<Self, SettingError> {
         let block = |name: &str, shape: Vec<usize>, offset| LatentBlock { name: name.into(), shape, offset };
         let latent = vec![block("first", vec![4, 5], 0), block("rest", vec![2, 4, 5], 20)];
-        Ok(Self(GeneratorSpec { name: "pixels".into(), image: site.image, latent }))
+        Ok(Self(GeneratorSpec { name: "pixels".into(), image: context.image, latent }))
     }
 }
 
@@ -161,7 +161,7 @@ impl Generator for Pixels {
 struct Longest(Vec<String>);
 
 impl Longest {
-    fn new(_: Nothing, _: &Site) -> Result<Self, ComponentError> {
+    fn new(_: Nothing, _: &MakeContext<'_>) -> Result<Self, ComponentError> {
         Ok(Self(vec![]))
     }
 }
@@ -220,7 +220,7 @@ fmr_plugins::export! {
     target "square": SquareSettings => Square::new,
     generator "pixels": Nothing => Pixels::new,
     oracle "longest": Nothing => Longest::new,
-    scorer "lower": Nothing => |_, _: &Site| Ok::<_, SettingError>(Lower),
+    scorer "lower": Nothing => |_, _: &MakeContext<'_>| Ok::<_, SettingError>(Lower),
 }
 
 fn library() -> Arc<Library> {
@@ -229,7 +229,7 @@ fn library() -> Arc<Library> {
 }
 
 fn make(json: &str, limits: &Limits) -> Result<Box<dyn Target>, MakeError> {
-    library().target(None, &settings(json), &site(), limits)
+    library().target(None, &settings(json), &context(), limits)
 }
 
 fn faulty(fault: &str) -> Box<dyn Target> {
@@ -258,7 +258,7 @@ fn the_library_says_what_it_holds() {
 
 #[test]
 fn a_target_through_the_border_gives_the_same_bits() {
-    let (there, here) = (faulty(""), Square::new(settings(r#"{"scale": 2}"#).parse().unwrap(), &site()).unwrap());
+    let (there, here) = (faulty(""), Square::new(settings(r#"{"scale": 2}"#).parse().unwrap(), &context()).unwrap());
     assert_eq!(there.spec(), here.spec());
     for n in [1, 2, 7] {
         let x = images(n);
@@ -281,8 +281,8 @@ fn a_target_through_the_border_gives_the_same_bits() {
 
 #[test]
 fn a_generator_through_the_border_gives_the_same_bits() {
-    let here = Pixels::new(Nothing {}, &site()).unwrap();
-    let there = library().generator(None, &Settings::default(), &site(), &Limits::default()).unwrap();
+    let here = Pixels::new(Nothing {}, &context()).unwrap();
+    let there = library().generator(None, &Settings::default(), &context(), &Limits::default()).unwrap();
     assert_eq!(there.spec(), here.spec());
     let (x, labels) = (images(3), [2, 0, 1]);
     let z = there.encode(x.view(), &labels).unwrap();
@@ -300,7 +300,7 @@ fn a_generator_through_the_border_gives_the_same_bits() {
 
 #[test]
 fn an_oracle_and_a_scorer_through_the_border() {
-    let mut oracle = library().oracle(Some("longest"), &Settings::default(), &site(), &Limits::default()).unwrap();
+    let mut oracle = library().oracle(Some("longest"), &Settings::default(), &context(), &Limits::default()).unwrap();
     let names = |n: &[&str]| n.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
     let templates = names(&["an image of {class}"]);
     assert!(oracle.judge(images(1).view()).unwrap_err().to_string().contains("classes are not set"));
@@ -309,7 +309,7 @@ fn an_oracle_and_a_scorer_through_the_border() {
     oracle.set_classes(&names(&["cat", "Zebra crossing, früh", "dog"]), &templates).unwrap();
     assert_eq!(oracle.judge(images(2).view()).unwrap(), array![[0.0, 1.0, 0.0], [0.0, 1.0, 0.0]]);
 
-    let scorer = library().scorer(None, &Settings::default(), &site(), &Limits::default()).unwrap();
+    let scorer = library().scorer(None, &Settings::default(), &context(), &Limits::default()).unwrap();
     let (logits, clean) = (array![[1.0_f32, 2.0], [3.0, 5.0]], array![[0.0_f32, 0.0], [1.0, 1.0]]);
     let (scores, gradients) = scorer.score(logits.view(), clean.view(), &[1, 0]).unwrap();
     assert_eq!((scores, gradients), (array![-2.0, -2.0], array![[0.0, -1.0], [-1.0, 0.0]]));
@@ -393,8 +393,8 @@ fn calls_stop_at_their_limit_and_when_told() {
 fn a_folder_that_cannot_be_told_is_refused() {
     use std::os::unix::ffi::OsStrExt;
     let base = std::path::PathBuf::from(std::ffi::OsStr::from_bytes(b"/caf\xe9"));
-    let site = Site { base, ..site() };
-    let refused = library().target(None, &settings(r#"{"scale": 1}"#), &site, &Limits::default()).err().unwrap();
+    let context = context().with_base(base);
+    let refused = library().target(None, &settings(r#"{"scale": 1}"#), &context, &Limits::default()).err().unwrap();
     assert!(refused.to_string().contains("which is not UTF-8"), "{refused}");
 }
 
@@ -417,11 +417,11 @@ fn several_threads_share_a_component() {
 
 /// Perturbs four samples; the oracle sees the second class, always.
 fn perturb(target: &dyn Target, images: Array4<f32>) -> Vec<Perturbed> {
-    let generator = library().generator(None, &Settings::default(), &site(), &Limits::default()).unwrap();
-    let mut oracle = library().oracle(None, &Settings::default(), &site(), &Limits::default()).unwrap();
+    let generator = library().generator(None, &Settings::default(), &context(), &Limits::default()).unwrap();
+    let mut oracle = library().oracle(None, &Settings::default(), &context(), &Limits::default()).unwrap();
     let classes = ["a", "long", "b"].map(str::to_owned);
     oracle.set_classes(&classes, &["an image of {class}".to_owned()]).unwrap();
-    let scorer = library().scorer(None, &Settings::default(), &site(), &Limits::default()).unwrap();
+    let scorer = library().scorer(None, &Settings::default(), &context(), &Limits::default()).unwrap();
     let verdict = Verdict::new(VerdictSettings::default(), &classes);
     let search = SearchSettings { budget: 3, ..SearchSettings::default() };
     let batch = SampleBatch {

@@ -48,7 +48,7 @@ fn errors_show_the_line_and_what_would_be_right() {
 fn errors_of_components_show_the_setting() {
     let lab = Lab::new();
     let cases = [
-        ("model = \"lenet\"", "model = \"lenet9\"", "lab.toml:11:9: targets.lenet.model: no model \"lenet9\""),
+        ("model = \"lenet\"", "model = \"lenet9\"", "lab.toml:11:9: targets.lenet.model: there is no model \"lenet9\""),
         ("weights = \"vqgan.safetensors\"", "weights = \"clip.safetensors\"", "lab.toml:16:11: generator \"vqgan\""),
         ("weights = \"clip.safetensors\"", "weights = \"lab.toml\"", "lab.toml:20:11: oracle \"clip\""),
         (

@@ -220,18 +220,7 @@ fn a_masked_run_moves_only_what_is_kept() {
     let row: &ReadyRow = prepared.ready().find(|row| row.settings.id == MASKED).unwrap();
     let factors = mask.for_run(row.generator.spec(), row.weights_hash(), false).unwrap();
     let observer = OnlyKept(mask.kept(), 0.into());
-    let again = Perturber {
-        generator: &*row.generator,
-        oracle: &*row.oracle,
-        target: &*row.target,
-        scorer: &*row.scorer,
-        search: &row.settings.search,
-        verdict: &row.verdict,
-        classes: row.plan.classes.len(),
-        mask: Some(&factors),
-        observer: &observer,
-        cache: None,
-    };
+    let again = Perturber { observer: &observer, ..row.perturber(Some(&factors)) };
     let positions: Vec<usize> = (0..row.samples.len()).collect();
     let seen: Vec<SampleRecord> =
         again.run(&row.samples.batch(&positions).unwrap()).unwrap().into_iter().map(|sample| sample.record).collect();

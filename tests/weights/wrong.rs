@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::tensor::Device;
-use fmr::core::registry::{MakeError, Settings, Site};
+use fmr::core::registry::{MakeContext, MakeError, Settings};
+use fmr::core::{Generator, Oracle, Target};
 use fmr::registry;
 use fmr_clip::{Clip, ClipConfig};
 use fmr_nn::weights::{Builder, StateDict, Stored, state_dict, write};
@@ -38,11 +39,11 @@ impl Lab {
         let mut settings: serde_json::Map<_, _> = serde_json::from_str(settings).unwrap();
         settings.insert("weights".to_owned(), weights.to_string_lossy().into());
         let (settings, registry) = (Settings(settings), registry());
-        let site = Site { base: ".".into(), device: "cpu".into(), seed: 0, image: [3, 32, 32] };
+        let context = MakeContext::new(&registry, [3, 32, 32]);
         let made: Result<(), MakeError> = match self.role {
-            "generator" => registry.generator("vqgan", &settings, &site).map(drop),
-            "oracle" => registry.oracle("clip", &settings, &site).map(drop),
-            _ => registry.target("zoo", &settings, &site).map(drop),
+            "generator" => registry.make::<dyn Generator>("vqgan", &settings, &context).map(drop),
+            "oracle" => registry.make::<dyn Oracle>("clip", &settings, &context).map(drop),
+            _ => registry.make::<dyn Target>("zoo", &settings, &context).map(drop),
         };
         let text = made.expect_err(what).to_string();
         let folder = self.folder.path().to_string_lossy().into_owned();

@@ -1,7 +1,7 @@
 //! `fmr check FILE`
 
 use clap::Args;
-use fmr::experiment::MissingFiles;
+use fmr::experiment::Lack;
 use fmr::{Interrupt, PreparedRow, RowMask};
 use std::io::Write;
 
@@ -34,9 +34,9 @@ pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Fail
                     row.samples.len()
                 )?;
             }
-            PreparedRow::Missing(row, files) => {
-                let files: Vec<String> = files.iter().map(MissingFiles::list).collect();
-                writeln!(out, "missing  {}: {}", row.id, files.join(", "))?;
+            PreparedRow::CannotRun(row, lack @ Lack::Files(_)) => writeln!(out, "missing  {}: {lack}", row.id)?,
+            PreparedRow::CannotRun(row, lack @ Lack::NotImplemented(_)) => {
+                writeln!(out, "not implemented  {}: {lack}", row.id)?;
             }
         }
     }

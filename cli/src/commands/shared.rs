@@ -52,7 +52,7 @@ impl ExperimentArguments {
 /// Makes the components of an experiment, whose calls the interrupt reaches.
 pub(crate) fn prepare(experiment: Experiment, interrupt: &Interrupt) -> Result<Prepared, ConfigError> {
     let registry = fmr::registry_of(&experiment, interrupt);
-    fmr::prepare(experiment, &registry)
+    fmr::prepare_until(experiment, &registry, interrupt)
 }
 
 /// `a.b=VALUE`, where VALUE is TOML, or else a text.

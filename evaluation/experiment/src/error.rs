@@ -28,6 +28,11 @@ impl ConfigError {
         Some((before.matches('\n').count() + 1, before[line_start..].chars().count() + 1))
     }
 
+    /// The problem and the help without the place.
+    pub fn in_a_line(&self) -> String {
+        self.help.iter().fold(self.problem.clone(), |line, help| format!("{line}; {help}"))
+    }
+
     /// An error about the whole file.
     pub(super) fn of_file(file: &Path, problem: impl Into<String>, help: Option<String>) -> Self {
         Self { file: file.to_owned(), text: "".into(), span: None, problem: problem.into(), help }

@@ -174,16 +174,17 @@ const KEYS: [&str; 17] = [
     "plugin-path",
 ];
 
+/// Those that are tables, or tables of tables.
+const TABLES: [&str; 11] =
+    ["data", "targets", "generators", "oracles", "masks", "scorer", "search", "verdict", "metrics", "report", "run"];
+
 impl Experiment {
     /// Reads a file.
     ///
     /// # Errors
     /// The file cannot be read, or the first thing that is wrong with it.
     pub fn read(file: &Path, changes: &Changes) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(file).map_err(|e| {
-            let help = (e.kind() == std::io::ErrorKind::NotFound).then(|| "give an experiment file (TOML)".to_owned());
-            ConfigError::of_file(file, e.to_string(), help)
-        })?;
+        let text = read_text(file)?;
         Self::parse(file, text, file.parent().unwrap_or(Path::new("")), changes)
     }
 
@@ -195,12 +196,14 @@ impl Experiment {
         let source = Source { file: file.to_owned(), text: Arc::from(text) };
         let root = changed(&source, Node::parse(&source)?, changes)?;
         root.expect_keys(&source, "", &KEYS)?;
+        for (key, node) in TABLES.iter().filter_map(|key| Some((*key, root.get(key)?))) {
+            node.expect_table(&source, key)?;
+        }
+        check_profiles(&source, &root)?;
         let base: Option<PathBuf> = optional(&source, &root, "base")?;
         let base = base.map_or_else(|| folder.to_owned(), |b| folder.join(b));
         let plugin_path: Vec<PathBuf> = optional(&source, &root, "plugin-path")?.unwrap_or_default();
-        let name: String = optional(&source, &root, "name")?
-            .or_else(|| file.file_stem().map(|s| s.to_string_lossy().into_owned()))
-            .unwrap_or_default();
+        let name = name_of(&source, &root, file)?;
         let metrics: MetricsSettings = optional(&source, &root, "metrics")?.unwrap_or_default();
         let data = tables(&source, &root, "data", DataTable::read)?;
         let mut experiment = Self {
@@ -278,6 +281,14 @@ impl Experiment {
         }
         let mut short = BTreeMap::<String, usize>::new();
         rows.iter().for_each(|(row, ..)| *short.entry(row.id.clone()).or_default() += 1);
+        if rows.is_empty() {
+            let help = "name the data set and the target of each row in a [[rows]] table".to_owned();
+            return Err(self.source.error(
+                list.value_span(),
+                "rows is an empty array: there is nothing to run",
+                Some(help),
+            ));
+        }
         let mut seen = BTreeSet::new();
         for (row, long, node) in &mut rows {
             if short[&row.id] > 1 {
@@ -347,6 +358,66 @@ impl Experiment {
     }
 }
 
+/// The text of an experiment file.
+fn read_text(file: &Path) -> Result<String, ConfigError> {
+    let refuse = |problem: String, help: Option<&str>| ConfigError::of_file(file, problem, help.map(str::to_owned));
+    let hint = Some("name an experiment file (TOML)");
+    let metadata = std::fs::metadata(file).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => refuse("there is no such file".to_owned(), hint),
+        _ => refuse(format!("it cannot be read: {e}"), None),
+    })?;
+    if !metadata.is_file() {
+        let what = if metadata.is_dir() { "a folder" } else { "not a regular file" };
+        return Err(refuse(format!("it is {what}"), hint));
+    }
+    std::fs::read_to_string(file).map_err(|e| match e.kind() {
+        std::io::ErrorKind::InvalidData => refuse("it is not text in UTF-8".to_owned(), hint),
+        _ => refuse(format!("it cannot be read: {e}"), None),
+    })
+}
+
+/// Bytes of the longest name: a run's folder adds a number, and a file system allows 255.
+const LONGEST_NAME: usize = 200;
+
+/// The experiment's name, which new runs are named after: the file's own unless it gives one.
+fn name_of(source: &Source, root: &Node, file: &Path) -> Result<String, ConfigError> {
+    let Some(name) = optional::<String>(source, root, "name")? else {
+        let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        return Ok(stem.chars().filter(|c| !c.is_control()).collect());
+    };
+    let wrong = if name.trim().is_empty() || name == "." || name == ".." {
+        Some("is no name of a folder")
+    } else if name.contains(['/', '\\']) {
+        Some("must not lead to another folder")
+    } else if name.chars().any(char::is_control) {
+        Some("must not hold control characters")
+    } else if name.len() > LONGEST_NAME {
+        Some("is too long")
+    } else {
+        None
+    };
+    let Some(wrong) = wrong else { return Ok(name) };
+    let shown: String = name.chars().take(40).collect();
+    let help = "new runs get a folder of this name below `run.folder`, which says where";
+    let place = root.get("name").and_then(Node::value_span);
+    Err(source.error(place, format!("name {shown:?} {wrong}"), Some(help.to_owned())))
+}
+
+/// Refuses what no profile can change, in each profile of the file.
+fn check_profiles(source: &Source, root: &Node) -> Result<(), ConfigError> {
+    let Some(profiles) = root.get("profiles") else { return Ok(()) };
+    profiles.expect_table(source, "profiles")?;
+    let keys: Vec<&str> = KEYS.iter().copied().filter(|key| *key != "profiles").collect();
+    for (name, profile) in profiles.entries() {
+        let at = join("profiles", name);
+        profile.expect_keys(source, &at, &keys)?;
+        for (key, node) in TABLES.iter().filter_map(|key| Some((*key, profile.get(key)?))) {
+            node.expect_table(source, &join(&at, key))?;
+        }
+    }
+    Ok(())
+}
+
 /// The document with a caller's changes.
 fn changed(source: &Source, mut root: Node, changes: &Changes) -> Result<Node, ConfigError> {
     if let Some(profile) = &changes.profile {
@@ -358,7 +429,15 @@ fn changed(source: &Source, mut root: Node, changes: &Changes) -> Result<Node, C
         })?;
         root.overlay(over);
     }
-    for (path, value) in &changes.values {
+    for (i, (path, value)) in changes.values.iter().enumerate() {
+        if changes.values[..i].iter().any(|(other, before)| other == path && before != value) {
+            return Err(source.error(None, format!("{path} is given two values"), Some("give one".to_owned())));
+        }
+        if let Some(place) = root.barred(path) {
+            let found = root.find(&place).0;
+            let problem = format!("{path} cannot be set: {place} is {}, not a table", found.type_name());
+            return Err(source.error(found.value_span(), problem, None));
+        }
         root.set(path, Node::given(value));
     }
     if let Some(limit) = changes.limit {

@@ -1,9 +1,10 @@
 //! The files that an experiment names: which are missing, and what they hold.
 
+use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
+use fmr_core::registry::{NamedFile, Role};
 use fmr_data::DataSettings;
-use serde_json::Value;
 
 use super::experiment::Experiment;
 use super::rows::Row;
@@ -38,18 +39,47 @@ impl MissingFiles {
     }
 }
 
+/// Why a row of an experiment cannot run on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lack {
+    /// Files that it needs are not there.
+    Files(Vec<MissingFiles>),
+    /// It names a component or a model that this program does not have: the sentence that says so.
+    NotImplemented(String),
+}
+
+impl fmt::Display for Lack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Files(files) => f.write_str(&files.iter().map(MissingFiles::list).collect::<Vec<_>>().join(", ")),
+            Self::NotImplemented(problem) => f.write_str(problem),
+        }
+    }
+}
+
 impl Experiment {
-    /// Files that a row needs and that are not there, one entry a table.
-    pub fn missing(&self, row: &Row) -> Vec<MissingFiles> {
+    /// Files that a row needs and that are not there, one entry a table. `named` says which files a component's settings
+    /// name, which only the component knows.
+    pub fn missing(&self, row: &Row, named: &dyn Fn(Role, &ComponentTable) -> Vec<NamedFile>) -> Vec<MissingFiles> {
         let data = |name: &str| self.data[name].missing(&self.base);
-        let components = [&self.targets[&row.target], &self.generators[&row.generator], &self.oracles[&row.oracle]];
+        let components = self.components(row).map(|(role, table)| table.missing(&named(role, table)));
         let mask = row.mask.as_ref().map(|name| &self.masks[name]);
         let learn_from = mask.and_then(|mask| mask.learn_from.as_deref()).filter(|from| *from != row.data);
         std::iter::once(data(&row.data))
-            .chain(components.map(|table| table.missing(&self.base)))
+            .chain(components)
             .chain([mask.and_then(|mask| mask.missing(&self.base)), learn_from.and_then(data)])
             .flatten()
             .collect()
+    }
+
+    /// The components of a row and what they are for.
+    pub fn components<'a>(&'a self, row: &'a Row) -> [(Role, &'a ComponentTable); 4] {
+        [
+            (Role::Target, &self.targets[&row.target]),
+            (Role::Generator, &self.generators[&row.generator]),
+            (Role::Oracle, &self.oracles[&row.oracle]),
+            (Role::Scorer, &row.scorer),
+        ]
     }
 }
 
@@ -68,38 +98,10 @@ impl DataTable {
 }
 
 impl ComponentTable {
-    /// The files that the settings name, by dotted key, and where they are looked for.
-    ///
-    /// Only the component knows which of its settings are paths; taken for one is a text under `weights`, a text that
-    /// is an existing file's path, and a text with a folder and a file extension in it.
-    pub fn files(&self, base: &Path) -> Vec<(String, PathBuf)> {
-        let mut found = Vec::new();
-        for (key, value) in &self.settings.0 {
-            collect(key, value, base, &mut found);
-        }
-        found
-    }
-
-    /// Its files that are not there, if any.
-    pub fn missing(&self, base: &Path) -> Option<MissingFiles> {
-        MissingFiles::among(&self.at, self.files(base), self.obtain.as_ref())
-    }
-}
-
-fn collect(key: &str, value: &Value, base: &Path, found: &mut Vec<(String, PathBuf)>) {
-    match value {
-        Value::String(text) if names_file(key, text, base) => found.push((key.to_owned(), tidy(&base.join(text)))),
-        Value::Array(values) => {
-            for (i, value) in values.iter().enumerate() {
-                collect(&format!("{key}[{i}]"), value, base, found);
-            }
-        }
-        Value::Object(map) => {
-            for (inner, value) in map {
-                collect(&format!("{key}.{inner}"), value, base, found);
-            }
-        }
-        _ => {}
+    /// Those of the files that its settings name that are not there, if any.
+    pub fn missing(&self, files: &[NamedFile]) -> Option<MissingFiles> {
+        let files = files.iter().map(|file| (&file.key, tidy(&file.path))).collect();
+        MissingFiles::among(&self.at, files, self.obtain.as_ref())
     }
 }
 
@@ -116,15 +118,6 @@ pub(super) fn tidy(path: &Path) -> PathBuf {
         }
     }
     tidy
-}
-
-fn names_file(key: &str, text: &str, base: &Path) -> bool {
-    let path = Path::new(text);
-    let in_folder = path.parent().is_some_and(|p| !p.as_os_str().is_empty());
-    key == "weights"
-        || key.ends_with(".weights")
-        || (in_folder && path.extension().is_some())
-        || (!text.is_empty() && base.join(path).is_file())
 }
 
 #[cfg(test)]

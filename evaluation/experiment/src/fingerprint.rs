@@ -4,14 +4,25 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use fmr_core::ENGINE_REVISION;
+use fmr_core::registry::{NamedFile, Role, Sources};
+use fmr_core::setting::join;
 use fmr_data::Dataset;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::experiment::Experiment;
-use super::node::join;
 use super::rows::Row;
 use super::tables::ComponentTable;
+
+/// The files of one component.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ComponentFiles {
+    /// Those that its settings name.
+    pub named: Vec<NamedFile>,
+    /// What it was made of: also the files that it found beside those.
+    pub sources: Sources,
+}
 
 /// Makes fingerprints; remembers the hashes of files, which rows share.
 #[derive(Debug, Default)]
@@ -20,7 +31,8 @@ pub struct Fingerprints {
 }
 
 impl Fingerprints {
-    /// Everything that the results of a row depend on. A file counts by its contents, wherever it lies.
+    /// Everything that the results of a row depend on: the engine, the settings, the data, and every file that a
+    /// component read, by its contents, wherever it lies. `files` are those of each component.
     ///
     /// `metrics`, `report` and the sizes of batches are left out: they change nothing of what happens to a sample.
     ///
@@ -31,19 +43,14 @@ impl Fingerprints {
         experiment: &Experiment,
         row: &Row,
         data: &Dataset,
+        files: &BTreeMap<Role, ComponentFiles>,
     ) -> io::Result<BTreeMap<String, String>> {
-        let mut fields = BTreeMap::new();
+        let mut fields = BTreeMap::from([("engine".to_owned(), ENGINE_REVISION.to_string())]);
         let settings = |value: serde_json::Result<Value>| value.unwrap_or_default();
         flatten("search", &settings(serde_json::to_value(&row.search)), &mut fields);
         flatten("verdict", &settings(serde_json::to_value(&row.verdict)), &mut fields);
-        let components = [
-            ("target", &experiment.targets[&row.target]),
-            ("generator", &experiment.generators[&row.generator]),
-            ("oracle", &experiment.oracles[&row.oracle]),
-            ("scorer", &row.scorer),
-        ];
-        for (role, table) in components {
-            self.component(role, table, &experiment.base, &mut fields)?;
+        for (role, table) in experiment.components(row) {
+            self.component(role.name(), table, files.get(&role).unwrap_or(&ComponentFiles::default()), &mut fields)?;
         }
         let table = &experiment.data[&row.data];
         fields.insert("data".to_owned(), format!("sha256:{}", data.digest()));
@@ -60,15 +67,49 @@ impl Fingerprints {
         &mut self,
         role: &str,
         table: &ComponentTable,
-        base: &Path,
+        files: &ComponentFiles,
         fields: &mut BTreeMap<String, String>,
     ) -> io::Result<()> {
         fields.insert(join(role, "kind"), table.kind.clone());
         flatten(role, &Value::Object(table.settings.0.clone()), fields);
-        for (key, path) in table.files(base) {
-            if path.is_file() {
-                fields.insert(join(role, &key), self.file(&path)?);
+        let one = files.sources.plugins.len() == 1;
+        for (library, sha256) in &files.sources.plugins {
+            let digest = format!("sha256:{sha256}");
+            let field = if one { "plugin".to_owned() } else { format!("{}.plugin", file_name(library)) };
+            fields.insert(join(role, &field), digest.clone());
+            self.known.insert(canonical(library), digest);
+        }
+        let named: Vec<(&str, PathBuf)> = files.named.iter().map(|f| (f.key.as_str(), canonical(&f.path))).collect();
+        for (key, path) in named.iter().filter(|(_, path)| path.is_file()) {
+            fields.insert(join(role, key), self.file(path)?);
+        }
+        let mut folders: BTreeMap<&str, Sha256> = BTreeMap::new();
+        for path in files.sources.files.iter().map(|path| canonical(path)) {
+            if named.iter().any(|(_, file)| *file == path) {
+                continue;
             }
+            let digest = self.file(&path)?;
+            let folder = named.iter().find_map(|(key, folder)| Some((*key, path.strip_prefix(folder).ok()?)));
+            let field = match folder {
+                Some((key, inside)) => {
+                    let inside = inside.to_string_lossy().into_owned();
+                    let hash = folders.remove(key).unwrap_or_default();
+                    folders.insert(key, hash.chain_update(format!("{inside}\n{digest}\n")));
+                    format!("{key}/{inside}")
+                }
+                None => format!("file:{}", file_name(&path)),
+            };
+            let mut field = join(role, &field);
+            // Files of one name in several folders.
+            if fields.get(&field).is_some_and(|other| *other != digest) {
+                let folder = path.parent().map(file_name).unwrap_or_default();
+                field = join(role, &format!("file:{folder}/{}", file_name(&path)));
+            }
+            fields.insert(field, digest);
+        }
+        // A folder counts by the files that were read in it.
+        for (key, hash) in folders {
+            fields.insert(join(role, key), sha256(hash));
         }
         Ok(())
     }
@@ -80,11 +121,24 @@ impl Fingerprints {
         let named = |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", path.display()));
         let mut hash = Sha256::new();
         io::copy(&mut std::fs::File::open(path).map_err(named)?, &mut hash).map_err(named)?;
-        let digest: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        let digest = format!("sha256:{digest}");
+        let digest = sha256(hash);
         self.known.insert(path.to_owned(), digest.clone());
         Ok(digest)
     }
+}
+
+fn sha256(hash: Sha256) -> String {
+    let digest: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{digest}")
+}
+
+/// One name a file, however it is written, so that it is read once and recognised.
+fn canonical(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
 /// One field a leaf, by dotted name.

@@ -14,13 +14,12 @@ mod world;
 
 pub use error::ConfigError;
 pub use experiment::{Changes, Experiment, ReportSettings, RunSettings, SideBySide};
-pub use files::MissingFiles;
-pub use fingerprint::Fingerprints;
+pub use files::{Lack, MissingFiles};
+pub use fingerprint::{ComponentFiles, Fingerprints};
 pub use masks::{MaskTable, Masking};
 pub use node::Node;
 pub use paper::PaperFigures;
 pub use rows::Row;
-pub use suggest::closest;
 pub use tables::{ComponentTable, DataTable, Obtain};
 pub use world::World;
 

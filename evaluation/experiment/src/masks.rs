@@ -57,7 +57,7 @@ impl MaskTable {
         };
         table.settings.check().map_err(|e| {
             let key = e.key.strip_prefix("mask.").unwrap_or(&e.key);
-            node.setting_error(source, &at, &SettingError::new(key, e.problem.clone()))
+            node.setting_error(source, &at, &SettingError { key: key.to_owned(), problem: e.problem.clone() })
         })?;
         match (&table.settings.file, &table.learn_from) {
             (None, None) => {

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use fmr_core::SettingError;
+use fmr_core::{SettingError, SettingProblem, setting};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{ConfigError, Source};
 use super::suggest;
+pub(super) use setting::join;
 
 /// A value with its place in the file; `None` where it was given otherwise, e.g. on the command line.
 #[derive(Debug, Clone, Default)]
@@ -130,6 +131,43 @@ impl Node {
         matches!(self.content, Content::Table(_))
     }
 
+    /// The path of the first value on the way to a dotted path that is there and is no table, so that nothing can be set
+    /// below it.
+    pub(super) fn barred(&self, path: &str) -> Option<String> {
+        let mut node = self;
+        let mut walked = String::new();
+        for part in path.split('.') {
+            if !node.is_table() {
+                return Some(walked);
+            }
+            node = node.get(part)?;
+            walked = join(&walked, part);
+        }
+        None
+    }
+
+    /// What a value is, in TOML's word with its article.
+    pub(super) fn type_name(&self) -> &'static str {
+        match &self.content {
+            Content::Table(_) => "a table",
+            Content::Array(_) => "an array",
+            Content::Leaf(Value::String(_)) => "a string",
+            Content::Leaf(Value::Bool(_)) => "a boolean",
+            Content::Leaf(Value::Number(n)) if n.is_f64() => "a float",
+            Content::Leaf(Value::Number(_)) => "an integer",
+            Content::Leaf(_) => "nothing",
+        }
+    }
+
+    /// Refuses anything but a table.
+    pub(super) fn expect_table(&self, source: &Source, name: &str) -> Result<(), ConfigError> {
+        if self.is_table() {
+            return Ok(());
+        }
+        let problem = format!("{name} is {}, must be a table", self.type_name());
+        Err(source.error(self.value_span(), problem, None))
+    }
+
     /// Sets the value at a dotted path, making tables on the way.
     pub(super) fn set(&mut self, path: &str, value: Self) {
         let (head, rest) = path.split_once('.').map_or((path, None), |(h, r)| (h, Some(r)));
@@ -182,55 +220,43 @@ impl Node {
 
     /// Reads the value into a type. `name` is the value's path in the file, for messages.
     pub(super) fn read<T: DeserializeOwned>(&self, source: &Source, name: &str) -> Result<T, ConfigError> {
-        serde_path_to_error::deserialize(self.to_json()).map_err(|e| {
-            let path = e.path().to_string();
-            let path = if path == "." { String::new() } else { path };
-            self.explain(source, name, &path, &e.inner().to_string())
-        })
-    }
-
-    /// An error of reading in people's words.
-    fn explain(&self, source: &Source, name: &str, path: &str, problem: &str) -> ConfigError {
-        let quoted: Vec<&str> = problem.split('`').skip(1).step_by(2).collect();
-        let (given, known) = (quoted.first().copied().unwrap_or_default(), quoted.get(1..).unwrap_or_default());
-        let parent = path.strip_suffix(given).unwrap_or(path).trim_end_matches('.');
-        if problem.starts_with("unknown field") {
-            let (node, _) = self.find(&join(parent, given));
-            let problem = format!("{} is not a known key", join(name, &join(parent, given)));
-            return source.error(node.key_span(), problem, suggest::help(given, "key", known));
-        }
-        if problem.starts_with("missing field") {
-            let (node, _) = self.find(parent);
-            let table = join(name, parent);
-            let place = if table.is_empty() { "the file".to_owned() } else { format!("[{table}]") };
-            return source.error(node.value_span(), format!("{place} lacks the key `{given}`"), None);
-        }
-        let (node, _) = self.find(path);
-        let key = join(name, path);
-        if problem.starts_with("unknown variant") {
-            let problem = format!("{key} cannot be {given:?}");
-            return source.error(node.value_span(), problem, suggest::help(given, "value", known));
-        }
-        source.error(node.value_span(), format!("{key}: {}", plain(problem)), None)
+        setting::read(&self.to_json()).map_err(|error| self.setting_error(source, name, &error))
     }
 
     /// A setting's error as one with a place; the setting's key is relative to this table.
     pub(super) fn setting_error(&self, source: &Source, name: &str, error: &SettingError) -> ConfigError {
-        if error.problem.contains(" field `") || error.problem.contains("unknown variant `") {
-            return self.explain(source, name, &error.key, &error.problem);
-        }
         let (node, _) = self.find(&error.key);
-        let (key, problem) = (join(name, &error.key), plain(&error.problem));
-        // Problems of ranges go on from the key ("is 0, must be …"), others stand by themselves.
-        let colon = if problem.starts_with("is ") { "" } else { ":" };
-        source.error(node.value_span(), format!("{key}{colon} {problem}"), None)
+        let key = join(name, &error.key);
+        let (parent, given) = error.key.rsplit_once('.').unwrap_or(("", &error.key));
+        match &error.problem {
+            SettingProblem::UnknownKey { known } => {
+                let help = suggest::help(given, "key", &strs(known));
+                source.error(node.key_span(), format!("{key} is not a known key"), help)
+            }
+            SettingProblem::Missing => {
+                let table = join(name, parent);
+                let place = if table.is_empty() { "the file".to_owned() } else { format!("[{table}]") };
+                source.error(self.find(parent).0.value_span(), format!("{place} lacks the key `{given}`"), None)
+            }
+            SettingProblem::UnknownName { what, name, known } if what == "value" => {
+                let help = suggest::help(name, what, &strs(known));
+                source.error(node.value_span(), format!("{key} cannot be {name:?}"), help)
+            }
+            SettingProblem::UnknownName { what, name, .. } => {
+                source.error(node.value_span(), format!("{key}: there is no {what} {name:?}"), error.advice())
+            }
+            problem => {
+                let problem = problem.to_string();
+                // Problems of values go on from the key ("is 0, must be …"), others stand by themselves.
+                let colon = if problem.starts_with("is ") { "" } else { ":" };
+                source.error(node.value_span(), format!("{key}{colon} {problem}"), None)
+            }
+        }
     }
 
     /// Refuses keys of a table other than the known ones.
     pub(super) fn expect_keys(&self, source: &Source, name: &str, known: &[&str]) -> Result<(), ConfigError> {
-        if !self.is_table() {
-            return Err(source.error(self.value_span(), format!("{name} must be a table"), None));
-        }
+        self.expect_table(source, name)?;
         match self.entries().find(|(key, _)| !known.contains(key)) {
             Some((key, node)) => {
                 let problem = format!("{} is not a known key", join(name, key));
@@ -241,30 +267,8 @@ impl Node {
     }
 }
 
-/// A dotted path of two parts, either of which may be empty.
-pub(super) fn join(a: &str, b: &str) -> String {
-    if a.is_empty() || b.is_empty() || b.starts_with('[') { format!("{a}{b}") } else { format!("{a}.{b}") }
-}
-
-/// serde's names of types in plain words.
-fn plain(problem: &str) -> String {
-    let Some((found, expected)) =
-        problem.split_once(", expected ").filter(|_| problem.starts_with("invalid ") && !problem.contains('\n'))
-    else {
-        return problem.to_owned();
-    };
-    let found = found.trim_start_matches("invalid type: ").trim_start_matches("invalid value: ");
-    let expected = match expected {
-        "f32" | "f64" => "a number",
-        "usize" | "u64" | "u32" => "a whole number that is not negative",
-        "i64" | "i32" => "a whole number",
-        "a boolean" | "bool" => "true or false",
-        "a string" | "path string" => "a string",
-        "a sequence" => "a list",
-        table if table.starts_with("struct ") => "a table",
-        other => other,
-    };
-    format!("expected {expected}, found {found}")
+fn strs(names: &[String]) -> Vec<&str> {
+    names.iter().map(String::as_str).collect()
 }
 
 fn table(entries: &DeTable<'_>) -> Content {

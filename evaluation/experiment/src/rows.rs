@@ -95,8 +95,14 @@ impl Common<'_> {
             });
         }
         if let Some(vary) = node.get("vary") {
+            vary.expect_table(self.source, &join(&at, "vary"))?;
             for (key, values) in vary.entries() {
                 let values: Vec<Node> = values.items().to_vec();
+                if values.is_empty() {
+                    let problem = format!("{} is an empty array", join(&join(&at, "vary"), key));
+                    let help = "name the values that the rows differ in".to_owned();
+                    return Err(self.source.error(node.value_span(), problem, Some(help)));
+                }
                 combinations = cross(&combinations, &values, |chosen, value| {
                     chosen.varied.push((key.to_owned(), value.clone()));
                 });
@@ -128,7 +134,7 @@ impl Common<'_> {
             names.push(name);
         }
         if names.is_empty() {
-            let problem = format!("{} is an empty list", join(at, role));
+            let problem = format!("{} is an empty array", join(at, role));
             return Err(self.source.error(given.value_span(), problem, suggest::help("", role, &known)));
         }
         Ok(names)
@@ -139,6 +145,7 @@ impl Common<'_> {
         for (key, base) in [("search", &self.search), ("verdict", &self.verdict), ("scorer", &self.scorer)] {
             settings.set(key, base.clone());
             if let Some(over) = node.get(key) {
+                over.expect_table(self.source, &join(at, key))?;
                 // A scorer's settings belong to its kind or plugin: a different one starts anew.
                 let anew = key == "scorer" && (over.get("kind").is_some() || over.get("plugin").is_some());
                 if anew {
@@ -294,5 +301,5 @@ fn read_verdict(source: &Source, node: &Node) -> Result<VerdictSettings, ConfigE
 /// The error of a check, whose keys start with the table's name.
 pub(super) fn checked(source: &Source, node: &Node, table: &str, error: &SettingError) -> ConfigError {
     let key = error.key.strip_prefix(table).map_or(error.key.as_str(), |k| k.trim_start_matches('.'));
-    node.setting_error(source, table, &SettingError::new(key, error.problem.clone()))
+    node.setting_error(source, table, &SettingError { key: key.to_owned(), problem: error.problem.clone() })
 }

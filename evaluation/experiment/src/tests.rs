@@ -1,6 +1,8 @@
 use std::path::Path;
 
-use super::{Changes, ConfigError, Experiment};
+use fmr_core::registry::NamedFile;
+
+use super::{Changes, ComponentTable, ConfigError, Experiment};
 
 const SOUND: &str = r#"
 name = "tiny"
@@ -36,6 +38,12 @@ fn read(text: &str) -> Result<Experiment, ConfigError> {
 
 fn read_with(text: &str, changes: &Changes) -> Result<Experiment, ConfigError> {
     Experiment::parse(Path::new("tiny.toml"), text.to_owned(), Path::new("/base"), changes)
+}
+
+/// The file that a table names by `weights`, as its component would say.
+fn weights(experiment: &Experiment, table: &ComponentTable) -> Vec<NamedFile> {
+    let path = table.settings.0.get("weights").and_then(|path| path.as_str());
+    path.map(|path| NamedFile { key: "weights".to_owned(), path: experiment.base.join(path) }).into_iter().collect()
 }
 
 /// The error of the sound file with one line in another's place.
@@ -154,7 +162,7 @@ fn rows_name_masks() {
     let style = &experiment.masks["style"];
     assert_eq!((style.settings.strength, style.learn_from.as_deref()), (20.0, Some("others")));
     let missing = |row: usize| {
-        let found = experiment.missing(&experiment.rows[row]);
+        let found = experiment.missing(&experiment.rows[row], &|_, table| weights(&experiment, table));
         found.into_iter().map(|m| m.key).collect::<Vec<_>>().join(", ")
     };
     insta::assert_snapshot!(missing(0), @"data.digits.images, targets.lenet.weights");
@@ -210,11 +218,12 @@ fn a_budget_of_zero_can_be_allowed() {
 #[test]
 fn missing_files_say_what_to_get() {
     let experiment = read(SOUND).unwrap();
-    let missing = experiment.targets["lenet"].missing(&experiment.base).unwrap();
-    assert_eq!((missing.key.as_str(), missing.list().as_str()), ("targets.lenet.weights", "/base/lenet.safetensors"));
-    assert_eq!(missing.obtain.unwrap().what, "LeNet");
+    let missing = |table: &ComponentTable| table.missing(&weights(&experiment, table));
+    let lenet = missing(&experiment.targets["lenet"]).unwrap();
+    assert_eq!((lenet.key.as_str(), lenet.list().as_str()), ("targets.lenet.weights", "/base/lenet.safetensors"));
+    assert_eq!(lenet.obtain.unwrap().what, "LeNet");
     assert_eq!(experiment.data["digits"].missing(&experiment.base).unwrap().key, "data.digits.images");
-    assert_eq!(experiment.generators["vqgan"].missing(&experiment.base), None);
+    assert_eq!(missing(&experiment.generators["vqgan"]), None);
 }
 
 #[test]
@@ -236,4 +245,65 @@ fn lanes_and_batch_suit_the_device() {
     assert_eq!(on("libtorch:0").side_by_side(16), SideBySide { lanes: 2, batch: 64 });
     let given = RunSettings { lanes: 3, batch: 7, ..on("wgpu") };
     assert_eq!(given.side_by_side(16), SideBySide { lanes: 3, batch: 7 });
+}
+
+#[test]
+fn what_the_file_or_the_caller_says_is_used_or_refused() {
+    let with = |key: &str, value: serde_json::Value| {
+        let changes = Changes { values: vec![(key.to_owned(), value)], ..Changes::default() };
+        read_with(SOUND, &changes).err().map_or_else(|| panic!("{key} is swallowed"), |error| error.to_string())
+    };
+    let twice = Changes {
+        values: vec![("search.budget".to_owned(), 5.into()), ("search.budget".to_owned(), 6.into())],
+        ..Changes::default()
+    };
+    let before = |text: &str| error("[data.digits]", &format!("{text}\n[data.digits]"));
+    let errors = [
+        with("search", 5.into()),
+        with("verdict", "strict".into()),
+        with("run", true.into()),
+        with("data", 5.into()),
+        with("name.x", 3.into()),
+        with("search.budget.most", 3.into()),
+        with("rows.0", 3.into()),
+        read_with(SOUND, &twice).unwrap_err().to_string(),
+        before("scorer = 3"),
+        before("metrics = []"),
+        error("[profiles.quick]", "[profiles]\nslow = 3\n[profiles.quick]"),
+        error("[profiles.quick]", "[profiles.slow]\nserach.budget = 3\n[profiles.quick]"),
+        error("[profiles.quick]", "[profiles.slow]\nsearch = 3\n[profiles.quick]"),
+        read("profiles = 3").unwrap_err().to_string(),
+        error("vary = { \"search.step-size\" = [0.001, 0.1] }", "vary = \"search.step-size\""),
+        error("vary = { \"search.step-size\" = [0.001, 0.1] }", "vary.\"search.step-size\" = []"),
+        error("vary = { \"search.step-size\" = [0.001, 0.1] }", "search = 3"),
+        error("vary = { \"search.step-size\" = [0.001, 0.1] }", "scorer = 3"),
+        read(&format!("rows = []\n{}", SOUND.split("[[rows]]").next().unwrap())).unwrap_err().to_string(),
+        read(&format!("rows = 3\n{}", SOUND.split("[[rows]]").next().unwrap())).unwrap_err().to_string(),
+    ];
+    insta::assert_snapshot!(errors.join("\n"));
+}
+
+#[test]
+fn a_name_stays_below_the_folder_of_runs() {
+    let long = "x".repeat(201);
+    for name in ["../../x", "a/b", "..", ".", "", " ", "a\\\\b", "a\\u0007b", &long] {
+        let said = error("name = \"tiny\"", &format!("name = \"{name}\""));
+        assert!(said.contains("new runs get a folder of this name"), "{name}: {said}");
+    }
+    let said = error("name = \"tiny\"", "name = \"../../x\"");
+    assert!(said.starts_with("tiny.toml:2:8: name \"../../x\" must not lead to another folder; "), "{said}");
+    assert_eq!(read(&SOUND.replace("\"tiny\"", "\"Größe 2 (b)\"")).unwrap().name, "Größe 2 (b)");
+}
+
+#[test]
+fn a_file_that_is_none_is_called_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = |name: &str| {
+        let error = Experiment::read(&folder.path().join(name), &Changes::default()).unwrap_err();
+        error.to_string().replace(&folder.path().display().to_string(), "DIR")
+    };
+    std::fs::write(folder.path().join("latin.toml"), [b'#', 0xe9, b'\n']).unwrap();
+    assert_eq!(said("absent.toml"), "DIR/absent.toml: there is no such file; name an experiment file (TOML)");
+    assert_eq!(said("."), "DIR/.: it is a folder; name an experiment file (TOML)");
+    assert_eq!(said("latin.toml"), "DIR/latin.toml: it is not text in UTF-8; name an experiment file (TOML)");
 }

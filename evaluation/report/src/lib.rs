@@ -15,7 +15,7 @@ mod write;
 
 use thiserror::Error;
 
-pub use build::{Found, RowFigures};
+pub use build::{Components, Found, RowFigures};
 pub use fmr_mask::MaskFigures;
 pub use fmr_store::RowResults;
 pub use grid::{Align, Caption, Cell, CellOf, Column, Figure, Grid, Need, Row, RowState, Unit, Value};

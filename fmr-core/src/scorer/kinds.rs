@@ -37,7 +37,7 @@ fn check(name: &str, logits: ArrayView2<'_, f32>, labels: &[usize]) -> Result<()
 }
 
 /// Cross-entropy of the true class: −log p(y). The paper's l(θ(x̂), y).
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct CrossEntropy;
 
 impl Scorer for CrossEntropy {
@@ -62,7 +62,7 @@ impl Scorer for CrossEntropy {
 }
 
 /// Largest other logit minus the true one; the lowest index wins a tie.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Margin;
 
 impl Scorer for Margin {
@@ -135,7 +135,7 @@ impl Scorer for Targeted {
 }
 
 /// KL(p_clean ‖ p): how far the prediction went from the one on the original. Needs no label.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Divergence;
 
 impl Scorer for Divergence {

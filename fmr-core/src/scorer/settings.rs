@@ -1,8 +1,57 @@
 //! The `scorer` table of an experiment file (`protocol`, open choice 4).
 
+use std::marker::PhantomData;
+
 use serde::{Deserialize, Serialize};
 
 use super::{CrossEntropy, Divergence, Margin, Scorer, Targeted};
+use crate::registry::{MakeContext, MakeError, NamedFile, Recipe, Registry};
+
+/// Registers `cross-entropy`, `margin`, `targeted` and `kl`.
+pub fn register(registry: &mut Registry) {
+    registry.add::<dyn Scorer, Plain<CrossEntropy>>("cross-entropy");
+    registry.add::<dyn Scorer, Plain<Margin>>("margin");
+    registry.add::<dyn Scorer, TargetedSettings>("targeted");
+    registry.add::<dyn Scorer, Plain<Divergence>>("kl");
+}
+
+/// Settings of a scorer that has none.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, bound = "")]
+struct Plain<S> {
+    #[serde(skip)]
+    scorer: PhantomData<fn() -> S>,
+}
+
+impl<S: Scorer + Default + 'static> Recipe<dyn Scorer> for Plain<S> {
+    fn check(&self, _: &MakeContext<'_>) -> Result<Vec<NamedFile>, MakeError> {
+        let Self { scorer: _ } = self;
+        Ok(Vec::new())
+    }
+
+    fn make(self, _: &MakeContext<'_>) -> Result<Box<dyn Scorer>, MakeError> {
+        Ok(Box::new(S::default()))
+    }
+}
+
+/// Settings of `targeted`.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct TargetedSettings {
+    /// `"second-best"`, `"random"` or a class index.
+    #[serde(with = "target_class")]
+    target: TargetClass,
+}
+
+impl Recipe<dyn Scorer> for TargetedSettings {
+    fn check(&self, _: &MakeContext<'_>) -> Result<Vec<NamedFile>, MakeError> {
+        Ok(Vec::new())
+    }
+
+    fn make(self, _: &MakeContext<'_>) -> Result<Box<dyn Scorer>, MakeError> {
+        Ok(Box::new(Targeted { class: self.target }))
+    }
+}
 
 /// What is maximised.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,13 +66,6 @@ pub enum ScorerKind {
     Targeted,
     /// Kullback–Leibler divergence of the prediction from the one on the original.
     Kl,
-}
-
-impl ScorerKind {
-    /// Whether a built-in scorer has that name.
-    pub fn knows(name: &str) -> bool {
-        serde_json::from_value::<Self>(name.into()).is_ok()
-    }
 }
 
 /// Which class a targeted search aims at.
@@ -64,7 +106,7 @@ mod target_class {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<TargetClass, D::Error> {
         #[derive(Deserialize)]
-        #[serde(untagged)]
+        #[serde(untagged, expecting = "it is \"second-best\", \"random\" or a class index")]
         enum Raw {
             Index(usize),
             Name(String),

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fmr_core::registry::{Settings, Site};
+use fmr_core::registry::{MakeContext, Settings};
 
 pub use report::{Finding, Report, Verdict};
 
@@ -29,7 +29,7 @@ pub struct Options {
     pub classes: Vec<String>,
     /// Folder that relative paths of the settings start from.
     pub base: std::path::PathBuf,
-    /// Device of the site.
+    /// Device that computes.
     pub device: String,
     /// Time that one call may take.
     pub time: Duration,
@@ -50,8 +50,8 @@ impl Default for Options {
 }
 
 impl Options {
-    fn site(&self, image: [usize; 3]) -> Site {
-        Site { base: self.base.clone(), device: self.device.clone(), seed: 1, image }
+    fn context(&self, image: [usize; 3]) -> MakeContext<'static> {
+        MakeContext::alone(image).with_base(&self.base).with_device(&self.device).with_seed(1)
     }
 
     fn limits(&self) -> Limits {

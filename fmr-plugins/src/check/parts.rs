@@ -27,16 +27,16 @@ fn make(
     settings: &Settings,
     image: [usize; 3],
 ) -> Result<Part, MakeError> {
-    let (name, site, limits) = (Some(offer.name), options.site(image), options.limits());
+    let (name, context, limits) = (Some(offer.name), options.context(image), options.limits());
     Ok(match offer.role {
-        Role::Generator => Part::Generator(library.generator(name, settings, &site, &limits)?),
+        Role::Generator => Part::Generator(library.generator(name, settings, &context, &limits)?),
         Role::Oracle => {
-            let mut oracle = library.oracle(name, settings, &site, &limits)?;
+            let mut oracle = library.oracle(name, settings, &context, &limits)?;
             oracle.set_classes(&options.classes, &["an image of {class}".to_owned()])?;
             Part::Oracle(oracle)
         }
-        Role::Target => Part::Target(library.target(name, settings, &site, &limits)?),
-        Role::Scorer => Part::Scorer(library.scorer(name, settings, &site, &limits)?),
+        Role::Target => Part::Target(library.target(name, settings, &context, &limits)?),
+        Role::Scorer => Part::Scorer(library.scorer(name, settings, &context, &limits)?),
     })
 }
 

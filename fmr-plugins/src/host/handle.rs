@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use fmr_core::registry::{MakeError, Settings, Site};
+use fmr_core::registry::{MakeContext, MakeError, Settings};
 use fmr_core::{ComponentError, SettingError};
 
 use super::border::{Instance, Place, Refusal, Saved, Wishes};
@@ -145,24 +145,24 @@ impl Handle {
         role: Role,
         name: Option<&str>,
         settings: &Settings,
-        site: &Site,
+        context: &MakeContext<'_>,
         limits: &Limits,
     ) -> Result<Self, MakeError> {
         let component = library.component(role, name)?.clone();
         let label: Arc<str> = label(role, &component.name, library.path()).into();
         let length = |l: usize| u32::try_from(l).unwrap_or(u32::MAX);
-        let base = site.base.to_str().ok_or_else(|| {
+        let base = context.base.to_str().ok_or_else(|| {
             let problem = format!(
                 "the experiment lies in {}, which is not UTF-8, so that the plugin cannot be told where its files are; \
                  rename that folder",
-                site.base.display()
+                context.base.display()
             );
             ComponentError::new(&*label, "make it of its settings", problem)
         })?;
-        let place = Place { base: base.to_owned(), device: site.device.clone(), image: site.image.map(length) };
+        let place = Place { base: base.to_owned(), device: context.device.clone(), image: context.image.map(length) };
         let settings = serde_json::Value::Object(settings.0.clone()).to_string();
         let recipe = Recipe { component, settings, place, classes: None };
-        let instance = match recipe.make(limits, wishes(limits, site.seed, &label)) {
+        let instance = match recipe.make(limits, wishes(limits, context.seed, &label)) {
             Ok(instance) => instance,
             Err(r) if r.status == abi::BAD_SETTING => return Err(SettingError::new(r.subject, r.message).into()),
             Err(r) => return Err(explained(&label, "make it of its settings", r, limits).into()),
@@ -171,13 +171,16 @@ impl Handle {
         if !info.deterministic {
             tracing::warn!("{label}: it does not promise to be deterministic; a repeated run may differ");
         }
+        if !library.sha256().is_empty() {
+            context.note_plugin(library.path(), library.sha256());
+        }
         Ok(Self {
             recipe: Mutex::new(recipe),
             instance: Mutex::new(Arc::new(instance)),
             gate: Gate::new(info.thread_safe),
             info,
             limits: limits.clone(),
-            seed: site.seed,
+            seed: context.seed,
             label,
         })
     }

@@ -22,6 +22,6 @@ pub use error::{PluginError, Problem};
 pub use handle::Limits;
 pub use library::{Library, Offer};
 pub use list::{Listing, list};
-pub use plugins::{KIND, Plugins, referenced, register, register_found};
+pub use plugins::{KIND, Plugins, register, register_found};
 pub use search::{PATH_VARIABLE, SearchPath};
 pub use tables::Role;

@@ -1,10 +1,10 @@
 //! Plugins in the registry of components.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fmr_core::registry::{MakeError, Registry, Settings, Site};
+use fmr_core::registry::{MakeContext, MakeError, Maker, NamedFile, Origin, Registry, Settings};
 use fmr_core::{Generator, Oracle, Scorer, SettingError, Target};
 
 use super::components::{PluginGenerator, PluginOracle, PluginScorer, PluginTarget};
@@ -88,12 +88,12 @@ impl Terms {
 }
 
 impl Plugins {
-    fn handle(&self, role: Role, settings: &Settings, site: &Site) -> Result<Handle, MakeError> {
+    fn handle(&self, role: Role, settings: &Settings, context: &MakeContext<'_>) -> Result<Handle, MakeError> {
         let mut settings = settings.clone();
         let (reference, terms) = (Reference::take(&mut settings)?, Terms::take(&mut settings)?);
-        let file = self.search.find(&reference.plugin, &site.base)?;
+        let file = self.search.find(&reference.plugin, &context.base)?;
         let library = Library::open(&file, terms.sha256.as_deref())?;
-        Handle::make(&library, role, reference.component.as_deref(), &settings, site, &terms.limits(&self.limits))
+        Handle::make(&library, role, reference.component.as_deref(), &settings, context, &terms.limits(&self.limits))
     }
 
     /// Loads every library of the search path. **This runs code of each.**
@@ -112,10 +112,10 @@ impl Library {
         &self,
         name: Option<&str>,
         settings: &Settings,
-        site: &Site,
+        context: &MakeContext<'_>,
         limits: &Limits,
     ) -> Result<Box<dyn Generator>, MakeError> {
-        Ok(Box::new(PluginGenerator::new(Handle::make(self, Role::Generator, name, settings, site, limits)?)))
+        Ok(Box::new(PluginGenerator::new(Handle::make(self, Role::Generator, name, settings, context, limits)?)))
     }
 
     /// Makes an oracle; see [`Library::generator`].
@@ -126,10 +126,10 @@ impl Library {
         &self,
         name: Option<&str>,
         settings: &Settings,
-        site: &Site,
+        context: &MakeContext<'_>,
         limits: &Limits,
     ) -> Result<Box<dyn Oracle>, MakeError> {
-        Ok(Box::new(PluginOracle::new(Handle::make(self, Role::Oracle, name, settings, site, limits)?)))
+        Ok(Box::new(PluginOracle::new(Handle::make(self, Role::Oracle, name, settings, context, limits)?)))
     }
 
     /// Makes a target; see [`Library::generator`].
@@ -140,10 +140,10 @@ impl Library {
         &self,
         name: Option<&str>,
         settings: &Settings,
-        site: &Site,
+        context: &MakeContext<'_>,
         limits: &Limits,
     ) -> Result<Box<dyn Target>, MakeError> {
-        Ok(Box::new(PluginTarget::new(Handle::make(self, Role::Target, name, settings, site, limits)?)))
+        Ok(Box::new(PluginTarget::new(Handle::make(self, Role::Target, name, settings, context, limits)?)))
     }
 
     /// Makes a scorer; see [`Library::generator`].
@@ -154,10 +154,10 @@ impl Library {
         &self,
         name: Option<&str>,
         settings: &Settings,
-        site: &Site,
+        context: &MakeContext<'_>,
         limits: &Limits,
     ) -> Result<Box<dyn Scorer>, MakeError> {
-        Ok(Box::new(PluginScorer::new(Handle::make(self, Role::Scorer, name, settings, site, limits)?)))
+        Ok(Box::new(PluginScorer::new(Handle::make(self, Role::Scorer, name, settings, context, limits)?)))
     }
 }
 
@@ -172,22 +172,66 @@ impl Library {
 ///
 /// and the plugin's own settings. Nothing is loaded before a component is made.
 pub fn register(registry: &mut Registry, plugins: &Plugins) {
-    let p = plugins.clone();
-    registry.add_generator(KIND, move |settings, site| {
-        Ok(Box::new(PluginGenerator::new(p.handle(Role::Generator, settings, site)?)))
-    });
-    let p = plugins.clone();
-    registry.add_oracle(KIND, move |settings, site| {
-        Ok(Box::new(PluginOracle::new(p.handle(Role::Oracle, settings, site)?)))
-    });
-    let p = plugins.clone();
-    registry.add_target(KIND, move |settings, site| {
-        Ok(Box::new(PluginTarget::new(p.handle(Role::Target, settings, site)?)))
-    });
-    let p = plugins.clone();
-    registry.add_scorer(KIND, move |settings, site| {
-        Ok(Box::new(PluginScorer::new(p.handle(Role::Scorer, settings, site)?)))
-    });
+    registry.insert::<dyn Generator>(KIND, Origin::BuiltIn, Named(plugins.clone()));
+    registry.insert::<dyn Oracle>(KIND, Origin::BuiltIn, Named(plugins.clone()));
+    registry.insert::<dyn Target>(KIND, Origin::BuiltIn, Named(plugins.clone()));
+    registry.insert::<dyn Scorer>(KIND, Origin::BuiltIn, Named(plugins.clone()));
+}
+
+/// Makes components of the plugin that their table names.
+struct Named(Plugins);
+
+/// Makes one component of a library.
+struct Found {
+    library: Arc<Library>,
+    name: String,
+    limits: Limits,
+}
+
+impl Found {
+    fn handle(&self, role: Role, settings: &Settings, context: &MakeContext<'_>) -> Result<Handle, MakeError> {
+        let mut settings = settings.clone();
+        let terms = Terms::take(&mut settings)?;
+        self.library.expect_pinned(terms.sha256.as_deref())?;
+        Handle::make(&self.library, role, Some(&self.name), &settings, context, &terms.limits(&self.limits))
+    }
+}
+
+macro_rules! makers {
+    ($($role:ident $type:ty => $plugin:ident;)*) => {
+        $(impl Maker<$type> for Named {
+            fn check(&self, settings: &Settings, context: &MakeContext<'_>) -> Result<Vec<NamedFile>, MakeError> {
+                let mut settings = settings.clone();
+                let reference = Reference::take(&mut settings)?;
+                Terms::take(&mut settings)?;
+                let path = self.0.search.find(&reference.plugin, &context.base)?;
+                Ok(vec![NamedFile { key: "plugin".to_owned(), path }])
+            }
+
+            fn make(&self, settings: &Settings, context: &MakeContext<'_>) -> Result<Box<$type>, MakeError> {
+                Ok(Box::new($plugin::new(self.0.handle(Role::$role, settings, context)?)))
+            }
+        }
+
+        impl Maker<$type> for Found {
+            fn check(&self, settings: &Settings, _: &MakeContext<'_>) -> Result<Vec<NamedFile>, MakeError> {
+                let terms = Terms::take(&mut settings.clone())?;
+                self.library.expect_pinned(terms.sha256.as_deref())?;
+                Ok(Vec::new())
+            }
+
+            fn make(&self, settings: &Settings, context: &MakeContext<'_>) -> Result<Box<$type>, MakeError> {
+                Ok(Box::new($plugin::new(self.handle(Role::$role, settings, context)?)))
+            }
+        })*
+    };
+}
+
+makers! {
+    Generator dyn Generator => PluginGenerator;
+    Oracle dyn Oracle => PluginOracle;
+    Target dyn Target => PluginTarget;
+    Scorer dyn Scorer => PluginScorer;
 }
 
 /// Registers the components of all libraries in the search path under their own names, to be named by `kind = "…"` like
@@ -223,60 +267,16 @@ pub fn register_found(registry: &mut Registry, plugins: &Plugins) -> Vec<PluginE
 }
 
 fn has(registry: &Registry, role: Role, name: &str) -> bool {
-    match role {
-        Role::Generator => registry.generator_kinds().any(|k| k == name),
-        Role::Oracle => registry.oracle_kinds().any(|k| k == name),
-        Role::Target => registry.target_kinds().any(|k| k == name),
-        Role::Scorer => registry.scorer_kinds().any(|k| k == name),
-    }
+    registry.kinds_of(role).contains(&name)
 }
 
 fn add(registry: &mut Registry, library: &Arc<Library>, role: Role, name: &str, limits: &Limits) {
-    let (library, kind, usual) = (Arc::clone(library), name.to_owned(), limits.clone());
-    let handle = move |settings: &Settings, site: &Site| {
-        let mut settings = settings.clone();
-        let terms = Terms::take(&mut settings)?;
-        library.expect_pinned(terms.sha256.as_deref())?;
-        Handle::make(&library, role, Some(&kind), &settings, site, &terms.limits(&usual))
-    };
+    let found = Found { library: Arc::clone(library), name: name.to_owned(), limits: limits.clone() };
+    let origin = Origin::Plugin { file: library.path().to_owned(), sha256: library.sha256().to_owned() };
     match role {
-        Role::Generator => registry
-            .add_generator(name, move |settings, site| Ok(Box::new(PluginGenerator::new(handle(settings, site)?)))),
-        Role::Oracle => {
-            registry.add_oracle(name, move |settings, site| Ok(Box::new(PluginOracle::new(handle(settings, site)?))));
-        }
-        Role::Target => {
-            registry.add_target(name, move |settings, site| Ok(Box::new(PluginTarget::new(handle(settings, site)?))));
-        }
-        Role::Scorer => {
-            registry.add_scorer(name, move |settings, site| Ok(Box::new(PluginScorer::new(handle(settings, site)?))));
-        }
+        Role::Generator => registry.insert::<dyn Generator>(name, origin, found),
+        Role::Oracle => registry.insert::<dyn Oracle>(name, origin, found),
+        Role::Target => registry.insert::<dyn Target>(name, origin, found),
+        Role::Scorer => registry.insert::<dyn Scorer>(name, origin, found),
     }
-}
-
-impl Plugins {
-    /// The loaded library that a component of this role and kind is of: the one that its table names by `plugin`, or the
-    /// one of the search path that offers the kind. `None` where the component is built in, or not made yet.
-    pub fn library_of(&self, role: Role, kind: &str, settings: &Settings, base: &Path) -> Option<Arc<Library>> {
-        let loaded = Library::loaded();
-        if kind == KIND {
-            let file = referenced(settings, &self.search, base).ok()??.canonicalize().ok()?;
-            return loaded.into_iter().find(|library| library.path() == file);
-        }
-        let searched = self.search.files();
-        let offers = |library: &Library| library.offers().any(|o| o.role == role && o.name == kind);
-        loaded.into_iter().find(|library| searched.iter().any(|f| f == library.path()) && offers(library))
-    }
-}
-
-/// The file that a component's table names by `plugin`, if it does, for fingerprints and for checks without loading.
-///
-/// # Errors
-/// The key is there but no plugin is found.
-pub fn referenced(settings: &Settings, search: &SearchPath, base: &Path) -> Result<Option<PathBuf>, MakeError> {
-    if !settings.0.contains_key("plugin") {
-        return Ok(None);
-    }
-    let reference = Reference::take(&mut settings.clone())?;
-    Ok(Some(search.find(&reference.plugin, base)?))
 }

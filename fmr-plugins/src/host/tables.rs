@@ -4,56 +4,16 @@ use super::error::Problem;
 use crate::abi::{self, Str};
 use crate::prefix;
 
-/// What a component is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// See [`fmr_core::Generator`].
-    Generator,
-    /// See [`fmr_core::Oracle`].
-    Oracle,
-    /// See [`fmr_core::Target`].
-    Target,
-    /// See [`fmr_core::Scorer`].
-    Scorer,
-}
+pub use fmr_core::registry::Role;
 
-impl Role {
-    /// All roles.
-    pub const ALL: [Self; 4] = [Self::Generator, Self::Oracle, Self::Target, Self::Scorer];
-
-    /// Lower-case name, as in experiment files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Generator => "generator",
-            Self::Oracle => "oracle",
-            Self::Target => "target",
-            Self::Scorer => "scorer",
-        }
-    }
-
-    fn of(role: abi::Role) -> Option<Self> {
-        match role {
-            abi::GENERATOR => Some(Self::Generator),
-            abi::ORACLE => Some(Self::Oracle),
-            abi::TARGET => Some(Self::Target),
-            abi::SCORER => Some(Self::Scorer),
-            _ => None,
-        }
-    }
-}
-
-impl std::fmt::Display for Role {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl std::str::FromStr for Role {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let role = Self::ALL.into_iter().find(|r| r.name() == text);
-        role.ok_or_else(|| format!("there is no role {text:?}; it is generator, oracle, target or scorer"))
+/// The role of that number.
+fn role_of(role: abi::Role) -> Option<Role> {
+    match role {
+        abi::GENERATOR => Some(Role::Generator),
+        abi::ORACLE => Some(Role::Oracle),
+        abi::TARGET => Some(Role::Target),
+        abi::SCORER => Some(Role::Scorer),
+        _ => None,
     }
 }
 
@@ -134,7 +94,7 @@ unsafe fn component(ptr: *const abi::Component) -> Result<Component, String> {
     let table = unsafe { prefix::read(ptr) }.map_err(|e| format!("its table: {e}"))?;
     // SAFETY: texts of a valid table.
     let (name, schema) = unsafe { (line(table.name, "its name")?, text(table.schema, "its schema")?) };
-    let role = Role::of(table.role).ok_or_else(|| format!("{name:?} has the unknown role {}", table.role))?;
+    let role = role_of(table.role).ok_or_else(|| format!("{name:?} has the unknown role {}", table.role))?;
     if name.is_empty() || name.len() > 200 {
         return Err(format!("{name:?} is no name"));
     }

@@ -2,7 +2,7 @@
 ///
 /// One entry a component: its role (`generator`, `oracle`, `target` or `scorer`), the name that experiment files use as
 /// `kind`, the type of its settings, and what makes it of them: a function of the settings and the
-/// [`Site`](fmr_core::registry::Site) that returns the component or an error
+/// [`MakeContext`](fmr_core::registry::MakeContext) that returns the component or an error
 /// ([`SettingError`](fmr_core::SettingError), [`ComponentError`](fmr_core::ComponentError) or
 /// [`MakeError`](fmr_core::registry::MakeError)). Settings are any `serde::Deserialize` struct, which should say
 /// `deny_unknown_fields`. The crate's `crate-type` has to include `cdylib`.
@@ -12,7 +12,7 @@
 /// pool that a tensor library uses there.
 ///
 /// ```
-/// use fmr_core::{ComponentError, Scorer, SettingError, registry::Site};
+/// use fmr_core::{ComponentError, Scorer, SettingError, registry::MakeContext};
 /// use ndarray::{Array1, Array2, ArrayView2, Axis};
 ///
 /// #[derive(serde::Deserialize)]
@@ -24,7 +24,7 @@
 /// struct Sum(f32);
 ///
 /// impl Sum {
-///     fn new(settings: Settings, _: &Site) -> Result<Self, SettingError> {
+///     fn new(settings: Settings, _: &MakeContext<'_>) -> Result<Self, SettingError> {
 ///         Ok(Self(settings.weight))
 ///     }
 /// }
@@ -61,7 +61,7 @@ macro_rules! export {
         ::core::compile_error!(
             "export! takes entries such as `target \"my-model\": MySettings => MyModel::new,`: \
              a role (generator, oracle, target or scorer), a name in quotes, the type of the settings, and a function \
-             of the settings and the site"
+             of the settings and the context"
         );
     };
 }

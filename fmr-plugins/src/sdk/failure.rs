@@ -64,7 +64,7 @@ impl From<ComponentError> for Failure {
 impl From<MakeError> for Failure {
     fn from(error: MakeError) -> Self {
         match error {
-            MakeError::Setting(e) => Self { status: abi::BAD_SETTING, subject: e.key, message: e.problem },
+            MakeError::Setting(e) => Self { status: abi::BAD_SETTING, subject: e.key, message: e.problem.to_string() },
             MakeError::Component(e) => e.into(),
             other => Self::new(abi::FAILED, other.to_string()),
         }

@@ -1,8 +1,6 @@
 //! The functions of a component's table.
 
-use std::path::PathBuf;
-
-use fmr_core::registry::{MakeError, Settings, Site};
+use fmr_core::registry::{MakeContext, MakeError, Settings};
 use ndarray::{Ix1, Ix2, Ix4};
 
 use super::failure::Failure;
@@ -31,7 +29,7 @@ pub unsafe fn create(
     site: *const abi::Site,
     call: *const abi::Call,
     out: *mut *mut abi::Instance,
-    make: impl Fn(&Settings, &Site) -> Result<Part, MakeError>,
+    make: impl Fn(&Settings, &MakeContext<'_>) -> Result<Part, MakeError>,
 ) -> Status {
     let work = || {
         // SAFETY: the caller's promise.
@@ -41,13 +39,10 @@ pub unsafe fn create(
             .map_err(|e| Failure::bad_call(format!("the settings are not a JSON object: {e}")))?;
         // SAFETY: texts of a valid site.
         let (base, device) = unsafe { (text(raw.base)?, text(raw.device)?) };
-        let site = Site {
-            base: PathBuf::from(base),
-            device: device.to_owned(),
-            seed: raw.seed,
-            image: raw.image.map(|l| l as usize),
-        };
-        let live = Live::new(make(&Settings(table), &site)?);
+        // The program's registry does not cross the border; a plugin that makes its component of others has its own.
+        let context = MakeContext::alone(raw.image.map(|l| l as usize));
+        let context = context.with_base(base).with_device(device).with_seed(raw.seed);
+        let live = Live::new(make(&Settings(table), &context)?);
         // SAFETY: the caller lends `out`.
         unsafe { out.write(live.into_handle()) };
         Ok(())

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
-use fmr_core::registry::{MakeError, Settings, Site};
+use fmr_core::registry::{MakeContext, MakeError, Settings};
 use fmr_core::{Generator, ImagePullBack, LatentPullBack, Oracle, Scorer, Target};
 use ndarray::Array2;
 use serde::de::DeserializeOwned;
@@ -26,9 +26,9 @@ macro_rules! constructor {
     ($name:ident, $trait:ident, $wrap:expr) => {
         /// A constructor of a component as one of a [`Part`].
         pub fn $name<S: DeserializeOwned, T: $trait + 'static, E: Into<MakeError>>(
-            make: impl Fn(S, &Site) -> Result<T, E>,
-        ) -> impl Fn(&Settings, &Site) -> Result<Part, MakeError> {
-            move |settings, site| Ok($wrap(Box::new(make(settings.parse::<S>()?, site).map_err(Into::into)?)))
+            make: impl Fn(S, &MakeContext<'_>) -> Result<T, E>,
+        ) -> impl Fn(&Settings, &MakeContext<'_>) -> Result<Part, MakeError> {
+            move |settings, context| Ok($wrap(Box::new(make(settings.parse::<S>()?, context).map_err(Into::into)?)))
         }
     };
 }

@@ -5,11 +5,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use fmr_core::registry::{Settings, Site};
+use fmr_core::registry::{MakeContext, Settings};
 use ndarray::Array4;
 
-pub(crate) fn site() -> Site {
-    Site { base: PathBuf::from("/"), device: "cpu".into(), seed: 7, image: [3, 4, 5] }
+pub(crate) fn context() -> MakeContext<'static> {
+    MakeContext::alone([3, 4, 5]).with_base("/").with_seed(7)
 }
 
 pub(crate) fn settings(json: &str) -> Settings {

@@ -1,6 +1,6 @@
 //! The composition as a generator.
 
-use fmr_core::registry::{MakeError, Registry, Site};
+use fmr_core::registry::{MakeContext, MakeError, NamedFile, Recipe, Registry};
 use fmr_core::{ComponentError, Generator, GeneratorSpec, LatentPullBack};
 use ndarray::{Array2, Array4, ArrayView2, ArrayView4};
 use rayon::prelude::*;
@@ -14,10 +14,19 @@ const CARRIED: f32 = 65536.0;
 
 /// Registers the generator of kind `transforms`.
 pub fn register(registry: &mut Registry) {
-    registry.add_generator("transforms", |settings, site| {
-        let settings: TransformsSettings = settings.parse()?;
-        Ok(Box::new(Transforms::from_settings(&settings, site)?))
-    });
+    registry.add::<dyn Generator, TransformsSettings>("transforms");
+}
+
+impl Recipe<dyn Generator> for TransformsSettings {
+    fn check(&self, _: &MakeContext<'_>) -> Result<Vec<NamedFile>, MakeError> {
+        // Strengths make sense or not for images of any shape.
+        Layout::new(self, [1, 1, 1])?;
+        Ok(Vec::new())
+    }
+
+    fn make(self, context: &MakeContext<'_>) -> Result<Box<dyn Generator>, MakeError> {
+        Ok(Box::new(Transforms::from_settings(&self, context)?))
+    }
 }
 
 /// Basic transformations whose parameters are the latent.
@@ -33,15 +42,15 @@ impl Transforms {
     ///
     /// # Errors
     /// Strengths that make no sense.
-    pub fn from_settings(settings: &TransformsSettings, site: &Site) -> Result<Self, MakeError> {
-        let shape = site.image;
+    pub fn from_settings(settings: &TransformsSettings, context: &MakeContext<'_>) -> Result<Self, MakeError> {
+        let shape = context.image;
         if shape.contains(&0) {
             return Err(Self::error("make it", format!("images of shape {shape:?} are empty")).into());
         }
         let layout = Layout::new(settings, shape)?;
         let spec = GeneratorSpec { name: "transforms".to_owned(), image: shape, latent: layout.blocks() };
         let kernel = Kernel::gaussian(settings.blur_sigma);
-        let seed = settings.seed.unwrap_or(site.seed);
+        let seed = settings.seed.unwrap_or(context.seed);
         Ok(Self { spec, layout, composition: Composition { shape, kernel, seed } })
     }
 

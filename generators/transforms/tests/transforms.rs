@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use fmr_core::Generator;
-use fmr_core::registry::{MakeError, Registry, Settings, Site};
+use fmr_core::registry::{MakeContext, MakeError, Registry, Settings};
 use fmr_transforms::register;
 use ndarray::{Array2, Array4, s};
 use proptest::prelude::*;
@@ -11,8 +11,8 @@ use proptest::prelude::*;
 fn make(text: &str, image: [usize; 3], seed: u64) -> Result<Box<dyn Generator>, MakeError> {
     let mut registry = Registry::default();
     register(&mut registry);
-    let site = Site { base: ".".into(), device: "cpu".into(), seed, image };
-    registry.generator("transforms", &Settings(serde_json::from_str(text).unwrap()), &site)
+    let context = MakeContext::new(&registry, image).with_seed(seed);
+    registry.make("transforms", &Settings(serde_json::from_str(text).unwrap()), &context)
 }
 
 /// Values in [0, 1), smooth enough that rounding does not drown differences.

@@ -20,6 +20,8 @@ pub struct Opened {
     pub net: Autoencoder,
     /// Its sizes.
     pub sizes: Sizes,
+    /// Every file that was read.
+    pub files: Vec<PathBuf>,
 }
 
 /// Why a model could not be opened. Every variant names the file.
@@ -36,6 +38,16 @@ pub enum OpenError {
         /// What is wrong.
         problem: String,
     },
+}
+
+impl OpenError {
+    /// The file that the error is about.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Checkpoint(error) => error.path(),
+            Self::Config { path, .. } => path,
+        }
+    }
 }
 
 /// Where the sizes of a model come from.
@@ -102,7 +114,11 @@ pub fn open_chosen(
         }
         file.misfit(e, wanted)
     })?;
-    Ok(Opened { net, sizes })
+    let mut files = file.files;
+    if !files.contains(&said_by) {
+        files.push(said_by);
+    }
+    Ok(Opened { net, sizes, files })
 }
 
 /// Parameters that only training needs, whatever their shape.

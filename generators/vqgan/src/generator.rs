@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use fmr_core::registry::{MakeError, Registry, Site};
-use fmr_core::{ComponentError, Generator, GeneratorSpec, LatentBlock, LatentPullBack, SettingError};
+use fmr_core::registry::{MakeContext, MakeError, NamedFile, Recipe, Registry};
+use fmr_core::{ComponentError, Generator, GeneratorSpec, LatentBlock, LatentPullBack, SettingError, Subject};
 use fmr_nn::bridge::{Traced, to_array, to_tensor};
 use fmr_nn::component::{find_published, guarded};
 use fmr_nn::probe::Probe;
@@ -16,7 +16,7 @@ use crate::autoencoder::Autoencoder;
 use crate::checkpoint::{self, SizesFrom};
 use crate::config::{Sizes, VqganConfig};
 use crate::gumbel;
-use crate::published::published;
+use crate::published::{Published, published};
 
 /// Which vectors the search moves (protocol, item 5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -104,10 +104,39 @@ fn one() -> f32 {
 
 /// Registers the generators of kind `vqgan`.
 pub fn register(registry: &mut Registry) {
-    registry.add_generator("vqgan", |settings, site| {
-        let settings: VqganSettings = settings.parse()?;
-        Ok(Box::new(Vqgan::from_settings(&settings, site)?))
-    });
+    registry.add::<dyn Generator, VqganSettings>("vqgan");
+}
+
+impl Recipe<dyn Generator> for VqganSettings {
+    fn check(&self, context: &MakeContext<'_>) -> Result<Vec<NamedFile>, MakeError> {
+        self.sound(context)?;
+        let files = [("weights", Some(&self.weights)), ("config", self.config.as_ref())];
+        Ok(files.into_iter().filter_map(|(key, path)| NamedFile::of(key, path, context)).collect())
+    }
+
+    fn make(self, context: &MakeContext<'_>) -> Result<Box<dyn Generator>, MakeError> {
+        Ok(Box::new(Vqgan::from_settings(&self, context)?))
+    }
+}
+
+impl VqganSettings {
+    /// The device and the published model, of settings that make sense together.
+    fn sound(&self, context: &MakeContext<'_>) -> Result<(Device, Option<&'static Published>), SettingError> {
+        let temperature = self.temperature;
+        SettingError::require(temperature > 0.0 && temperature.is_finite(), "temperature", temperature, "positive")?;
+        if self.quantize == Quantize::AtEnd && self.latent == Latent::Hidden {
+            let problem = "is \"at-end\", which needs latent = \"encoder\" or \"quantized\": rows of the codebook are no \
+                           hidden latents";
+            return Err(SettingError::new("quantize", problem));
+        }
+        let model = find_published(self.model.as_deref(), published(), |p| p.name)?;
+        if model.is_some() && self.config.is_some() {
+            return Err(SettingError::new("model", "says the sizes already; leave out `config`"));
+        }
+        let device = self.device.as_ref().unwrap_or(&context.device);
+        let device = fmr_nn::device::device(device).map_err(|e| SettingError::new("device", e.to_string()))?;
+        Ok((device, model))
+    }
 }
 
 /// Choices between encoder and decoder.
@@ -149,24 +178,11 @@ impl Vqgan {
     ///
     /// # Errors
     /// Weights or sizes that cannot be read, weights of another model, an image whose sides the model cannot halve.
-    pub fn from_settings(settings: &VqganSettings, site: &Site) -> Result<Self, MakeError> {
-        if settings.temperature <= 0.0 || !settings.temperature.is_finite() {
-            let problem = format!("is {}, must be positive", settings.temperature);
-            return Err(SettingError::new("temperature", problem).into());
-        }
-        if settings.quantize == Quantize::AtEnd && settings.latent == Latent::Hidden {
-            let problem = "is \"at-end\", which needs latent = \"encoder\" or \"quantized\": rows of the codebook are no \
-                           hidden latents";
-            return Err(SettingError::new("quantize", problem).into());
-        }
-        let device = settings.device.as_ref().unwrap_or(&site.device);
-        let device = fmr_nn::device::device(device).map_err(|e| SettingError::new("device", e.to_string()))?;
-        let config = settings.config.as_ref().map(|config| site.path(config));
-        let from = match (find_published(settings.model.as_deref(), published(), |p| p.name)?, &config) {
-            (Some(_), Some(_)) => {
-                return Err(SettingError::new("model", "says the sizes already; leave out `config`").into());
-            }
-            (Some(model), None) => SizesFrom::Model(model),
+    pub fn from_settings(settings: &VqganSettings, context: &MakeContext<'_>) -> Result<Self, MakeError> {
+        let (device, model) = settings.sound(context)?;
+        let config = settings.config.as_ref().map(|config| context.path(config));
+        let from = match (model, &config) {
+            (Some(model), _) => SizesFrom::Model(model),
             (None, Some(path)) => SizesFrom::File(path),
             (None, None) => SizesFrom::Checkpoint,
         };
@@ -175,13 +191,16 @@ impl Vqgan {
             prefix: settings.prefix.as_deref(),
             ema: settings.ema,
         };
-        let opened = checkpoint::open_chosen(&site.path(&settings.weights), chosen, from, &device)
-            .map_err(|e| ComponentError::new(COMPONENT, "load the model", e.to_string()))?;
-        let mut vqgan = Self::new(opened.net, &opened.sizes, site.image, Middle::plain(), device)?;
+        let opened = checkpoint::open_chosen(&context.path(&settings.weights), chosen, from, &device).map_err(|e| {
+            let error = ComponentError::new(COMPONENT, "load the model", e.to_string());
+            error.about(Subject::File(e.path().to_owned()))
+        })?;
+        opened.files.iter().for_each(|file| context.note_file(file));
+        let mut vqgan = Self::new(opened.net, &opened.sizes, context.image, Middle::plain(), device)?;
         let noise = (settings.row_choice == RowChoice::Sampled).then(|| {
             let [_, _, h, w] = vqgan.grid(1, 0);
             let shape = [opened.sizes.n_embed, h, w];
-            let values = gumbel::noise(site.seed, shape);
+            let values = gumbel::noise(context.seed, shape);
             Tensor::from_data(TensorData::new(values, [1, shape[0], h, w]), &vqgan.device)
         });
         vqgan.middle = Middle {

@@ -4,7 +4,7 @@
 
 use burn::tensor::Device;
 use fmr_core::Generator;
-use fmr_core::registry::Site;
+use fmr_core::registry::MakeContext;
 use fmr_nn::weights::{Builder, state_dict, write};
 use fmr_vqgan::{Autoencoder, DdConfig, Latent, Quantize, Quantizer, RowChoice, Vqgan, VqganConfig, VqganSettings};
 use ndarray::{Array2, Array4, Axis, s};
@@ -47,7 +47,7 @@ fn vqgan(config: &VqganConfig, grid: [usize; 2], seed: u64, latent: Latent, quan
     rows.flat_map(|(_, t)| &mut t.values).for_each(|v| *v *= 0.1 * config.n_embed as f32);
     write(&weights, &tensors, false, &metadata.into_iter().collect()).unwrap();
     let f = 1 << (config.ddconfig.ch_mult.len() - 1);
-    let site = Site { base: ".".into(), device: "cpu".into(), seed, image: [3, grid[0] * f, grid[1] * f] };
+    let context = MakeContext::alone([3, grid[0] * f, grid[1] * f]).with_seed(seed);
     let (row_choice, temperature) = (RowChoice::Largest, 1.0);
     let settings = VqganSettings {
         weights,
@@ -62,7 +62,7 @@ fn vqgan(config: &VqganConfig, grid: [usize; 2], seed: u64, latent: Latent, quan
         ema: None,
         device: None,
     };
-    Vqgan::from_settings(&settings, &site).unwrap()
+    Vqgan::from_settings(&settings, &context).unwrap()
 }
 
 fn images(n: usize, [c, h, w]: [usize; 3], seed: u32) -> Array4<f32> {

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use fmr_core::preprocess::Picture;
-use fmr_core::registry::{MakeError, Registry, Site};
-use fmr_core::{ComponentError, Oracle, SettingError, Target};
-use fmr_zoo::{Classifier, ClassifierSettings, LabelSet, entry};
+use fmr_core::registry::{MakeContext, MakeError, NamedFile, Recipe, Registry, Settings};
+use fmr_core::{ComponentError, Oracle, SettingError, Subject, Target};
+use fmr_zoo::{LabelSet, entry};
 use ndarray::{Array2, ArrayView1, ArrayView4};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::classes::Vocabulary;
 use crate::views::{View, views};
@@ -16,8 +17,8 @@ use crate::views::{View, views};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ClassifierOracleSettings {
-    /// The classifier, as a target of kind `zoo` is described.
-    pub judge: ClassifierSettings,
+    /// The classifier, as a target is described; its `kind` is `zoo` unless it says otherwise.
+    pub judge: Map<String, Value>,
     /// What its logits stand for, where its name does not say it.
     #[serde(default)]
     pub labels: Option<Labels>,
@@ -41,7 +42,7 @@ fn share() -> f64 {
 
 /// Names of a judge's labels.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "must be \"digits\", \"cifar10\", \"imagenet\" or an array of names")]
 pub enum Labels {
     /// `digits`, `cifar10` or `imagenet`.
     Known(LabelSet),
@@ -51,17 +52,54 @@ pub enum Labels {
 
 /// Registers the oracle of kind `classifier`.
 pub fn register(registry: &mut Registry) {
-    registry.add_oracle(crate::KIND, |settings, site| {
-        let settings: ClassifierOracleSettings = settings.parse()?;
-        Ok(Box::new(ClassifierOracle::from_settings(&settings, site)?))
-    });
+    registry.add::<dyn Oracle, ClassifierOracleSettings>(crate::KIND);
 }
 
+impl Recipe<dyn Oracle> for ClassifierOracleSettings {
+    fn check(&self, context: &MakeContext<'_>) -> Result<Vec<NamedFile>, MakeError> {
+        self.check_share()?;
+        let (kind, judge) = self.judge()?;
+        let files = context.registry.check::<dyn Target>(&kind, &judge, context).map_err(|e| e.within("judge"))?;
+        Ok(files.into_iter().map(|file| file.within("judge")).collect())
+    }
+
+    fn make(self, context: &MakeContext<'_>) -> Result<Box<dyn Oracle>, MakeError> {
+        Ok(Box::new(ClassifierOracle::from_settings(&self, context)?))
+    }
+}
+
+impl ClassifierOracleSettings {
+    fn check_share(&self) -> Result<(), SettingError> {
+        let share = self.corner_share;
+        SettingError::require(share > 0.0 && share <= 1.0, "corner-share", share, "above 0 and at most 1")
+    }
+
+    /// Kind and settings of the judge.
+    fn judge(&self) -> Result<(String, Settings), SettingError> {
+        let mut judge = self.judge.clone();
+        match judge.remove("kind") {
+            None => Ok((ZOO.to_owned(), Settings(judge))),
+            Some(Value::String(kind)) => Ok((kind, Settings(judge))),
+            Some(other) => Err(SettingError::new("judge.kind", format!("is {other}, must be a string"))),
+        }
+    }
+
+    /// The labels that the zoo registers for the judge.
+    fn registered(&self) -> Option<LabelSet> {
+        let is_zoo = self.judge.get("kind").is_none_or(|kind| kind == ZOO);
+        let own = self.judge.contains_key("architecture");
+        let model = self.judge.get("model").filter(|_| is_zoo && !own)?;
+        Some(entry(model.as_str()?)?.labels)
+    }
+}
+
+/// The kind of targets whose labels are registered.
+const ZOO: &str = "zoo";
+
 /// A classifier that judges by the mean probabilities of its views.
-#[derive(Debug)]
 pub struct ClassifierOracle {
     name: String,
-    judge: Classifier,
+    judge: Box<dyn Target>,
     vocabulary: Vocabulary,
     views: Vec<View>,
     corner_share: f64,
@@ -69,21 +107,21 @@ pub struct ClassifierOracle {
     classes: Vec<Vec<usize>>,
 }
 
+impl std::fmt::Debug for ClassifierOracle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ClassifierOracle({})", self.name)
+    }
+}
+
 impl ClassifierOracle {
     /// Loads the judge for a run.
     ///
     /// # Errors
-    /// As a target of kind `zoo`; labels or groups that are not the judge's; a share that is none.
-    pub fn from_settings(settings: &ClassifierOracleSettings, site: &Site) -> Result<Self, MakeError> {
-        let share = settings.corner_share;
-        if !(share > 0.0 && share <= 1.0) {
-            let problem = format!("is {share}, must be above 0 and at most 1");
-            return Err(SettingError::new("corner-share", problem).into());
-        }
-        let judge = Classifier::from_settings(&settings.judge, site).map_err(|e| match e {
-            MakeError::Setting(e) => SettingError::new(format!("judge.{}", e.key), e.problem).into(),
-            other => other,
-        })?;
+    /// As the judge's kind; labels or groups that are not the judge's; a share that is none.
+    pub fn from_settings(settings: &ClassifierOracleSettings, context: &MakeContext<'_>) -> Result<Self, MakeError> {
+        settings.check_share()?;
+        let (kind, judge) = settings.judge()?;
+        let judge = context.registry.make::<dyn Target>(&kind, &judge, context).map_err(|e| e.within("judge"))?;
         let count = judge.spec().classes;
         let vocabulary = vocabulary(settings, count)?;
         let views = views(settings.flip, settings.corners);
@@ -92,7 +130,7 @@ impl ClassifierOracle {
             1 => format!("classifier {model}"),
             n => format!("classifier {model}, {n} views"),
         };
-        Ok(Self { name, judge, vocabulary, views, corner_share: share, classes: Vec::new() })
+        Ok(Self { name, judge, vocabulary, views, corner_share: settings.corner_share, classes: Vec::new() })
     }
 
     fn error(&self, asked: &str, problem: String) -> ComponentError {
@@ -106,16 +144,12 @@ fn vocabulary(settings: &ClassifierOracleSettings, count: usize) -> Result<Vocab
         let labels = set.labels();
         (labels.len(), Vocabulary::new(labels.iter().enumerate().flat_map(|(i, l)| [(i, l.name), (i, l.id)])))
     };
-    let registered = || {
-        let entry = settings.judge.architecture.is_none().then(|| entry(&settings.judge.model)).flatten()?;
-        Some(known(entry.labels))
-    };
     let found = match &settings.labels {
         Some(Labels::Known(set)) => Some(known(*set)),
         Some(Labels::Names(names)) => {
             Some((names.len(), Vocabulary::new(names.iter().map(String::as_str).enumerate())))
         }
-        None => registered(),
+        None => settings.registered().map(known),
     };
     let Some((named, mut vocabulary)) = found else {
         return Err(SettingError::new("labels", "must name the labels of a judge that is not registered"));
@@ -143,7 +177,7 @@ impl Oracle for ClassifierOracle {
                 Ok(labels) => classes.push(labels.to_vec()),
                 Err(alike) => {
                     let problem = format!("it does not know {name:?}; most alike: {}", alike.join(", "));
-                    return Err(self.error("set the classes", problem));
+                    return Err(self.error("set the classes", problem).about(Subject::Classes));
                 }
             }
         }

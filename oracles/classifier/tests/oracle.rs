@@ -6,7 +6,7 @@ use std::path::Path;
 
 use fmr_classifier_oracle::register;
 use fmr_core::Oracle;
-use fmr_core::registry::{MakeError, Registry, Settings, Site};
+use fmr_core::registry::{MakeContext, MakeError, Registry, Settings};
 use ndarray::{Array4, Axis, s};
 
 const JUDGE: &str = r#""judge": {"model": "cifar-resnet18-w16", "weights": "resnet18-w16.safetensors"}"#;
@@ -14,9 +14,10 @@ const JUDGE: &str = r#""judge": {"model": "cifar-resnet18-w16", "weights": "resn
 fn make(rest: &str) -> Result<Box<dyn Oracle>, MakeError> {
     let mut registry = Registry::default();
     register(&mut registry);
+    fmr_zoo::register(&mut registry);
     let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/weights");
-    let site = Site { base, device: "cpu".into(), seed: 0, image: [3, 32, 32] };
-    registry.oracle("classifier", &Settings(serde_json::from_str(&format!("{{{JUDGE}{rest}}}")).unwrap()), &site)
+    let context = MakeContext::new(&registry, [3, 32, 32]).with_base(base);
+    registry.make("classifier", &Settings(serde_json::from_str(&format!("{{{JUDGE}{rest}}}")).unwrap()), &context)
 }
 
 fn images() -> Array4<f32> {
@@ -57,4 +58,21 @@ fn errors_say_what_would_be_right() {
     assert_eq!(error(r#", "labels": "imagenet""#), "labels: names 1000 labels, but the judge has 10");
     assert_eq!(error(r#", "corner-share": 2"#), "corner-share: is 2, must be above 0 and at most 1");
     assert!(error(r#", "groups": {"x": "3-12"}"#).starts_with("groups.x: \"3-12\" is no label"));
+    let judge = |text: &str| {
+        let mut registry = Registry::default();
+        register(&mut registry);
+        fmr_zoo::register(&mut registry);
+        let settings = Settings(serde_json::from_str(&format!(r#"{{"judge": {text}}}"#)).unwrap());
+        let context = MakeContext::new(&registry, [3, 32, 32]);
+        registry.check::<dyn Oracle>("classifier", &settings, &context).err().unwrap().to_string()
+    };
+    assert_eq!(
+        judge(r#"{"kind": "zo", "weights": "w"}"#),
+        "judge.kind: there is no target of kind \"zo\"; did you mean `zoo`?"
+    );
+    assert_eq!(judge(r#"{"model": "lenet"}"#), "judge.weights: is missing");
+    assert!(
+        judge(r#"{"model": "resnet5o", "weights": "w"}"#)
+            .starts_with("judge.model: there is no model \"resnet5o\"; did you mean `resnet50`")
+    );
 }

@@ -27,6 +27,8 @@ pub struct Opened {
     pub tokenizer: Tokenizer,
     /// What its images go through.
     pub preprocess: Preprocess,
+    /// Every file that was read.
+    pub files: Vec<PathBuf>,
 }
 
 /// Why a model could not be opened. Every variant names the file.
@@ -43,6 +45,16 @@ pub enum OpenError {
         /// What is wrong.
         problem: String,
     },
+}
+
+impl OpenError {
+    /// The file that the error is about.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Checkpoint(error) => error.path(),
+            Self::File { path, .. } => path,
+        }
+    }
 }
 
 /// Names that only CLIP models have; they tell where in a file the model stands.
@@ -90,7 +102,9 @@ pub fn open(weights: &Path, told: Told<'_>, device: &burn::tensor::Device) -> Re
         let problem = "it has a logit_bias, as models of the SigLIP kind do; they are not supported".to_owned();
         return Err(OpenError::File { path: weights.to_owned(), problem });
     }
+    let mut files = file.files.clone();
     let found = find_config(weights, told.config, &file, is_hugging_face)?;
+    files.extend(found.iter().map(|(path, _)| path.clone()).filter(|path| path != weights));
     let problem = |problem: String| OpenError::File {
         path: found.as_ref().map_or_else(|| weights.to_owned(), |(path, _)| path.clone()),
         problem,
@@ -134,10 +148,11 @@ pub fn open(weights: &Path, told: Told<'_>, device: &burn::tensor::Device) -> Re
         _ => Preprocess::of_side(sizes.resolution),
     };
     if is_hugging_face && let Some((path, value)) = beside(weights, &["preprocessor_config.json"])? {
+        files.push(path.clone());
         preprocess =
             hugging_face::preprocess(&value, sizes.resolution).map_err(|problem| OpenError::File { path, problem })?;
     }
-    let tokenizer = tokenizer(weights, sizes.text.vocabulary, dialect)?;
+    let tokenizer = tokenizer(weights, sizes.text.vocabulary, dialect, &mut files)?;
     let mut b = Builder::stored(std::mem::take(&mut file.tensors), device);
     let clip = Clip::new(&mut b, &sizes);
     b.finish(|_| false).map_err(|e| {
@@ -147,7 +162,7 @@ pub fn open(weights: &Path, told: Told<'_>, device: &burn::tensor::Device) -> Re
         };
         file.misfit(e, wanted)
     })?;
-    Ok(Opened { clip: clip.folded(), config: sizes, tokenizer, preprocess })
+    Ok(Opened { clip: clip.folded(), config: sizes, tokenizer, preprocess, files })
 }
 
 fn misfit(file: &Loaded, missing: Vec<String>) -> OpenError {
@@ -207,7 +222,12 @@ fn message(error: &serde_json::Error) -> String {
 }
 
 /// The tokenizer of the files beside a Hugging Face model, or the one of CLIP's list.
-fn tokenizer(weights: &Path, vocabulary: usize, dialect: Dialect) -> Result<Tokenizer, OpenError> {
+fn tokenizer(
+    weights: &Path,
+    vocabulary: usize,
+    dialect: Dialect,
+    files: &mut Vec<PathBuf>,
+) -> Result<Tokenizer, OpenError> {
     let path = weights.with_file_name("merges.txt");
     let problem = |path: &Path, problem: String| OpenError::File { path: path.to_owned(), problem };
     if dialect != Dialect::HuggingFace || !path.is_file() {
@@ -215,8 +235,10 @@ fn tokenizer(weights: &Path, vocabulary: usize, dialect: Dialect) -> Result<Toke
     }
     let merges = read_text(&path, LONGEST)?;
     let tokenizer = Tokenizer::new(&merges, vocabulary, dialect).map_err(|e| problem(&path, e))?;
+    files.push(path);
     if let Some((path, value)) = beside(weights, &["vocab.json"])? {
         tokenizer.agrees_with(&value).map_err(|e| problem(&path, e))?;
+        files.push(path);
     }
     Ok(tokenizer)
 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use fmr_core::preprocess::Picture;
-use fmr_core::registry::{MakeError, Registry, Site};
-use fmr_core::{ComponentError, Oracle, SettingError};
+use fmr_core::registry::{MakeContext, MakeError, NamedFile, Recipe, Registry};
+use fmr_core::{ComponentError, Oracle, SettingError, Subject};
 use fmr_nn::bridge::{to_array, to_tensor};
 use fmr_nn::component::{Preparation, find_published, guarded};
 use fmr_nn::functional::Pointwise;
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::checkpoint::{self, Opened, Told};
 use crate::model::{Clip, ClipConfig, unit};
 use crate::preprocess::Preprocess;
-use crate::published::published;
+use crate::published::{Published, published};
 use crate::tokenizer::{Dialect, Tokenizer};
 
 /// An oracle of kind `clip`.
@@ -52,10 +52,29 @@ pub struct ClipSettings {
 
 /// Registers the oracles of kind `clip`.
 pub fn register(registry: &mut Registry) {
-    registry.add_oracle("clip", |settings, site| {
-        let settings: ClipSettings = settings.parse()?;
-        Ok(Box::new(ClipOracle::from_settings(&settings, site)?))
-    });
+    registry.add::<dyn Oracle, ClipSettings>("clip");
+}
+
+impl Recipe<dyn Oracle> for ClipSettings {
+    fn check(&self, context: &MakeContext<'_>) -> Result<Vec<NamedFile>, MakeError> {
+        self.sound(context)?;
+        let files = [("weights", Some(&self.weights)), ("config", self.config.as_ref())];
+        Ok(files.into_iter().filter_map(|(key, path)| NamedFile::of(key, path, context)).collect())
+    }
+
+    fn make(self, context: &MakeContext<'_>) -> Result<Box<dyn Oracle>, MakeError> {
+        Ok(Box::new(ClipOracle::from_settings(&self, context)?))
+    }
+}
+
+impl ClipSettings {
+    /// The device and the published model.
+    fn sound(&self, context: &MakeContext<'_>) -> Result<(Device, Option<&'static Published>), SettingError> {
+        let model = find_published(self.model.as_deref(), published(), |p| p.name)?;
+        let device = self.device.as_ref().unwrap_or(&context.device);
+        let device = fmr_nn::device::device(device).map_err(|e| SettingError::new("device", e.to_string()))?;
+        Ok((device, model))
+    }
 }
 
 /// Prompts that are embedded together.
@@ -79,13 +98,12 @@ impl ClipOracle {
     ///
     /// # Errors
     /// Weights or sizes that cannot be read, or weights of another model.
-    pub fn from_settings(settings: &ClipSettings, site: &Site) -> Result<Self, MakeError> {
-        let device = settings.device.as_ref().unwrap_or(&site.device);
-        let device = fmr_nn::device::device(device).map_err(|e| SettingError::new("device", e.to_string()))?;
-        let weights = site.path(&settings.weights);
-        let config = settings.config.as_ref().map(|config| site.path(config));
+    pub fn from_settings(settings: &ClipSettings, context: &MakeContext<'_>) -> Result<Self, MakeError> {
+        let (device, model) = settings.sound(context)?;
+        let weights = context.path(&settings.weights);
+        let config = settings.config.as_ref().map(|config| context.path(config));
         let told = Told {
-            model: find_published(settings.model.as_deref(), published(), |p| p.name)?,
+            model,
             config: config.as_deref(),
             activation: settings.activation,
             chosen: Chosen {
@@ -94,8 +112,11 @@ impl ClipOracle {
                 ema: settings.ema,
             },
         };
-        let opened = checkpoint::open(&weights, told, &device)
-            .map_err(|e| ComponentError::new("oracle \"clip\"", "load the model", e.to_string()))?;
+        let opened = checkpoint::open(&weights, told, &device).map_err(|e| {
+            let error = ComponentError::new("oracle \"clip\"", "load the model", e.to_string());
+            error.about(Subject::File(e.path().to_owned()))
+        })?;
+        opened.files.iter().for_each(|file| context.note_file(file));
         let stem = weights.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
         Ok(Self::new(stem, opened, device))
     }
@@ -110,11 +131,11 @@ impl ClipOracle {
         let tokenizer = Tokenizer::standard(config.text.vocabulary, Dialect::OpenAi)
             .map_err(|e| ComponentError::new(format!("oracle {name:?}"), "make the tokenizer", e))?;
         let preprocess = Preprocess::of_side(config.resolution);
-        Ok(Self::new(name.to_owned(), Opened { clip, config, tokenizer, preprocess }, device))
+        Ok(Self::new(name.to_owned(), Opened { clip, config, tokenizer, preprocess, files: Vec::new() }, device))
     }
 
     fn new(name: String, opened: Opened, device: Device) -> Self {
-        let Opened { clip, config, tokenizer, preprocess } = opened;
+        let Opened { clip, config, tokenizer, preprocess, files: _ } = opened;
         let preparation = Preparation::new(preprocess.wanted());
         Self { name, clip, tokenizer, preparation, config, texts: None, device }
     }
@@ -132,7 +153,7 @@ impl ClipOracle {
         }
         if ids.len() > context {
             let problem = format!("{text:?} has {} tokens, and the model reads {context}", ids.len());
-            return Err(ComponentError::new(self.component(), "embed a prompt", problem));
+            return Err(ComponentError::new(self.component(), "embed a prompt", problem).about(Subject::Classes));
         }
         let end = self.tokenizer.end_of(&ids);
         Ok(ids[..=end].iter().map(|id| i64::from(*id)).collect())
@@ -165,7 +186,7 @@ impl ClipOracle {
     pub fn embed(&self, names: &[String], templates: &[String]) -> Result<Tensor<2>, ComponentError> {
         if templates.is_empty() {
             let missing = "there is no template; the paper's is \"an image of {class}\"";
-            return Err(ComponentError::new(self.component(), "embed prompts", missing));
+            return Err(ComponentError::new(self.component(), "embed prompts", missing).about(Subject::Templates));
         }
         // Classes of one name share their prompts.
         let mut known: HashMap<&str, usize> = HashMap::new();
@@ -215,10 +236,11 @@ impl Oracle for ClipOracle {
     fn set_classes(&mut self, names: &[String], templates: &[String]) -> Result<(), ComponentError> {
         if let Some(template) = templates.iter().find(|t| !t.contains("{class}") && !t.contains("{}")) {
             let problem = format!("the template {template:?} has no {{class}} in it");
-            return Err(ComponentError::new(self.component(), "set the classes", problem));
+            return Err(ComponentError::new(self.component(), "set the classes", problem).about(Subject::Templates));
         }
         if names.is_empty() {
-            return Err(ComponentError::new(self.component(), "set the classes", "there are none"));
+            let error = ComponentError::new(self.component(), "set the classes", "there are none");
+            return Err(error.about(Subject::Classes));
         }
         let component = self.component();
         let texts = guarded(&component, "embed prompts", || {

@@ -175,15 +175,12 @@ fn towers(case: &Case, opened: Opened, report: &mut Report<'_>) {
 
 fn zero_shot(case: &Case, file: &Path, report: &mut Report<'_>) {
     let io = case.sheet();
-    let site = fmr_core::registry::Site {
-        base: file.parent().unwrap().to_owned(),
-        device: test_device_name(),
-        seed: 0,
-        image: [3, 8, 8],
-    };
+    let context = fmr_core::registry::MakeContext::alone([3, 8, 8])
+        .with_base(file.parent().unwrap())
+        .with_device(test_device_name());
     let weights = serde_json::json!({ "weights": file });
     let settings = serde_json::from_value(weights).unwrap();
-    let oracle = ClipOracle::from_settings(&settings, &site).unwrap();
+    let oracle = ClipOracle::from_settings(&settings, &context).unwrap();
     let Opened { clip, preprocess, .. } = open(file, Told::default(), &test_device()).unwrap();
     let (classes, templates) = (case.texts("zeroshot.classes"), case.texts("zeroshot.templates"));
     let channel = |v: [f32; 3]| Tensor::<1>::from_floats(v, &test_device()).reshape([1, 3, 1, 1]);

@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 use std::sync::OnceLock;
 
-use fmr_core::registry::Site;
+use fmr_core::registry::MakeContext;
 use fmr_core::{ComponentError, SettingError};
 use fmr_plugins::call;
 use ndarray::{Array, ArrayView, Dimension};
@@ -66,13 +66,13 @@ pub(crate) struct Model {
 
 impl Model {
     /// Finds the model that the settings name.
-    pub(crate) fn find(role: &str, settings: &Settings, site: &Site) -> Result<Self, SettingError> {
+    pub(crate) fn find(role: &str, settings: &Settings, context: &MakeContext<'_>) -> Result<Self, SettingError> {
         let bridge = bridge().map_err(|e| SettingError::new("module", format!("Python does not start: {e}")))?;
-        let venv = settings.venv.as_ref().map(|v| site.path(v));
+        let venv = settings.venv.as_ref().map(|v| context.path(v));
         let venv = venv.or_else(|| std::env::var_os("VIRTUAL_ENV").filter(|v| !v.is_empty()).map(Into::into));
-        let module = site.path(&settings.module);
-        let weights = settings.weights.as_ref().map(|w| site.path(w));
-        let device = settings.device.as_ref().unwrap_or(&site.device);
+        let module = context.path(&settings.module);
+        let weights = settings.weights.as_ref().map(|w| context.path(w));
+        let device = settings.device.as_ref().unwrap_or(&context.device);
         Python::attach(|py| {
             let make = || -> PyResult<_> {
                 let object =

@@ -1,6 +1,6 @@
 //! An oracle in Python.
 
-use fmr_core::registry::{MakeError, Site};
+use fmr_core::registry::{MakeContext, MakeError};
 use fmr_core::{ComponentError, Oracle};
 use ndarray::{Array2, ArrayView4};
 
@@ -14,8 +14,8 @@ pub(crate) struct PythonOracle {
 }
 
 impl PythonOracle {
-    pub(crate) fn new(settings: Settings, site: &Site) -> Result<Self, MakeError> {
-        let model = Model::find("oracle", &settings, site)?;
+    pub(crate) fn new(settings: Settings, context: &MakeContext<'_>) -> Result<Self, MakeError> {
+        let model = Model::find("oracle", &settings, context)?;
         let name = settings.module.file_stem().unwrap_or_default().to_string_lossy();
         Ok(Self { name: format!("{name}.{}", settings.attribute), model, softmax: settings.softmax })
     }

@@ -1,6 +1,6 @@
 //! A target in Python.
 
-use fmr_core::registry::{MakeError, Site};
+use fmr_core::registry::{MakeContext, MakeError};
 use fmr_core::{ComponentError, ImagePullBack, SettingError, Target, TargetSpec};
 use ndarray::{Array2, Array4, ArrayView2, ArrayView4};
 
@@ -14,13 +14,13 @@ pub(crate) struct PythonTarget {
 
 impl PythonTarget {
     /// Finds the model, and asks it about one grey image how many classes it has.
-    pub(crate) fn new(settings: Settings, site: &Site) -> Result<Self, MakeError> {
+    pub(crate) fn new(settings: Settings, context: &MakeContext<'_>) -> Result<Self, MakeError> {
         if settings.softmax {
             return Err(SettingError::new("softmax", "is for oracles; a target gives logits as they are").into());
         }
-        let model = Model::find("target", &settings, site)?;
-        let [c, h, w] = site.image;
-        let asked = format!("logits of one image of {:?}", site.image);
+        let model = Model::find("target", &settings, context)?;
+        let [c, h, w] = context.image;
+        let asked = format!("logits of one image of {:?}", context.image);
         let logits: Array2<f32> = model.forward(&asked, Array4::from_elem((1, c, h, w), 0.5).view())?;
         let classes = logits.ncols();
         let name = settings.module.file_stem().unwrap_or_default().to_string_lossy();

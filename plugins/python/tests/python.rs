@@ -7,7 +7,7 @@ mod common;
 
 use std::path::Path;
 
-use common::{has, images, library, settings, site};
+use common::{context, has, images, library, settings};
 use fmr_core::Target;
 use fmr_core::registry::MakeError;
 use fmr_plugins::check::{self, Options};
@@ -83,7 +83,7 @@ torch.save({"state_dict": {"weight": torch.full((5, 3), 2.0), "bias": torch.aran
 
 fn target(base: &Path, attribute: &str) -> Result<Box<dyn Target>, MakeError> {
     let settings = settings(&format!(r#"{{"module": "model.py", "attribute": "{attribute}"}}"#));
-    library().target(None, &settings, &site(base), &Limits::default())
+    library().target(None, &settings, &context(base), &Limits::default())
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn callables_on_numpy_arrays() {
     let error = target(folder.path(), "model").err().unwrap().to_string();
     assert!(error.starts_with("module: ") && error.contains("SyntaxError"), "{error}");
     let nothing = settings(r#"{"module": "none.py"}"#);
-    let error = library().target(None, &nothing, &site(folder.path()), &Limits::default()).err().unwrap().to_string();
+    let error = library().target(None, &nothing, &context(folder.path()), &Limits::default()).err().unwrap().to_string();
     assert!(error.starts_with("module: FileNotFoundError: there is no module "), "{error}");
 }
 
@@ -137,7 +137,7 @@ fn oracles_get_their_classes() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("model.py"), MODEL).unwrap();
     let settings = settings(r#"{"module": "model.py", "attribute": "Brightest", "softmax": true}"#);
-    let mut oracle = library().oracle(None, &settings, &site(folder.path()), &Limits::default()).unwrap();
+    let mut oracle = library().oracle(None, &settings, &context(folder.path()), &Limits::default()).unwrap();
     oracle.set_classes(&["a", "b"].map(str::to_owned), &["an image of {class}".to_owned()]).unwrap();
     let scores = oracle.judge(images(2).view()).unwrap();
     assert!((scores.sum() - 2.0).abs() < 1e-6 && scores[[0, 1]] > scores[[0, 0]]);
@@ -152,7 +152,7 @@ fn settings_that_do_not_fit_are_named() {
     std::fs::write(folder.path().join("model.py"), MODEL).unwrap();
     std::fs::write(folder.path().join("notes.txt"), "").unwrap();
     let refused = |json: &str| {
-        let made = library().target(None, &settings(json), &site(folder.path()), &Limits::default());
+        let made = library().target(None, &settings(json), &context(folder.path()), &Limits::default());
         made.err().unwrap().to_string()
     };
     for (json, expected) in [
@@ -175,7 +175,7 @@ fn pytorch_modules_of_several_kinds() {
     }
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("net.py"), TORCH).unwrap();
-    let make = |json: &str| library().target(None, &settings(json), &site(folder.path()), &Limits::default());
+    let make = |json: &str| library().target(None, &settings(json), &context(folder.path()), &Limits::default());
     // Weights are read from where the settings say, and computed with in the model's own precision.
     let double = make(r#"{"module": "net.py", "attribute": "Double", "weights": "net.py.pt"}"#).unwrap();
     let x = images(2);

@@ -5,7 +5,7 @@ mod common;
 
 use std::path::Path;
 
-use common::{has, images, library, settings, site};
+use common::{context, has, images, library, settings};
 use fmr_plugins::host::Limits;
 
 const TORCH: &str = r#"
@@ -29,7 +29,7 @@ def threads(images):
 
 fn with_threads(base: &Path, json: &str, threads: u32) -> f32 {
     let limits = Limits { threads, ..Limits::default() };
-    let target = library().target(None, &settings(json), &site(base), &limits).unwrap();
+    let target = library().target(None, &settings(json), &context(base), &limits).unwrap();
     target.logits(images(1).view()).unwrap()[[0, 0]]
 }
 

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use fmr_checkpoint::Selection;
 use fmr_core::preprocess::Picture;
-use fmr_core::registry::{MakeError, Registry, Site};
-use fmr_core::{ComponentError, ImagePullBack, SettingError, Target, TargetSpec};
+use fmr_core::registry::{MakeContext, MakeError, NamedFile, Recipe, Registry};
+use fmr_core::{ComponentError, ImagePullBack, SettingError, Subject, Target, TargetSpec};
 use fmr_nn::bridge::{Traced, to_array, to_tensor};
 use fmr_nn::component::{Preparation, guarded};
 use fmr_nn::weights::{self, Builder, Chosen, Loaded, StateDict, WeightsError};
@@ -51,13 +51,27 @@ pub struct ClassifierSettings {
 
 /// Registers the targets of kind `zoo`.
 pub fn register(registry: &mut Registry) {
-    registry.add_target("zoo", |settings, site| {
-        let settings: ClassifierSettings = settings.parse()?;
-        Ok(Box::new(Classifier::from_settings(&settings, site)?))
-    });
+    registry.add::<dyn Target, ClassifierSettings>("zoo");
+}
+
+impl Recipe<dyn Target> for ClassifierSettings {
+    fn check(&self, context: &MakeContext<'_>) -> Result<Vec<NamedFile>, MakeError> {
+        self.resolve()?;
+        self.device(context)?;
+        Ok(NamedFile::of("weights", Some(&self.weights), context).into_iter().collect())
+    }
+
+    fn make(self, context: &MakeContext<'_>) -> Result<Box<dyn Target>, MakeError> {
+        Ok(Box::new(Classifier::from_settings(&self, context)?))
+    }
 }
 
 impl ClassifierSettings {
+    fn device(&self, context: &MakeContext<'_>) -> Result<Device, SettingError> {
+        let device = self.device.as_ref().unwrap_or(&context.device);
+        fmr_nn::device::device(device).map_err(|e| SettingError::new("device", e.to_string()))
+    }
+
     /// What the settings name.
     fn resolve(&self) -> Result<Resolved, SettingError> {
         let (architecture, base, entry) = match &self.architecture {
@@ -72,9 +86,7 @@ impl ClassifierSettings {
             }
             None => {
                 let entry = entry(&self.model).ok_or_else(|| {
-                    let names: Vec<&str> = entries().iter().map(|e| e.name).collect();
-                    let known = names.join(", ");
-                    SettingError::new("model", format!("no model {:?} is registered; there are {known}", self.model))
+                    SettingError::unknown_name("model", "model", &self.model, entries().iter().map(|e| e.name))
                 })?;
                 (entry.architecture.clone(), entry.preprocess, Some(entry))
             }
@@ -150,20 +162,21 @@ impl Classifier {
     ///
     /// # Errors
     /// An unknown model or device, or weights that cannot be read or are another model's.
-    pub fn from_settings(settings: &ClassifierSettings, site: &Site) -> Result<Self, MakeError> {
+    pub fn from_settings(settings: &ClassifierSettings, context: &MakeContext<'_>) -> Result<Self, MakeError> {
         let component = format!("target {:?}", settings.model);
         let error = |problem: String| ComponentError::new(&component, "load weights", problem);
         let resolved = settings.resolve()?;
-        let device = settings.device.as_ref().unwrap_or(&site.device);
-        let device = fmr_nn::device::device(device).map_err(|e| SettingError::new("device", e.to_string()))?;
-        let path = site.path(&settings.weights);
+        let device = settings.device(context)?;
+        let path = context.path(&settings.weights);
         let chosen = Chosen {
             weights_key: settings.weights_key.as_deref(),
             prefix: settings.prefix.as_deref(),
             ema: settings.ema,
         };
         let selection = chosen.of(Selection::default());
-        let mut file = weights::read_selected(&path, &selection, |_| true).map_err(|e| error(e.to_string()))?;
+        let mut file = weights::read_selected(&path, &selection, |_| true)
+            .map_err(|e| error(e.to_string()).about(Subject::File(e.path().to_owned())))?;
+        file.files.iter().for_each(|file| context.note_file(file));
         let Shown { preprocess: mut base, assumed } = settings.preprocess_of(&resolved, &path)?;
         if let Some((mean, std)) = normaliser(&file) {
             (base.mean, base.std) = (mean, std);
@@ -172,8 +185,9 @@ impl Classifier {
         let architecture = resolved.architecture;
         // Hyper-parameters from an experiment file may be such that no network can be built.
         let network = guarded(&component, "build the network", || {
-            load(&architecture, std::mem::take(&mut file.tensors), &device)
-                .map_err(|e| error(file.misfit(e, settings.model.clone()).to_string()))
+            load(&architecture, std::mem::take(&mut file.tensors), &device).map_err(|e| {
+                error(file.misfit(e, settings.model.clone()).to_string()).about(Subject::File(path.clone()))
+            })
         })?;
         let made = Self::new(settings.model.clone(), network.folded(), &architecture, preprocess, device);
         Ok(Self { assumed, ..made })
@@ -294,8 +308,8 @@ mod tests {
         let mut registry = Registry::default();
         register(&mut registry);
         let base = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let site = Site { base, device: "cpu".into(), seed: 0, image: [3, 32, 32] };
-        registry.target("zoo", &Settings(serde_json::from_str(text).unwrap()), &site)
+        let context = MakeContext::new(&registry, [3, 32, 32]).with_base(base);
+        registry.make("zoo", &Settings(serde_json::from_str(text).unwrap()), &context)
     }
 
     #[test]
@@ -329,7 +343,7 @@ mod tests {
     fn errors_say_what_to_change() {
         let error = |text: &str| make(text).err().unwrap().to_string();
         let unknown = error(r#"{"model": "resnet19", "weights": "w"}"#);
-        assert!(unknown.starts_with("model: no model \"resnet19\" is registered; there are lenet,"), "{unknown}");
+        assert!(unknown.starts_with("model: there is no model \"resnet19\"; did you mean `resnet18`"), "{unknown}");
         let absent = error(r#"{"model": "resnet18", "weights": "absent.pth"}"#);
         assert!(absent.contains("absent.pth"), "{absent}");
         let other = error(r#"{"model": "resnet18", "weights": "assets/weights/resnet18-w16.safetensors"}"#);

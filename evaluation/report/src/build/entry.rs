@@ -2,8 +2,9 @@
 
 use fmr_core::metrics::{Effort, Summary};
 use fmr_core::validity::{Facts, Flag, flags};
-use fmr_experiment::{Experiment, MissingFiles, PaperFigures, Row as Planned, World};
+use fmr_experiment::{Experiment, Lack, MissingFiles, PaperFigures, Row as Planned, World};
 
+use super::Components;
 use crate::results::replaced;
 use crate::{MaskFigures, Need, Results, Row, RowResults, RowState};
 
@@ -80,7 +81,11 @@ impl<'r> Measured<'r> {
     }
 }
 
-pub(super) fn entries<'r>(experiment: &Experiment, results: &'r Results<'_>) -> Vec<Entry<'r>> {
+pub(super) fn entries<'r>(
+    experiment: &Experiment,
+    results: &'r Results<'_>,
+    components: &dyn Components,
+) -> Vec<Entry<'r>> {
     let entry = |row: &Planned| {
         let results = results.row(&row.id);
         let measured = results.map(|r| Measured::of(r, &experiment.metrics, Some(row.search.step_size)));
@@ -89,7 +94,7 @@ pub(super) fn entries<'r>(experiment: &Experiment, results: &'r Results<'_>) -> 
             data: experiment.data.get(&row.data).map_or_else(|| row.data.clone(), |data| data.label.clone()),
             model: row.label.clone(),
             world: row.world.unwrap_or(experiment.report.world),
-            state: state(experiment, row, results),
+            state: state(row, results, components),
             measured,
             paper: row.paper.clone().unwrap_or_default(),
             without: experiment.rows.iter().position(|other| row.mask.is_some() && is_without_mask(other, row)),
@@ -98,23 +103,28 @@ pub(super) fn entries<'r>(experiment: &Experiment, results: &'r Results<'_>) -> 
     experiment.rows.iter().map(entry).collect()
 }
 
-fn state(experiment: &Experiment, row: &Planned, results: Option<&RowResults>) -> RowState {
+fn state(row: &Planned, results: Option<&RowResults>, components: &dyn Components) -> RowState {
     if let Some(results) = results {
         let (done, of) = (results.records.len(), results.plan.samples);
         return if done < of { RowState::Unfinished { done, of } } else { RowState::Measured };
     }
-    let mut needs: Vec<Need> = Vec::new();
-    for need in experiment.missing(row).into_iter().map(need) {
-        if !needs.contains(&need) {
-            needs.push(need);
+    match components.lacks(row) {
+        None => {
+            let reason =
+                "Its files were not there when the run began. Run the experiment again, in a new folder.".to_owned();
+            RowState::CannotRun { reason }
+        }
+        Some(Lack::NotImplemented(problem)) => RowState::CannotRun { reason: format!("Not implemented: {problem}.") },
+        Some(Lack::Files(files)) => {
+            let mut needs: Vec<Need> = Vec::new();
+            for need in files.into_iter().map(need) {
+                if !needs.contains(&need) {
+                    needs.push(need);
+                }
+            }
+            RowState::Missing { needs }
         }
     }
-    if needs.is_empty() {
-        let reason =
-            "Its files were not there when the run began. Run the experiment again, in a new folder.".to_owned();
-        return RowState::CannotRun { reason };
-    }
-    RowState::Missing { needs }
 }
 
 fn need(files: MissingFiles) -> Need {

@@ -17,10 +17,20 @@ pub(crate) use self::searches::MOST_DRAWN;
 pub(crate) use self::{record::grids as record, setting::worlds};
 
 use fmr_core::metrics::MetricsSettings;
-use fmr_experiment::Experiment;
+use fmr_experiment::{Experiment, Lack, Row};
 
 use crate::grid::Caption;
 use crate::{Report, Results};
+
+/// What only the components of an experiment know.
+pub trait Components {
+    /// The prompt of an oracle of that kind whose table in the experiment file has no templates; none for a kind that
+    /// takes no prompts.
+    fn prompt(&self, kind: &str) -> Option<String>;
+
+    /// Why a row that did not run cannot run here, if it cannot.
+    fn lacks(&self, row: &Row) -> Option<Lack>;
+}
 
 /// A run as builders see it.
 pub(crate) struct Run<'r> {
@@ -34,13 +44,12 @@ pub(crate) struct Run<'r> {
 }
 
 impl Report {
-    /// The report of a run. `default_prompt` gives the prompt of an oracle of some kind whose table in the experiment file
-    /// has no templates; none for a kind that takes no prompts.
-    pub fn of(experiment: &Experiment, results: &Results<'_>, default_prompt: &dyn Fn(&str) -> Option<String>) -> Self {
-        let entries = entry::entries(experiment, results);
+    /// The report of a run. `components` know what stands in no file.
+    pub fn of(experiment: &Experiment, results: &Results<'_>, components: &dyn Components) -> Self {
+        let entries = entry::entries(experiment, results, components);
         let run = Run {
             title: title(&experiment.title, results),
-            caption: setting::caption(experiment, &entries, default_prompt),
+            caption: setting::caption(experiment, &entries, &|kind| components.prompt(kind)),
             digits: experiment.report.digits,
             metrics: experiment.metrics.clone(),
             entries,

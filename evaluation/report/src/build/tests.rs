@@ -4,11 +4,12 @@
 
 use std::path::Path;
 
-use fmr_experiment::{Changes, Experiment};
+use fmr_core::registry::NamedFile;
+use fmr_experiment::{Changes, ComponentTable, Experiment, Lack, Row};
 use insta::assert_snapshot;
 
 use crate::toy::store;
-use crate::{Report, Results, RowState};
+use crate::{Components, Report, Results, RowState};
 
 const EXPERIMENT: &str = r#"
 name = "toy"
@@ -91,20 +92,38 @@ fn experiment() -> Experiment {
     Experiment::parse(Path::new("toy.toml"), text, Path::new("/nowhere"), &Changes::default()).unwrap()
 }
 
-fn prompt(kind: &str) -> Option<String> {
-    (kind == "clip").then(|| "an image of {class}".to_owned())
+/// Components whose key `weights` names a file. No judge is implemented.
+struct Toys(Experiment);
+
+impl Components for Toys {
+    fn prompt(&self, kind: &str) -> Option<String> {
+        (kind == "clip").then(|| "an image of {class}".to_owned())
+    }
+
+    fn lacks(&self, row: &Row) -> Option<Lack> {
+        if row.oracle == "judge" {
+            return Some(Lack::NotImplemented("there is no oracle of that kind".to_owned()));
+        }
+        let named = |table: &ComponentTable| {
+            let path = table.settings.0.get("weights")?.as_str()?;
+            Some(NamedFile { key: "weights".into(), path: self.0.base.join(path) })
+        };
+        Some(Lack::Files(self.0.missing(row, &|_, table| named(table).into_iter().collect())))
+    }
 }
 
 #[test]
 fn the_rows_of_an_experiment_meet_the_results_of_a_run() {
     let (_home, store) = store();
     let results = Results::read(&store).unwrap();
-    let report = Report::of(&experiment(), &results, &prompt);
+    let report = Report::of(&experiment(), &results, &Toys(experiment()));
     let main = &report.grids[0];
     assert_eq!(main.rows.iter().map(|row| row.state.has_figures()).collect::<Vec<_>>(), [true, false, true, false]);
     let RowState::Missing { needs } = &main.rows[1].state else { panic!("{:?}", main.rows[1].state) };
     assert_eq!((needs[0].what.as_str(), needs[0].get.as_str()), ("digits", "yann.lecun.com"));
     assert!(needs.iter().any(|need| need.get == "the experiment file does not say where"), "{needs:?}");
+    let RowState::CannotRun { reason } = &main.rows[3].state else { panic!("{:?}", main.rows[3].state) };
+    assert_eq!(reason, "Not implemented: there is no oracle of that kind.");
     assert!(main.rows[0].flags.iter().any(|flag| flag.sentence.contains("samples failed")));
     assert_snapshot!(serde_json::to_string_pretty(&main.caption).unwrap());
     let ids: Vec<&str> = report.grids.iter().map(|grid| grid.id.as_str()).collect();

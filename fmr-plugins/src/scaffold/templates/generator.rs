@@ -1,6 +1,6 @@
 //! The generator `my-component`: latents are the pixels themselves, to be replaced by a model.
 
-use fmr_core::registry::Site;
+use fmr_core::registry::MakeContext;
 use fmr_core::{ComponentError, Generator, GeneratorSpec, LatentBlock, LatentPullBack, SettingError};
 use ndarray::{Array2, Array4, ArrayView2, ArrayView4};
 
@@ -25,13 +25,13 @@ struct Model {
 }
 
 impl Model {
-    /// Makes the model; this is where weights would be read, from `site.path(&settings.weights)`.
-    fn new(settings: Settings, site: &Site) -> Result<Self, SettingError> {
+    /// Makes the model; this is where weights would be read, from `context.path(&settings.weights)`.
+    fn new(settings: Settings, context: &MakeContext<'_>) -> Result<Self, SettingError> {
         if settings.scale <= 0.0 {
             return Err(SettingError::new("scale", format!("is {}, must be above 0", settings.scale)));
         }
-        let latent = vec![LatentBlock { name: "pixels".into(), shape: site.image.to_vec(), offset: 0 }];
-        let spec = GeneratorSpec { name: "my-component".into(), image: site.image, latent };
+        let latent = vec![LatentBlock { name: "pixels".into(), shape: context.image.to_vec(), offset: 0 }];
+        let spec = GeneratorSpec { name: "my-component".into(), image: context.image, latent };
         Ok(Self { spec, scale: settings.scale })
     }
 

@@ -1,6 +1,6 @@
 //! The oracle `my-component`: classes are levels of brightness, to be replaced by a model.
 
-use fmr_core::registry::Site;
+use fmr_core::registry::MakeContext;
 use fmr_core::{ComponentError, Oracle, SettingError};
 use ndarray::{Array2, ArrayView4, Axis};
 
@@ -25,8 +25,8 @@ struct Model {
 }
 
 impl Model {
-    /// Makes the model; this is where weights would be read, from `site.path(&settings.weights)`.
-    fn new(settings: Settings, _: &Site) -> Result<Self, SettingError> {
+    /// Makes the model; this is where weights would be read, from `context.path(&settings.weights)`.
+    fn new(settings: Settings, _: &MakeContext<'_>) -> Result<Self, SettingError> {
         if settings.sharpness <= 0.0 {
             return Err(SettingError::new("sharpness", format!("is {}, must be above 0", settings.sharpness)));
         }

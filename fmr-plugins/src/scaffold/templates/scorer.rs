@@ -1,6 +1,6 @@
 //! The scorer `my-component`: how far the true logit fell, to be replaced by your own.
 
-use fmr_core::registry::Site;
+use fmr_core::registry::MakeContext;
 use fmr_core::{ComponentError, Scorer, SettingError};
 use ndarray::{Array1, Array2, ArrayView2};
 
@@ -24,7 +24,7 @@ struct Fall {
 }
 
 impl Fall {
-    fn new(settings: Settings, _: &Site) -> Result<Self, SettingError> {
+    fn new(settings: Settings, _: &MakeContext<'_>) -> Result<Self, SettingError> {
         if !settings.weight.is_finite() {
             return Err(SettingError::new("weight", format!("is {}, must be finite", settings.weight)));
         }

@@ -1,6 +1,6 @@
 //! The target `my-component`: logits from the mean brightness of each channel, to be replaced by a model.
 
-use fmr_core::registry::Site;
+use fmr_core::registry::MakeContext;
 use fmr_core::{ComponentError, ImagePullBack, SettingError, Target, TargetSpec};
 use ndarray::{Array2, Array4, ArrayView2, ArrayView4, Axis};
 
@@ -28,14 +28,14 @@ struct Model {
 }
 
 impl Model {
-    /// Makes the model; this is where weights would be read, from `site.path(&settings.weights)`.
-    fn new(settings: Settings, site: &Site) -> Result<Self, SettingError> {
+    /// Makes the model; this is where weights would be read, from `context.path(&settings.weights)`.
+    fn new(settings: Settings, context: &MakeContext<'_>) -> Result<Self, SettingError> {
         if settings.classes < 2 {
             return Err(SettingError::new("classes", format!("is {}, must be at least 2", settings.classes)));
         }
         let spec = TargetSpec { name: "my-component".into(), classes: settings.classes, differentiable: true };
         let weight = |(c, k): (usize, usize)| settings.sharpness * ((c * settings.classes + k) as f32).sin();
-        Ok(Self { spec, weights: Array2::from_shape_fn((site.image[0], settings.classes), weight) })
+        Ok(Self { spec, weights: Array2::from_shape_fn((context.image[0], settings.classes), weight) })
     }
 
     fn check(&self, images: &ArrayView4<'_, f32>) -> Result<(), ComponentError> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use fmr_core::registry::{Settings, Site};
+use fmr_core::registry::{MakeContext, Settings};
 use fmr_plugins::host::Library;
 use ndarray::Array4;
 
@@ -25,8 +25,8 @@ pub(crate) fn library() -> Arc<Library> {
     Library::open(&std::env::current_exe().unwrap().parent().unwrap().join(name), None).unwrap()
 }
 
-pub(crate) fn site(base: &Path) -> Site {
-    Site { base: base.to_owned(), device: "cpu".into(), seed: 0, image: [3, 8, 8] }
+pub(crate) fn context(base: &Path) -> MakeContext<'static> {
+    MakeContext::alone([3, 8, 8]).with_base(base)
 }
 
 pub(crate) fn settings(json: &str) -> Settings {

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use burn::tensor::{Tensor, TensorData};
 use fmr_core::Target;
-use fmr_core::registry::Site;
+use fmr_core::registry::MakeContext;
 use fmr_golden::{Case, Report};
 use fmr_nn::bridge::Traced;
 use fmr_nn::device::{test_device, test_device_name};
@@ -152,8 +152,8 @@ fn golden_wrapped_files_normalise_themselves() {
                 preprocess: PreprocessSettings { input: Some([c, h, w]), ..PreprocessSettings::default() },
                 device: None,
             };
-            let site = Site { base: ".".into(), device: test_device_name(), seed: 0, image: [c, h, w] };
-            let target = Classifier::from_settings(&settings, &site).unwrap();
+            let context = MakeContext::alone([c, h, w]).with_device(test_device_name());
+            let target = Classifier::from_settings(&settings, &context).unwrap();
             let logits = target.logits(images.view()).unwrap();
             for (got, want) in logits.iter().zip(io.floats("output.logits")) {
                 assert!((got - want).abs() <= 1e-4 * (1.0 + want.abs()), "{}: {got}, {want}", path.display());

@@ -1,0 +1,272 @@
+//! From an experiment file to components that are ready to run: everything that can be wrong is found here, before any
+//! work starts.
+
+mod parts;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use fmr_core::perturb::Perturber;
+use fmr_core::registry::{Registry, Role};
+use fmr_core::verdict::Verdict;
+use fmr_core::{Generator, Oracle, Scorer, Target};
+use fmr_data::{Dataset, Samples};
+use fmr_experiment::{ConfigError, Experiment, Fingerprints, Lack, MaskTable, Masking, Row};
+use fmr_mask::{Mask, MaskError};
+use fmr_store::RowPlan;
+
+use crate::interrupt::Interrupt;
+use crate::masks::{MaskSource, RowMask};
+use parts::Parts;
+
+/// The paper's prompt.
+pub(crate) const PROMPT: &str = "an image of {class}";
+
+/// A row that can run.
+pub struct ReadyRow {
+    /// The row of the experiment file.
+    pub settings: Row,
+    /// The row as the run store knows it.
+    pub plan: RowPlan,
+    /// The images.
+    pub samples: Samples,
+    /// g.
+    pub generator: Arc<dyn Generator>,
+    /// h, its classes set.
+    pub oracle: Arc<dyn Oracle>,
+    /// θ.
+    pub target: Arc<dyn Target>,
+    /// What is maximised.
+    pub scorer: Box<dyn Scorer>,
+    /// When the oracle lets an image stand.
+    pub verdict: Verdict,
+    /// What may move; absent: everything.
+    pub mask: Option<RowMask>,
+}
+
+impl ReadyRow {
+    /// Hash of the generator's weights, where its table names a file of that name.
+    pub fn weights_hash(&self) -> Option<&str> {
+        self.plan.fingerprint.get("generator.weights").map(String::as_str)
+    }
+
+    /// What the engine needs of the row. `mask` holds a weight for each latent value, as
+    /// [`LearnedMask`](crate::LearnedMask) and the row's settings give them; absent, everything may move.
+    pub fn perturber<'a>(&'a self, mask: Option<&'a [f32]>) -> Perturber<'a> {
+        Perturber {
+            generator: &*self.generator,
+            oracle: &*self.oracle,
+            target: &*self.target,
+            scorer: &*self.scorer,
+            search: &self.settings.search,
+            verdict: &self.verdict,
+            classes: self.plan.classes.len(),
+            mask,
+            observer: &(),
+            cache: None,
+        }
+    }
+
+    /// The mask as weights for the step rule of this row.
+    pub(crate) fn weigh(&self, mask: &Mask) -> Result<Vec<f32>, MaskError> {
+        let allow_empty = self.mask.as_ref().is_some_and(|mask| mask.table.settings.allow_empty);
+        mask.for_run(self.generator.spec(), self.weights_hash(), allow_empty)
+    }
+}
+
+/// A row of the experiment, ready or not.
+pub enum PreparedRow {
+    /// It can run.
+    Ready(Box<ReadyRow>),
+    /// It cannot run on this machine.
+    CannotRun(Box<Row>, Lack),
+}
+
+/// An experiment whose components are made.
+pub struct Prepared {
+    /// The experiment file.
+    pub experiment: Experiment,
+    /// Its rows, in order.
+    pub rows: Vec<PreparedRow>,
+}
+
+impl Prepared {
+    /// The rows that can run.
+    pub fn ready(&self) -> impl Iterator<Item = &ReadyRow> {
+        self.rows.iter().filter_map(|row| match row {
+            PreparedRow::Ready(row) => Some(&**row),
+            PreparedRow::CannotRun(..) => None,
+        })
+    }
+}
+
+/// Reads the data and makes the components of every row that can run here.
+///
+/// # Errors
+/// The first thing that is wrong, with its place in the experiment file. Settings are checked before files are looked
+/// for. A missing file is an error unless its table says how to obtain it, and so is a model that there is not.
+pub fn prepare(experiment: Experiment, registry: &Registry) -> Result<Prepared, ConfigError> {
+    prepare_until(experiment, registry, &Interrupt::default())
+}
+
+/// As [`prepare`], for components that an interrupt tells to give up.
+///
+/// # Errors
+/// As there.
+pub fn prepare_until(
+    experiment: Experiment,
+    registry: &Registry,
+    interrupt: &Interrupt,
+) -> Result<Prepared, ConfigError> {
+    let parts = Parts::new(&experiment, registry, interrupt);
+    let mut maker =
+        Maker { experiment: &experiment, parts, data: BTreeMap::new(), fingerprints: Fingerprints::default() };
+    let rows = experiment.rows.iter().map(|row| maker.row(row)).collect::<Result<_, _>>()?;
+    Ok(Prepared { experiment, rows })
+}
+
+/// Why a row cannot run here, if it cannot. Nothing is made and no file is read.
+///
+/// # Errors
+/// A setting that makes no sense, or a missing file of which the experiment does not say how to obtain it.
+pub fn lacks(experiment: &Experiment, registry: &Registry, row: &Row) -> Result<Option<Lack>, ConfigError> {
+    Parts::new(experiment, registry, &Interrupt::default()).lacks(row)
+}
+
+/// Why a mask for the images `evaluated` cannot be learned from the images `learned`.
+fn unfit(learned: &Samples, evaluated: &Samples) -> Option<String> {
+    let [(a, ac), (b, bc)] = [learned, evaluated].map(|samples| (samples.image(), samples.data().classes()));
+    if a != b {
+        return Some(format!("has images of {a:?}, the row's are {b:?}"));
+    }
+    if ac != bc {
+        return Some("has other classes than the row's data".to_owned());
+    }
+    let (learned, evaluated) = (learned.data(), evaluated.data());
+    let keys: BTreeMap<&str, usize> = (0..evaluated.len()).map(|i| (evaluated.key(i), i)).collect();
+    let same = |i: &usize| {
+        let Some(at) = keys.get(learned.key(*i)) else { return false };
+        matches!((learned.bytes(*i), evaluated.bytes(*at)), (Ok(a), Ok(b)) if a == b)
+    };
+    let shared: Vec<usize> = (0..learned.len()).filter(same).collect();
+    let first = learned.key(*shared.first()?);
+    Some(format!(
+        "shares {} images with the row's data (first: {first}): a mask is learned from images that are not evaluated; \
+         `skip` leaves images out",
+        shared.len()
+    ))
+}
+
+struct Maker<'a> {
+    experiment: &'a Experiment,
+    parts: Parts<'a>,
+    data: BTreeMap<String, Samples>,
+    fingerprints: Fingerprints,
+}
+
+impl Maker<'_> {
+    fn row(&mut self, row: &Row) -> Result<PreparedRow, ConfigError> {
+        let e = self.experiment;
+        if let Some(lack) = self.parts.lacks(row)? {
+            return Ok(PreparedRow::CannotRun(Box::new(row.clone()), lack));
+        }
+        let samples = self.samples(&row.data)?;
+        let image = samples.image();
+        let generator = self.parts.generator(row, image)?;
+        let target = self.parts.target(row, image)?;
+        let classes = samples.data().classes().to_vec();
+        let logits = target.component.spec().classes;
+        if logits != classes.len() {
+            let problem = format!("the target gives {logits} logits, {} has {} classes", row.data, classes.len());
+            return Err(e.error_at(&format!("{}.target", row.at), problem, None));
+        }
+        let oracle = self.parts.oracle(row, &classes, image)?;
+        let (scorer, scorer_files) = self.parts.scorer(row, image)?;
+        let files = BTreeMap::from([
+            (Role::Generator, generator.files),
+            (Role::Target, target.files),
+            (Role::Oracle, oracle.files),
+            (Role::Scorer, scorer_files),
+        ]);
+        let fingerprint = self.fingerprints.of_row(e, row, samples.data(), &files);
+        let fingerprint = fingerprint.map_err(|error| e.error_at(&row.at, error.to_string(), None))?;
+        let plan = RowPlan {
+            id: row.id.clone(),
+            title: format!("{} · {}", e.data[&row.data].label, row.label),
+            samples: samples.len(),
+            classes: classes.clone(),
+            fingerprint,
+        };
+        let mut ready = ReadyRow {
+            scorer,
+            verdict: Verdict::new(row.verdict.clone(), &classes),
+            settings: row.clone(),
+            plan,
+            samples,
+            generator: generator.component,
+            oracle: oracle.component,
+            target: target.component,
+            mask: None,
+        };
+        if let Some(name) = &row.mask {
+            self.add_mask(&mut ready, &e.masks[name])?;
+        }
+        Ok(PreparedRow::Ready(Box::new(ready)))
+    }
+
+    /// Puts a mask on a row, and on its fingerprint what the results depend on for it.
+    fn add_mask(&mut self, row: &mut ReadyRow, table: &MaskTable) -> Result<(), ConfigError> {
+        let e = self.experiment;
+        let refuse = |key: &str, problem: String| e.error_at(&format!("{}.{key}", table.at()), problem, None);
+        let source = match (&table.learn_from, table.file(&e.base)) {
+            (Some(from), _) => {
+                let samples = self.samples(from)?;
+                if let Some(problem) = unfit(&samples, &row.samples) {
+                    return Err(refuse("learn-from", format!("{from} {problem}")));
+                }
+                row.plan.fingerprint.extend(table.fingerprint(&Masking::Learned(&e.data[from], samples.data())));
+                MaskSource::Learn(samples)
+            }
+            (None, Some(file)) => {
+                let refuse = |error: MaskError| refuse("file", error.to_string());
+                let mask = Mask::load(&file).map_err(refuse)?.spread(table.settings.kind);
+                let hash = row.weights_hash();
+                mask.for_run(row.generator.spec(), hash, table.settings.allow_empty).map_err(refuse)?;
+                row.plan.fingerprint.extend(table.fingerprint(&Masking::Read(&mask)));
+                MaskSource::File(Box::new(mask))
+            }
+            (None, None) => return Ok(()),
+        };
+        row.mask = Some(RowMask { table: table.clone(), source });
+        Ok(())
+    }
+
+    fn samples(&mut self, name: &str) -> Result<Samples, ConfigError> {
+        if let Some(samples) = self.data.get(name) {
+            return Ok(samples.clone());
+        }
+        let e = self.experiment;
+        let table = &e.data[name];
+        let refuse = |problem: String| {
+            let files = table.files(&e.base).into_iter();
+            let key =
+                files.filter(|(_, path)| problem.starts_with(&*path.to_string_lossy())).map(|(key, _)| key).next();
+            let own = ["class-names", "grouping"].into_iter().find(|key| problem.starts_with(key));
+            let key = key.or(own).unwrap_or("kind");
+            e.error_at(&format!("data.{}.{key}", table.name), problem, None)
+        };
+        let mut settings = table.settings.clone();
+        for (key, path) in table.files(&e.base) {
+            match key {
+                "images" => settings.images = Some(path),
+                "labels" => settings.labels = Some(path),
+                _ => settings.path = Some(path),
+            }
+        }
+        let data: Dataset = settings.load().map_err(|error| refuse(error.to_string()))?;
+        let samples = Samples::new(Arc::new(data), table.resolution, table.resize, e.run.seed)
+            .map_err(|error| refuse(error.to_string()))?;
+        self.data.insert(name.to_owned(), samples.clone());
+        Ok(samples)
+    }
+}

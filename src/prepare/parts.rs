@@ -1,0 +1,195 @@
+//! The components of rows: checked first, made once for all rows that share them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use fmr_core::registry::{Component, MakeContext, MakeError, NamedFile, Registry, Role};
+use fmr_core::{Generator, Oracle, Scorer, SettingError, SettingProblem, Subject, Target, near};
+use fmr_experiment::{ComponentFiles, ComponentTable, ConfigError, Experiment, Lack, Row};
+
+use super::PROMPT;
+use crate::interrupt::Interrupt;
+
+/// A component and the files that it was made of.
+pub(super) struct Part<T: ?Sized> {
+    pub(super) component: Arc<T>,
+    pub(super) files: ComponentFiles,
+}
+
+impl<T: ?Sized> Clone for Part<T> {
+    fn clone(&self) -> Self {
+        Self { component: Arc::clone(&self.component), files: self.files.clone() }
+    }
+}
+
+/// Checks and makes components as tables of the experiment describe them.
+pub(super) struct Parts<'a> {
+    experiment: &'a Experiment,
+    registry: &'a Registry,
+    interrupt: &'a Interrupt,
+    targets: BTreeMap<(String, [usize; 3]), Part<dyn Target>>,
+    generators: BTreeMap<(String, [usize; 3]), Part<dyn Generator>>,
+    oracles: BTreeMap<(String, String), Part<dyn Oracle>>,
+}
+
+impl<'a> Parts<'a> {
+    pub(super) fn new(experiment: &'a Experiment, registry: &'a Registry, interrupt: &'a Interrupt) -> Self {
+        let (targets, generators, oracles) = Default::default();
+        Self { experiment, registry, interrupt, targets, generators, oracles }
+    }
+
+    /// Why a row cannot run here, if it cannot; found out without any of its files.
+    pub(super) fn lacks(&self, row: &Row) -> Result<Option<Lack>, ConfigError> {
+        let e = self.experiment;
+        let side = e.data[&row.data].resolution;
+        // The pictures are not looked at yet.
+        let context = self.context(side.map_or([0; 3], |side| [3, side, side]));
+        let mut named = BTreeMap::new();
+        for (role, table) in e.components(row) {
+            let (kind, settings) = (&table.kind, &table.settings);
+            let checked = match role {
+                Role::Generator => self.registry.check::<dyn Generator>(kind, settings, &context),
+                Role::Oracle => self.registry.check::<dyn Oracle>(kind, settings, &context),
+                Role::Target => self.registry.check::<dyn Target>(kind, settings, &context),
+                Role::Scorer => self.registry.check::<dyn Scorer>(kind, settings, &context),
+            };
+            match checked {
+                Ok(files) => drop(named.insert(role, files)),
+                // What a table says how to obtain need not be known here yet.
+                Err(error) if table.obtain.is_some() && is_unknown(&error) => {
+                    return Ok(Some(Lack::NotImplemented(self.refuse(table, &[], error).in_a_line())));
+                }
+                Err(error) => return Err(self.refuse(table, &[], error)),
+            }
+        }
+        let missing = e.missing(row, &|role, _| named.get(&role).cloned().unwrap_or_default());
+        if let Some(file) = missing.iter().find(|file| file.obtain.is_none()) {
+            let help = "correct the path, or say in `obtain = { what = …, get = … }` what to get".to_owned();
+            return Err(e.error_at(&file.key, format!("there is no file {}", file.list()), Some(help)));
+        }
+        Ok((!missing.is_empty()).then_some(Lack::Files(missing)))
+    }
+
+    pub(super) fn generator(&mut self, row: &Row, image: [usize; 3]) -> Result<Part<dyn Generator>, ConfigError> {
+        let key = (row.generator.clone(), image);
+        if let Some(part) = self.generators.get(&key) {
+            return Ok(part.clone());
+        }
+        let part = self.make(&self.experiment.generators[&row.generator], image)?;
+        let part = Part { component: Arc::from(part.0), files: part.1 };
+        self.generators.insert(key, part.clone());
+        Ok(part)
+    }
+
+    pub(super) fn target(&mut self, row: &Row, image: [usize; 3]) -> Result<Part<dyn Target>, ConfigError> {
+        let key = (row.target.clone(), image);
+        if let Some(part) = self.targets.get(&key) {
+            return Ok(part.clone());
+        }
+        let part = self.make(&self.experiment.targets[&row.target], image)?;
+        let part = Part { component: Arc::from(part.0), files: part.1 };
+        self.targets.insert(key, part.clone());
+        Ok(part)
+    }
+
+    /// An oracle is told its classes once, so that each data set has one of its own.
+    pub(super) fn oracle(
+        &mut self,
+        row: &Row,
+        classes: &[String],
+        image: [usize; 3],
+    ) -> Result<Part<dyn Oracle>, ConfigError> {
+        let key = (row.oracle.clone(), row.data.clone());
+        if let Some(part) = self.oracles.get(&key) {
+            return Ok(part.clone());
+        }
+        let e = self.experiment;
+        let (table, data) = (&e.oracles[&row.oracle], &e.data[&row.data]);
+        let (mut oracle, files): (Box<dyn Oracle>, _) = self.make(table, image)?;
+        let templates = data.templates.clone().or_else(|| table.templates.clone());
+        let templates = templates.unwrap_or_else(|| vec![PROMPT.to_owned()]);
+        oracle.set_classes(classes, &templates).map_err(|error| {
+            let place = match (&error.subject, &data.templates) {
+                (Subject::Templates, Some(_)) => format!("data.{}.templates", data.name),
+                (Subject::Templates, None) => format!("{}.templates", table.at),
+                _ if data.settings.class_names.is_own() => format!("data.{}.classes", data.name),
+                _ => format!("data.{}.class-names", data.name),
+            };
+            e.error_at(&place, error.to_string(), None)
+        })?;
+        let part = Part { component: Arc::from(oracle), files };
+        self.oracles.insert(key, part.clone());
+        Ok(part)
+    }
+
+    pub(super) fn scorer(
+        &self,
+        row: &Row,
+        image: [usize; 3],
+    ) -> Result<(Box<dyn Scorer>, ComponentFiles), ConfigError> {
+        self.make(&row.scorer, image)
+    }
+
+    fn make<T: Component + ?Sized>(
+        &self,
+        table: &ComponentTable,
+        image: [usize; 3],
+    ) -> Result<(Box<T>, ComponentFiles), ConfigError> {
+        let context = self.context(image);
+        let named = self.registry.check::<T>(&table.kind, &table.settings, &context);
+        let named = named.map_err(|error| self.refuse(table, &[], error))?;
+        let made = self.registry.make::<T>(&table.kind, &table.settings, &context);
+        let component = made.map_err(|error| self.refuse(table, &named, error))?;
+        Ok((component, ComponentFiles { named, sources: context.sources() }))
+    }
+
+    fn context(&self, image: [usize; 3]) -> MakeContext<'a> {
+        let run = &self.experiment.run;
+        let mut context = MakeContext::new(self.registry, image)
+            .with_base(&self.experiment.base)
+            .with_device(&run.device)
+            .with_seed(run.seed);
+        context.cancel = Some(self.interrupt.flag());
+        context.cache.clone_from(&run.cache);
+        context
+    }
+
+    /// The error with its place in the experiment file. `named` are the files that the component's settings name.
+    fn refuse(&self, table: &ComponentTable, named: &[NamedFile], error: MakeError) -> ConfigError {
+        let e = self.experiment;
+        match error {
+            MakeError::Setting(error) if error.key == "device" && !table.settings.0.contains_key("device") => {
+                e.error_at("run.device", format!("run.{error}"), None)
+            }
+            MakeError::Setting(error) => e.component_error(table, &error),
+            MakeError::Unknown { role, kind, known } => {
+                let help = match near(&kind, known.iter().map(String::as_str)).first() {
+                    Some(name) => format!("did you mean `{name}`?"),
+                    None => format!("the kinds are {}", known.join(", ")),
+                };
+                let problem = format!("there is no {role} of kind {kind:?}");
+                e.error_at(&format!("{}.kind", table.at), problem, Some(help))
+            }
+            MakeError::Component(error) => {
+                let key = match &error.subject {
+                    Subject::File(file) => named.iter().find(|named| file.starts_with(&named.path)).map(|n| &n.key),
+                    _ => None,
+                };
+                let place = key.map_or_else(|| table.at.clone(), |key| format!("{}.{key}", table.at));
+                e.error_at(&place, error.to_string(), None)
+            }
+            error => e.error_at(&table.at, error.to_string(), None),
+        }
+    }
+}
+
+/// Whether the table names a component or a model that there is not.
+fn is_unknown(error: &MakeError) -> bool {
+    let model =
+        |error: &SettingError| matches!(&error.problem, SettingProblem::UnknownName { what, .. } if what == "model");
+    match error {
+        MakeError::Unknown { .. } => true,
+        MakeError::Setting(error) => model(error),
+        _ => false,
+    }
+}
