@@ -29,6 +29,9 @@ enum Command {
         /// Component to check [default: all]
         #[arg(long)]
         component: Option<String>,
+        /// Role of the components to check, where the library holds several of one name [default: all]
+        #[arg(long, value_enum)]
+        role: Option<Kind>,
         /// Setting for the components, e.g. `weights=model.safetensors`; repeatable
         #[arg(long, value_name = "KEY=VALUE", value_parser = assignment)]
         set: Vec<(String, Value)>,
@@ -82,9 +85,10 @@ pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Fail
             write!(out, "{}", fmr_plugins::list(&plugins))?;
             Ok(())
         }
-        Command::Check { library, component, set, image, class } => {
+        Command::Check { library, component, role, set, image, class } => {
             let mut options = Options { component: component.clone(), image: *image, ..Options::default() };
             set.iter().for_each(|(key, value)| put(&mut options.settings.0, key, value));
+            options.role = role.map(Role::from);
             if !class.is_empty() {
                 options.classes.clone_from(class);
             }

@@ -23,7 +23,7 @@ pub enum StoreError {
         problem: String,
     },
     /// A new run was asked for where there is one.
-    #[error("{} already holds a {DATABASE_FILE}: resume that run, or choose another folder", dir.display())]
+    #[error("{} already holds a run: `fmr resume {}` goes on with it; or choose a new folder", dir.display(), dir.display())]
     Exists {
         /// The folder.
         dir: PathBuf,

@@ -14,7 +14,7 @@ use fmr_core::registry::{MakeContext, Settings};
 
 pub use report::{Finding, Report, Verdict};
 
-use crate::host::{Library, Limits, PluginError};
+use crate::host::{Library, Limits, PluginError, Role};
 
 /// What a check feeds a plugin with.
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub struct Options {
     pub settings: Settings,
     /// The one component to check; `None` checks all.
     pub component: Option<String>,
+    /// Role of the components to check; `None` checks all.
+    pub role: Option<Role>,
     /// `[channels, height, width]` of images, where the component leaves that open.
     pub image: [usize; 3],
     /// Class names for oracles.
@@ -40,6 +42,7 @@ impl Default for Options {
         Self {
             settings: Settings::default(),
             component: None,
+            role: None,
             image: [3, 32, 32],
             classes: ["cat", "dog", "airplane"].map(str::to_owned).to_vec(),
             base: std::path::PathBuf::from("."),
@@ -84,14 +87,18 @@ pub fn library(library: &Arc<Library>, options: &Options) -> Report {
 fn check(library: &Arc<Library>, options: &Options, tell: &mut dyn FnMut(&Finding)) -> Report {
     let mut report = report::Writer::new(Arc::clone(library), tell);
     let before = library.live_handles();
-    for offer in library.offers().filter(|o| options.component.as_deref().is_none_or(|c| c == o.name)) {
+    let chosen = |role: Role, name: &str| {
+        options.component.as_deref().is_none_or(|c| c == name) && options.role.is_none_or(|r| r == role)
+    };
+    for offer in library.offers().filter(|offer| chosen(offer.role, offer.name)) {
         report.component(offer.role, offer.name);
         parts::check(library, offer, options, &mut report);
     }
     report.component_is_library();
     if report.is_empty() {
-        let asked = options.component.as_deref().unwrap_or_default();
-        report.fail("components", format!("it holds no component called {asked:?}"));
+        let role = options.role.map_or_else(|| "component".to_owned(), |role| role.to_string());
+        let called = options.component.as_ref().map(|name| format!(" called {name:?}")).unwrap_or_default();
+        report.fail("components", format!("it holds no {role}{called}"));
     }
     match (before, library.live_handles()) {
         (Some(before), Some(after)) if after == before => report.pass("handles", "every handle came back"),

@@ -45,6 +45,13 @@ pub(super) fn check(library: &Library, offer: Offer<'_>, options: &Options, repo
     unknown_key(library, offer, options, report);
     let part = match make(library, offer, options, &options.settings, options.image) {
         Ok(part) => part,
+        // A key that was given and is refused is a mistake; one that is missing may be the fault of nobody.
+        Err(MakeError::Setting(e)) if is_given(&options.settings, &e.key) => {
+            return report.fail("making", format!("it refuses a setting that was given: {e}"));
+        }
+        Err(MakeError::Setting(e)) if !options.settings.0.is_empty() => {
+            return report.fail("making", format!("it cannot be made of the settings that were given: {e}"));
+        }
         Err(MakeError::Setting(e)) => {
             return report.skip("all else", format!("it needs other settings ({e}); give them by --set KEY=VALUE"));
         }
@@ -82,6 +89,11 @@ pub(super) fn check(library: &Library, offer: Offer<'_>, options: &Options, repo
     if matches!(offer.role, Role::Target | Role::Oracle) {
         odd_sizes(library, offer, options, report);
     }
+}
+
+/// Whether the settings hold the key, or the table that it is in.
+fn is_given(settings: &Settings, key: &str) -> bool {
+    settings.0.contains_key(key.split(['.', '[']).next().unwrap_or_default())
 }
 
 fn unknown_key(library: &Library, offer: Offer<'_>, options: &Options, report: &mut Writer<'_>) {

@@ -44,6 +44,9 @@ pub enum Problem {
         /// This machine's.
         wanted: String,
     },
+    /// The file is cut short, or its headers are damaged.
+    #[error("it is cut short or damaged ({0}); copy or build it again")]
+    Cut(String),
     /// The pinned hash is another one.
     #[error("its SHA-256 is {found}, but {wanted} is pinned; restore the pinned file, or pin this one if you trust it")]
     Pinned {

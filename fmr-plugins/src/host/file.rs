@@ -4,6 +4,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use super::elf;
 use super::error::{PluginError, Problem};
 
 /// SHA-256 of a plugin's file in lower-case hexadecimal, after a look at what kind of file it is.
@@ -23,6 +24,9 @@ pub(super) fn inspect(file: &Path) -> Result<String, PluginError> {
             // A machine that has no name here is left to the system's loader.
             if machine != UNNAMED && found != wanted {
                 return Err(PluginError::new(file, Problem::Architecture { found, wanted }));
+            }
+            if let Some(lack) = bytes.starts_with(b"\x7fELF").then(|| elf::lacks(&bytes)).flatten() {
+                return Err(PluginError::new(file, Problem::Cut(lack)));
             }
         }
         Kind::Other(what) => return Err(PluginError::new(file, Problem::NotALibrary(what.into()))),

@@ -7,6 +7,7 @@ mod border;
 mod buffers;
 mod components;
 mod describe;
+mod elf;
 mod error;
 mod file;
 mod handle;
