@@ -109,6 +109,19 @@ pub fn prepare(experiment: Experiment, registry: &Registry) -> Result<Prepared, 
     prepare_until(experiment, registry, &Interrupt::default())
 }
 
+/// Refuses rows whose files would share a name: a run would end on them after all its work.
+fn expect_file_names(experiment: &Experiment) -> Result<(), ConfigError> {
+    let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+    for row in &experiment.rows {
+        let name = fmr_store::file_name(&row.id);
+        if let Some(other) = seen.insert(name.to_lowercase(), &row.id) {
+            let problem = format!("the rows {other:?} and {:?} would share the file name {name:?}", row.id);
+            return Err(experiment.error_at(&row.at, problem, Some("give one of them a different `id`".to_owned())));
+        }
+    }
+    Ok(())
+}
+
 /// As [`prepare`], for components that an interrupt tells to give up.
 ///
 /// # Errors
@@ -118,6 +131,7 @@ pub fn prepare_until(
     registry: &Registry,
     interrupt: &Interrupt,
 ) -> Result<Prepared, ConfigError> {
+    expect_file_names(&experiment)?;
     let parts = Parts::new(&experiment, registry, interrupt);
     let mut maker =
         Maker { experiment: &experiment, parts, data: BTreeMap::new(), fingerprints: Fingerprints::default() };

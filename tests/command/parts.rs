@@ -57,3 +57,29 @@ fn parts_make_the_run_that_was_never_divided() {
     assert!(!printed.contains("are done"), "{printed}");
     assert!(lab.path("merged/masks/digits-lenet-style.mask").is_file());
 }
+
+#[test]
+fn the_command_does_a_part_and_merges_all() {
+    let lab = Lab::new();
+    lab.succeed(&["run", "lab.toml", "--out", "whole"]);
+    for part in ["1/2", "2/2"] {
+        let dir = part.replace('/', "-");
+        lab.succeed(&["run", "lab.toml", "--part", part, "--out", &dir]);
+    }
+    let refused = lab.refuse(&["merge", "1-2", "--out", "merged"]);
+    assert!(refused.contains("part 2 of 2 was not given"), "{refused}");
+    lab.succeed(&["merge", "1-2", "2-2", "--out", "merged"]);
+    assert_eq!(records(&lab.path("merged")), records(&lab.path("whole")));
+}
+
+/// The name of a run leads nowhere, and a long one fits.
+#[test]
+fn names_of_runs_stay_in_their_folder() {
+    for name in ["../../x".to_owned(), "n".repeat(300)] {
+        let lab = Lab::new();
+        lab.write("lab.toml", &EXPERIMENT.replace("name = \"lab\"", &format!("name = \"{name}\"")));
+        lab.succeed(&["run", "lab.toml", "--limit", "2"]);
+        let runs = std::fs::read_dir(lab.path("runs")).unwrap().count();
+        assert_eq!((runs, lab.path("../x-001").exists()), (1, false), "{name}");
+    }
+}

@@ -4,6 +4,7 @@ mod check;
 mod export;
 mod inspect;
 mod mask;
+mod merge;
 mod models;
 mod plan;
 mod plugin;
@@ -35,6 +36,8 @@ enum Command {
     Run(run::Arguments),
     /// Resume a run that was stopped or killed
     Resume(resume::Arguments),
+    /// Make one run of the parts that `fmr run --part` did
+    Merge(merge::Arguments),
     /// Print the table of a run and rewrite its report
     Report(report::Arguments),
     /// Check an experiment file, its data, weights and class names, without running it
@@ -64,6 +67,7 @@ pub fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Run(arguments) => run::run(&arguments, out),
         Command::Resume(arguments) => resume::run(&arguments, out),
+        Command::Merge(arguments) => merge::run(&arguments, out),
         Command::Report(arguments) => report::run(&arguments, out),
         Command::Check(arguments) => check::run(&arguments, out),
         Command::Plan(arguments) => plan::run(&arguments, out),

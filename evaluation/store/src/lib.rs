@@ -48,7 +48,7 @@ pub use self::facts::{ComponentNames, FactsConflict, RowFacts};
 use self::lock::RunLock;
 pub use self::mended::ReplacedPlugin;
 pub use self::part::{Part, PartError};
-pub use self::plan::{RowPlan, RunPlan};
+pub use self::plan::{RowPlan, RunPlan, file_name};
 pub use self::results::{RowResults, RunResults};
 pub use self::shown::{SampleImages, SampleShown, Shown};
 

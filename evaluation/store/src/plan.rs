@@ -40,10 +40,15 @@ pub struct RunPlan {
     pub part: Part,
 }
 
+/// The identifier of a row as the name of its file or folder: [`RowPlan::file_name`].
+pub fn file_name(id: &str) -> String {
+    safe_name(&id.replace('/', "-"))
+}
+
 impl RowPlan {
     /// The identifier as the name of a file or folder: short, and one that every file system takes.
     pub fn file_name(&self) -> String {
-        safe_name(&self.id.replace('/', "-"))
+        file_name(&self.id)
     }
 
     /// Name of a class; its number where it has none, `?` where it is unknown.
