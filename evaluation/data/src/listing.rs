@@ -220,6 +220,7 @@ impl Listing {
             self.remarks.push(format!("{n} of {of} pictures cannot be evaluated and are skipped: {names}"));
         }
         Ok(Dataset {
+            own: self.classes.clone(),
             classes: self.classes,
             pictures,
             labels: kept.iter().map(|i| self.labels[*i]).collect(),
@@ -235,8 +236,9 @@ mod tests {
     use std::fs::File;
 
     use super::*;
+    use crate::decode::JpegPixels;
 
-    const LIMITS: Limits = Limits { pixels: 1 << 20 };
+    const LIMITS: Limits = Limits { pixels: 1 << 20, jpeg: JpegPixels::Image };
     const ALL: Wanted<'static> = Wanted { prefix: "", classes: &[], grouping: &BTreeMap::new(), folders: None };
 
     fn read(path: &Path, prefix: &str, classes: &[String]) -> Result<Dataset, DataError> {
