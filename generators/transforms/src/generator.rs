@@ -19,8 +19,8 @@ pub fn register(registry: &mut Registry) {
 
 impl Recipe<dyn Generator> for TransformsSettings {
     fn check(&self, _: &MakeContext<'_>) -> Result<Vec<NamedFile>, MakeError> {
-        // Strengths make sense or not for images of any shape.
-        Layout::new(self, [1, 1, 1])?;
+        // The largest images: what depends on their size is refused once it is known.
+        Layout::new(self, [1, 1 << 16, 1 << 16])?;
         Ok(Vec::new())
     }
 
