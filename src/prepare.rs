@@ -10,11 +10,12 @@ use fmr_core::verdict::Verdict;
 use fmr_core::{Generator, Oracle, Scorer, Target};
 use fmr_data::{Dataset, Samples};
 use fmr_experiment::{
-    ComponentTable, ConfigError, Experiment, Fingerprints, MaskTable, Masking, MissingFiles, Row, closest,
+    ComponentTable, ConfigError, Experiment, Fingerprints, LabelMatch, MaskTable, Masking, MissingFiles, Row, closest,
 };
 use fmr_mask::{Mask, MaskError};
 use fmr_store::RowPlan;
 
+use crate::classes::{self, DataClasses, Matched};
 use crate::components::plugin_hashes;
 use crate::masks::{MaskSource, RowMask};
 
@@ -41,6 +42,8 @@ pub struct ReadyRow {
     pub verdict: Verdict,
     /// What may move; absent: everything.
     pub mask: Option<RowMask>,
+    /// Sentences about images and classes that a reader of the figures must know.
+    pub remarks: Vec<String>,
 }
 
 impl ReadyRow {
@@ -158,6 +161,19 @@ impl Maker<'_> {
             );
             return Err(e.error_at(&format!("{}.target", row.at), problem, None));
         }
+        let table = &e.data[&row.data];
+        let Matched { target, remark } = match table.label_match {
+            LabelMatch::Position => Matched { target, remark: None },
+            LabelMatch::Name => {
+                let data = DataClasses { own: samples.data().own_classes(), shown: &classes };
+                classes::matched(target, data).map_err(|problem| {
+                    let help = "name the classes as the target does in `classes` or `class-names`, or take the order as it \
+                                is with `label-match = \"position\"`";
+                    e.error_at(&format!("{}.target", row.at), problem, Some(help.to_owned()))
+                })?
+            }
+        };
+        let remarks = samples.data().remarks().iter().cloned().chain(remark).collect();
         let oracle = self.oracle(row, &classes, samples.image())?;
         let scorer = self.scorer(row, samples.image())?;
         let mut fingerprint = self
@@ -183,6 +199,7 @@ impl Maker<'_> {
             oracle,
             target,
             mask: None,
+            remarks,
         };
         if let Some(name) = &row.mask {
             self.add_mask(&mut ready, &e.masks[name])?;
@@ -252,7 +269,7 @@ impl Maker<'_> {
             let files = table.files(&e.base).into_iter();
             let key =
                 files.filter(|(_, path)| problem.starts_with(&*path.to_string_lossy())).map(|(key, _)| key).next();
-            let own = ["class-names", "grouping"].into_iter().find(|key| problem.starts_with(key));
+            let own = ["class-names", "grouping", "split", "folders"].into_iter().find(|key| problem.starts_with(key));
             let key = key.or(own).unwrap_or("kind");
             e.error_at(&format!("data.{}.{key}", table.name), problem, None)
         };

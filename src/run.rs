@@ -1,6 +1,6 @@
 //! A run: rows one after the other, batches side by side, results committed as they come.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -97,7 +97,11 @@ impl Runner<'_> {
     fn work(&self, prepared: &Prepared, mut store: RunStore) -> Result<FinishedRun, Error> {
         let mut left = BTreeMap::new();
         let mut done = 0;
+        let mut said = BTreeSet::new();
         for row in prepared.ready() {
+            for remark in row.remarks.iter().filter(|remark| said.insert((&row.settings.data, *remark))) {
+                self.events.warning(&format!("{}: {remark}", row.settings.data));
+            }
             let finished = store.finished(&row.plan.id)?;
             done += finished.len();
             left.insert(&row.plan.id, (0..row.plan.samples).filter(|i| !finished.contains(i)).collect::<Vec<_>>());
@@ -178,7 +182,10 @@ impl Runner<'_> {
             generator: row.generator.spec().name.clone(),
             oracle: row.oracle.name().to_owned(),
         };
-        store.update_facts(id, |facts| facts.components = Some(components))?;
+        store.update_facts(id, |facts| {
+            facts.components = Some(components);
+            facts.remarks.clone_from(&row.remarks);
+        })?;
         self.events.row(&row.plan.title, Phase::Mask);
         let mask = masks::ready(row, workers, store, |batch| self.events.batch(batch))?;
         let perturber = perturber(row, mask.as_deref());

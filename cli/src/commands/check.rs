@@ -33,6 +33,9 @@ pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Fail
                     row.settings.id,
                     row.samples.len()
                 )?;
+                for remark in &row.remarks {
+                    writeln!(out, "         {remark}")?;
+                }
             }
             PreparedRow::Missing(row, files) => {
                 let files: Vec<String> = files.iter().map(MissingFiles::list).collect();

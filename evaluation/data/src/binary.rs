@@ -24,7 +24,8 @@ pub(super) fn read(
 ) -> Result<Dataset, DataError> {
     let (files, remarks) = if path.is_dir() { files(path, split)? } else { (vec![path.to_owned()], Vec::new()) };
     let classes = if classes.is_empty() { NAMES.map(str::to_owned).to_vec() } else { classes.to_vec() };
-    let mut data = Dataset { classes, pictures: Vec::new(), labels: Vec::new(), keys: Vec::new(), remarks };
+    let own = classes.clone();
+    let mut data = Dataset { own, classes, pictures: Vec::new(), labels: Vec::new(), keys: Vec::new(), remarks };
     for file in files {
         let bytes = Arc::new(records(&file, limits)?);
         let stem = file.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();

@@ -83,6 +83,7 @@ pub(super) fn read(images: &Path, labels: &Path, classes: &[String], limits: Lim
     let shape = [1, sizes[1], sizes[2]];
     let (size, bytes) = (sizes[1] * sizes[2], Arc::new(pixels));
     Ok(Dataset {
+        own: classes.clone(),
         pictures: (0..count).map(|i| Picture::Held { shape, bytes: bytes.clone(), at: i * size }).collect(),
         labels: label_values.iter().map(|l| usize::from(*l)).collect(),
         keys: (0..count).map(|i| format!("{i:05}")).collect(),

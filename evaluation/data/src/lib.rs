@@ -26,6 +26,7 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 pub use names::ClassNames;
+pub use open::regular as open_regular;
 pub use samples::{ResizeKind, Samples, SamplesError};
 pub use settings::{Damaged, DataKind, DataSettings, Split};
 pub use subset::{Draw, subset};
@@ -68,6 +69,8 @@ impl DataError {
 /// that memory does not grow with them; small ones from packed containers are kept as bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dataset {
+    /// As the files and folders name them.
+    own: Vec<String>,
     classes: Vec<String>,
     pictures: Vec<Picture>,
     labels: Vec<usize>,
@@ -86,7 +89,12 @@ impl Dataset {
         self.labels.is_empty()
     }
 
-    /// Class names in label order.
+    /// Names of the classes in label order, as the files and folders name them.
+    pub fn own_classes(&self) -> &[String] {
+        &self.own
+    }
+
+    /// Class names in label order, as an oracle is shown them.
     pub fn classes(&self) -> &[String] {
         &self.classes
     }
@@ -163,6 +171,7 @@ impl Dataset {
     /// The images of the given indices, in that order.
     pub fn select(&self, indices: &[usize]) -> Self {
         Self {
+            own: self.own.clone(),
             classes: self.classes.clone(),
             pictures: indices.iter().map(|i| self.pictures[*i].clone()).collect(),
             labels: indices.iter().map(|i| self.labels[*i]).collect(),

@@ -220,6 +220,7 @@ impl Listing {
             self.remarks.push(format!("{n} of {of} pictures cannot be evaluated and are skipped: {names}"));
         }
         Ok(Dataset {
+            own: self.classes.clone(),
             classes: self.classes,
             pictures,
             labels: kept.iter().map(|i| self.labels[*i]).collect(),

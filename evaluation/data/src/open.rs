@@ -8,7 +8,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// There is no such file, it cannot be opened, or it is no regular file.
-pub(crate) fn regular(path: &Path) -> io::Result<File> {
+pub fn regular(path: &Path) -> io::Result<File> {
     expect_regular(path.metadata()?.is_file())?;
     let mut options = OpenOptions::new();
     options.read(true);

@@ -1,5 +1,7 @@
 //! A few of the inputs of `examples/mutate`, which makes a million of them.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 #[path = "../examples/mutate/campaign.rs"]
 mod campaign;
 

@@ -180,7 +180,7 @@ impl Experiment {
     /// # Errors
     /// The file cannot be read, or the first thing that is wrong with it.
     pub fn read(file: &Path, changes: &Changes) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(file).map_err(|e| {
+        let text = fmr_data::open_regular(file).and_then(std::io::read_to_string).map_err(|e| {
             let help = (e.kind() == std::io::ErrorKind::NotFound).then(|| "give an experiment file (TOML)".to_owned());
             ConfigError::of_file(file, e.to_string(), help)
         })?;

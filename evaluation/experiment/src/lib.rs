@@ -21,7 +21,7 @@ pub use node::Node;
 pub use paper::PaperFigures;
 pub use rows::Row;
 pub use suggest::closest;
-pub use tables::{ComponentTable, DataTable, Obtain};
+pub use tables::{ComponentTable, DataTable, LabelMatch, Obtain};
 pub use world::World;
 
 #[cfg(test)]

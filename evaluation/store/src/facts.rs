@@ -38,6 +38,8 @@ pub struct RowFacts {
     pub repeated: Option<RepeatFacts>,
     /// The mask that the search runs with; absent without one, and until it is ready.
     pub mask: Option<MaskFigures>,
+    /// Sentences about the row's images and classes that a reader of its figures must know.
+    pub remarks: Vec<String>,
 }
 
 /// Facts that cannot be those of one row.
@@ -93,6 +95,8 @@ impl RowFacts {
         };
         self.components = self.components.take().or_else(|| other.components.clone());
         self.seconds = sum(self.seconds, other.seconds);
+        let new = other.remarks.iter().filter(|remark| !self.remarks.contains(remark)).cloned().collect::<Vec<_>>();
+        self.remarks.extend(new);
         self.logits.merge(&other.logits);
         self.cache.merge(&other.cache);
         match (&mut self.repeated, other.repeated) {
