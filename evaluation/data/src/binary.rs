@@ -112,8 +112,9 @@ fn records(path: &Path, limits: Limits) -> Result<Vec<u8>, DataError> {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::decode::JpegPixels;
 
-    const LIMITS: Limits = Limits { pixels: 1 << 20 };
+    const LIMITS: Limits = Limits { pixels: 1 << 20, jpeg: JpegPixels::Image };
 
     #[test]
     fn training_batches_never_leak_into_a_test() {

@@ -96,13 +96,14 @@ pub(super) fn read(images: &Path, labels: &Path, classes: &[String], limits: Lim
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::decode::JpegPixels;
 
     fn written(images: &[u8], labels: &[u8]) -> Result<Dataset, DataError> {
         let folder = tempfile::tempdir().unwrap();
         let (i, l) = (folder.path().join("images"), folder.path().join("labels"));
         std::fs::write(&i, images).unwrap();
         std::fs::write(&l, labels).unwrap();
-        read(&i, &l, &[], Limits { pixels: 1 << 10 })
+        read(&i, &l, &[], Limits { pixels: 1 << 10, jpeg: JpegPixels::Image })
     }
 
     const IMAGES: [u8; 24] = [0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 2, 0, 51, 102, 255, 1, 2, 3, 4];

@@ -25,6 +25,7 @@ use ndarray::Array3;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
+pub use decode::JpegPixels;
 pub use names::ClassNames;
 pub use open::regular as open_regular;
 pub use samples::{ResizeKind, Samples, SamplesError};

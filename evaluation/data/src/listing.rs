@@ -236,8 +236,9 @@ mod tests {
     use std::fs::File;
 
     use super::*;
+    use crate::decode::JpegPixels;
 
-    const LIMITS: Limits = Limits { pixels: 1 << 20 };
+    const LIMITS: Limits = Limits { pixels: 1 << 20, jpeg: JpegPixels::Image };
     const ALL: Wanted<'static> = Wanted { prefix: "", classes: &[], grouping: &BTreeMap::new(), folders: None };
 
     fn read(path: &Path, prefix: &str, classes: &[String]) -> Result<Dataset, DataError> {

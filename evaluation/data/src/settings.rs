@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::decode::Limits;
+use super::decode::{JpegPixels, Limits};
 use super::listing::{self, Wanted};
 use super::subset::{Draw, subset};
 use super::{ClassNames, DataError, Dataset, binary, idx};
@@ -87,6 +87,9 @@ pub struct DataSettings {
     /// many once it is unpacked.
     #[serde(default = "most_pixels")]
     pub max_pixels: u64,
+    /// Whose pixels a JPEG has.
+    #[serde(default)]
+    pub jpeg_pixels: JpegPixels,
     /// Names to show to the oracle instead of `classes`: a list in the same order, or `"imagenet"` for folders of
     /// WordNet ids (protocol, item 15).
     #[serde(default)]
@@ -131,6 +134,7 @@ impl DataSettings {
         "split",
         "damaged",
         "max-pixels",
+        "jpeg-pixels",
         "class-names",
         "limit",
         "skip",
@@ -169,7 +173,7 @@ impl DataSettings {
         };
         only("split", self.split.is_some(), DataKind::Cifar10Binary)?;
         only("folders", self.folders.is_some(), DataKind::Images)?;
-        let limits = Limits { pixels: self.max_pixels };
+        let limits = Limits { pixels: self.max_pixels, jpeg: self.jpeg_pixels };
         let data = match self.kind {
             DataKind::Idx => {
                 idx::read(&need(&self.images, "images")?, &need(&self.labels, "labels")?, &self.classes, limits)?

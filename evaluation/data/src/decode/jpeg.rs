@@ -1,4 +1,4 @@
-//! JPEG by libjpeg-turbo's own code (in mozjpeg), as Pillow decodes it: the same transform, upsampling and colour
+//! JPEG: what is refused, and with `jpeg-pixels = "pillow"` the pixels too, by libjpeg-turbo's own code (in mozjpeg), as Pillow decodes it: the same transform, upsampling and colour
 //! conversion, so that pixels are equal bit for bit, and the same refusals.
 //!
 //! Decoders written anew differ by up to 9 of 255 levels (`docs/data.md` has the figures), and go on after the end of a
@@ -17,7 +17,7 @@ use mozjpeg_sys::{
     jpeg_read_header, jpeg_read_scanlines, jpeg_start_decompress, jpeg_std_error,
 };
 
-use super::{Limits, Pixels, Refusal, planes};
+use super::{JpegPixels, Limits, Pixels, Refusal, planes};
 
 /// Scans that a file may hold: encoders write some ten. Each costs a pass over all coefficients.
 const MOST_SCANS: usize = 100;
@@ -32,13 +32,29 @@ pub(super) fn decode(encoded: &[u8], limits: Limits) -> Result<Pixels, Refusal> 
     let decoded = catch_unwind(AssertUnwindSafe(|| pixels(encoded, limits)));
     let pixels = decoded.unwrap_or_else(|payload| Err(Refusal::Damaged(reason(payload.as_ref()))))?;
     match WARNING.get() {
-        0 => Ok(pixels),
+        0 if limits.jpeg == JpegPixels::Image && !pixels.is_cmyk => rewritten(encoded),
+        0 => Ok(pixels.pixels),
         JWRN_JPEG_EOF => Err(Refusal::Damaged("is truncated".to_owned())),
         _ => Err(Refusal::Damaged("holds corrupt data, in whose place pixels would be invented".to_owned())),
     }
 }
 
-fn pixels(encoded: &[u8], limits: Limits) -> Result<Pixels, Refusal> {
+/// The pixels of a whole picture by the `image` crate's decoder.
+fn rewritten(encoded: &[u8]) -> Result<Pixels, Refusal> {
+    let picture = image::load_from_memory_with_format(encoded, image::ImageFormat::Jpeg)
+        .map_err(|error| Refusal::Damaged(format!("cannot be decoded ({error})")))?
+        .to_rgb8();
+    let shape = [3, picture.height() as usize, picture.width() as usize];
+    Ok((shape, planes(picture.as_raw(), 3, [0, 1, 2])))
+}
+
+/// What libjpeg makes of a file.
+struct Decoded {
+    pixels: Pixels,
+    is_cmyk: bool,
+}
+
+fn pixels(encoded: &[u8], limits: Limits) -> Result<Decoded, Refusal> {
     let mut decoder = Decoder::new(encoded);
     let [width, height] = decoder.header();
     let is_cmyk = matches!(decoder.state.jpeg_color_space, J_COLOR_SPACE::JCS_CMYK | J_COLOR_SPACE::JCS_YCCK);
@@ -47,7 +63,7 @@ fn pixels(encoded: &[u8], limits: Limits) -> Result<Pixels, Refusal> {
     let wanted = if is_cmyk { J_COLOR_SPACE::JCS_CMYK } else { J_COLOR_SPACE::JCS_RGB };
     let bytes = decoder.pixels(wanted, width * channels, height)?;
     let bytes = if is_cmyk { from_cmyk(&bytes) } else { bytes };
-    Ok(([3, height, width], planes(&bytes, 3, [0, 1, 2])))
+    Ok(Decoded { pixels: ([3, height, width], planes(&bytes, 3, [0, 1, 2])), is_cmyk })
 }
 
 /// libjpeg's decoder over bytes in memory. Every call of libjpeg leaves by unwinding where it fails.

@@ -15,17 +15,31 @@ mod tests;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use image::ImageFormat;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// Endings of the names of pictures, in lower case.
 pub(crate) const ENDINGS: [&str; 15] =
     ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "dib", "gif", "tif", "tiff", "ppm", "pgm", "pbm", "pnm"];
 
-/// How large a picture may be.
+/// Whose pixels a JPEG has. Which files are refused does not depend on it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum JpegPixels {
+    /// The `image` crate's, which earlier versions of this program had: figures stay what they were, to the last bit.
+    #[default]
+    Image,
+    /// libjpeg-turbo's, which are Pillow's.
+    Pillow,
+}
+
+/// How large a picture may be, and how it is decoded.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     /// Most pixels that a picture may declare.
     pub(crate) pixels: u64,
+    /// Whose pixels a JPEG has.
+    pub(crate) jpeg: JpegPixels,
 }
 
 impl Limits {

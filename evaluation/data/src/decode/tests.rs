@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::*;
 
-const LIMITS: Limits = Limits { pixels: 1 << 20 };
+const LIMITS: Limits = Limits { pixels: 1 << 20, jpeg: JpegPixels::Pillow };
 
 /// Kinds that Pillow reads and that are refused by name.
 const NOT_READ: [&str; 9] = [
@@ -70,7 +70,7 @@ fn pixels_are_pillows_and_damage_is_refused() {
 #[test]
 fn sizes_are_held_against_the_limit_before_anything_is_unpacked() {
     let pictures = pictures();
-    let small = Limits { pixels: 24 * 17 - 1 };
+    let small = Limits { pixels: 24 * 17 - 1, jpeg: JpegPixels::Pillow };
     for name in ["420-95.jpg", "rgb.png", "rgb.webp", "rgb.gif", "rgb.bmp", "rgb-raw.tif"] {
         let refusal = decode(&pictures[name], small).unwrap_err().to_string();
         assert_eq!(refusal, "declares 24 × 17 pixels, more than the limit `max-pixels = 407` allows", "{name}");
@@ -90,4 +90,25 @@ fn refusals_say_what_is_wrong() {
     );
     assert!(said("empty.jpg").starts_with("is not a picture"));
     assert!(said("16-bit-grey.png").contains("16-bit grey values"));
+}
+
+/// Figures of earlier versions were measured on these pixels.
+#[test]
+fn the_default_pixels_of_a_jpeg_are_those_of_earlier_versions() {
+    let tar =
+        std::fs::File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/data/cifar10-test-1000.tar")).unwrap();
+    let limits = Limits { jpeg: JpegPixels::default(), ..LIMITS };
+    let mut compared = 0;
+    for entry in tar::Archive::new(tar).entries().unwrap() {
+        let mut bytes = Vec::new();
+        entry.unwrap().read_to_end(&mut bytes).unwrap();
+        if bytes.is_empty() {
+            continue;
+        }
+        let before = image::load_from_memory(&bytes).unwrap().to_rgb8().into_raw();
+        let planes: Vec<u8> = (0..3).flat_map(|k| before.iter().skip(k).step_by(3).copied()).collect();
+        assert_eq!(decode(&bytes, limits).unwrap().1, planes);
+        compared += 1;
+    }
+    assert_eq!(compared, 1000);
 }
