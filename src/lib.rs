@@ -1,6 +1,7 @@
 #![doc = include_str!("../docs/library.md")]
 
 mod cache;
+mod classes;
 mod components;
 mod error;
 mod events;

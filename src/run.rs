@@ -1,6 +1,6 @@
 //! A run: rows one after the other, batches side by side, results committed as they come.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -101,7 +101,11 @@ impl Runner<'_> {
         let part = store.plan().part;
         let mut left = BTreeMap::new();
         let mut done = 0;
+        let mut said = BTreeSet::new();
         for row in prepared.ready() {
+            for remark in row.remarks.iter().filter(|remark| said.insert((&row.settings.data, *remark))) {
+                self.events.warning(&format!("{}: {remark}", row.settings.data));
+            }
             let finished = store.finished(&row.plan.id)?;
             done += finished.len();
             left.insert(
@@ -187,7 +191,10 @@ impl Runner<'_> {
             target_preprocessing: row.target.preprocessing(),
             oracle_preprocessing: row.oracle.preprocessing(),
         };
-        store.update_facts(id, |facts| facts.components = Some(components))?;
+        store.update_facts(id, |facts| {
+            facts.components = Some(components);
+            facts.remarks.clone_from(&row.remarks);
+        })?;
         self.events.row(&row.plan.title, Phase::Mask);
         let mask = masks::ready(row, workers, store, |batch| self.events.batch(batch))?;
         let perturber = row.perturber(mask.as_deref());

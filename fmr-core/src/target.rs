@@ -98,6 +98,13 @@ pub trait Target: Send + Sync {
         None
     }
 
+    /// Names of the classes in label order, where the target knows what its logits stand for: for each class the name for
+    /// people first, then identifiers such as a WordNet id. Data whose classes have these names in a different order are
+    /// matched with them; others are refused.
+    fn class_names(&self) -> Option<Vec<Vec<String>>> {
+        None
+    }
+
     /// Logits, equal to [`Target::logits`]'s, and the pull-back to the images.
     fn logits_with_pullback<'a>(
         &'a self,

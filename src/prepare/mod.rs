@@ -11,10 +11,11 @@ use fmr_core::registry::{Registry, Role};
 use fmr_core::verdict::Verdict;
 use fmr_core::{Generator, Oracle, Scorer, Target};
 use fmr_data::{Dataset, Samples};
-use fmr_experiment::{ConfigError, Experiment, Fingerprints, Lack, MaskTable, Masking, Row};
+use fmr_experiment::{ConfigError, Experiment, Fingerprints, LabelMatch, Lack, MaskTable, Masking, Row};
 use fmr_mask::{Mask, MaskError};
 use fmr_store::RowPlan;
 
+use crate::classes::{self, DataClasses, Matched};
 use crate::interrupt::Interrupt;
 use crate::masks::{MaskSource, RowMask};
 use parts::Parts;
@@ -42,6 +43,8 @@ pub struct ReadyRow {
     pub verdict: Verdict,
     /// What may move; absent: everything.
     pub mask: Option<RowMask>,
+    /// Remarks about images and classes that a reader of the figures needs, one sentence each.
+    pub remarks: Vec<String>,
 }
 
 impl ReadyRow {
@@ -194,6 +197,19 @@ impl Maker<'_> {
             let problem = format!("the target gives {logits} logits, {} has {} classes", row.data, classes.len());
             return Err(e.error_at(&format!("{}.target", row.at), problem, None));
         }
+        let table = &e.data[&row.data];
+        let Matched { target: ordered, remark } = match table.label_match {
+            LabelMatch::Position => Matched { target: target.component, remark: None },
+            LabelMatch::Name => {
+                let data = DataClasses { own: samples.data().own_classes(), shown: &classes };
+                classes::matched(target.component, data).map_err(|problem| {
+                    let help = "name the classes as the target does in `classes` or `class-names`, or take the order as it \
+                                is with `label-match = \"position\"`";
+                    e.error_at(&format!("{}.target", row.at), problem, Some(help.to_owned()))
+                })?
+            }
+        };
+        let remarks = samples.data().remarks().iter().cloned().chain(remark).collect();
         let oracle = self.parts.oracle(row, &classes, image)?;
         let (scorer, scorer_files) = self.parts.scorer(row, image)?;
         let files = BTreeMap::from([
@@ -219,8 +235,9 @@ impl Maker<'_> {
             samples,
             generator: generator.component,
             oracle: oracle.component,
-            target: target.component,
+            target: ordered,
             mask: None,
+            remarks,
         };
         if let Some(name) = &row.mask {
             self.add_mask(&mut ready, &e.masks[name])?;
@@ -265,7 +282,7 @@ impl Maker<'_> {
             let files = table.files(&e.base).into_iter();
             let key =
                 files.filter(|(_, path)| problem.starts_with(&*path.to_string_lossy())).map(|(key, _)| key).next();
-            let own = ["class-names", "grouping"].into_iter().find(|key| problem.starts_with(key));
+            let own = ["class-names", "grouping", "split", "folders"].into_iter().find(|key| problem.starts_with(key));
             let key = key.or(own).unwrap_or("kind");
             e.error_at(&format!("data.{}.{key}", table.name), problem, None)
         };

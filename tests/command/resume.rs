@@ -80,7 +80,7 @@ fn two_processes_on_one_run_and_changed_settings_are_refused() {
     first.wait().unwrap();
     assert!(second.contains("is being written by process"), "{second}");
     let again = lab.refuse(&["run", "lab.toml", "--out", "run"]);
-    assert!(again.contains("resume that run"), "{again}");
+    assert!(again.contains("fmr resume run"), "{again}");
     // Other weights under the old name.
     let mut changed = std::fs::read(lab.path("lenet.safetensors")).unwrap();
     let last = changed.len() - 1;

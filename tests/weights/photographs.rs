@@ -70,7 +70,8 @@ fn golden_photographs_are_to_a_run_what_they_are_to_the_original_code() {
         ..Changes::default()
     };
     let root = root();
-    let experiment = Experiment::parse(&root.join("photographs.toml"), EXPERIMENT.to_owned(), &root, &changes).unwrap();
+    let experiment = Experiment::parse(&root.join("photographs.toml"), EXPERIMENT.to_owned(), &root, &changes);
+    let experiment = experiment.unwrap_or_else(|e| panic!("{e}"));
     let folder = tempfile::tempdir().unwrap();
     let prepared = prepare(experiment, &registry()).unwrap_or_else(|e| panic!("{e}"));
     let run = Runner::default().run(&prepared, Some(&folder.path().join("run"))).unwrap();

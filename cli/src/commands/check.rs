@@ -33,6 +33,9 @@ pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Fail
                     row.settings.id,
                     row.samples.len()
                 )?;
+                for remark in &row.remarks {
+                    writeln!(out, "         {remark}")?;
+                }
             }
             PreparedRow::CannotRun(row, lack @ Lack::Files(_)) => writeln!(out, "missing  {}: {lack}", row.id)?,
             PreparedRow::CannotRun(row, lack @ Lack::NotImplemented(_)) => {

@@ -1,5 +1,7 @@
 //! A few of the inputs of `examples/mutate_data`, which makes a million of them.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 #[path = "../examples/mutate_data/campaign.rs"]
 mod campaign;
 

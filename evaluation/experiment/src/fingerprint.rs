@@ -120,7 +120,7 @@ impl Fingerprints {
         }
         let named = |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", path.display()));
         let mut hash = Sha256::new();
-        io::copy(&mut std::fs::File::open(path).map_err(named)?, &mut hash).map_err(named)?;
+        io::copy(&mut fmr_data::open_regular(path).map_err(named)?, &mut hash).map_err(named)?;
         let digest = sha256(hash);
         self.known.insert(path.to_owned(), digest.clone());
         Ok(digest)

@@ -20,7 +20,7 @@ pub use masks::{MaskTable, Masking};
 pub use node::Node;
 pub use paper::PaperFigures;
 pub use rows::Row;
-pub use tables::{ComponentTable, DataTable, Obtain};
+pub use tables::{ComponentTable, DataTable, LabelMatch, Obtain};
 pub use world::World;
 
 #[cfg(test)]

@@ -54,7 +54,9 @@ impl PaperTable {
     /// In a sentence: the file is not there, a column is unknown, no row or several fit.
     pub(super) fn look_up(&self, base: &Path, labels: &BTreeMap<&'static str, String>) -> Result<PaperFigures, String> {
         let path = base.join(&self.table);
-        let text = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let text = fmr_data::open_regular(&path)
+            .and_then(std::io::read_to_string)
+            .map_err(|e| format!("{}: {e}", path.display()))?;
         let mut lines = text.lines().filter(|l| !l.starts_with('#') && !l.is_empty()).map(|l| l.split('\t'));
         let header: Vec<&str> = lines.next().map(Iterator::collect).unwrap_or_default();
         let column = |name: &str| {

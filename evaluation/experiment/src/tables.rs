@@ -18,6 +18,17 @@ pub struct Obtain {
     pub get: String,
 }
 
+/// How a data set's classes find the target's logits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LabelMatch {
+    /// By name, where the target knows its classes; others are refused.
+    #[default]
+    Name,
+    /// By position: the data's order is that of the target's logits, whatever the names.
+    Position,
+}
+
 /// A `[data.NAME]` table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DataTable {
@@ -33,6 +44,8 @@ pub struct DataTable {
     pub resolution: Option<usize>,
     /// How images are brought to `resolution`.
     pub resize: ResizeKind,
+    /// How its classes find the target's logits.
+    pub label_match: LabelMatch,
     /// Container, classes and subset.
     pub settings: DataSettings,
     pub(super) node: Node,
@@ -44,7 +57,7 @@ impl DataTable {
         node.expect_keys(source, &at, &Self::keys())?;
         let mut rest = node.clone();
         let mut optional = |key: &str| rest.take(key);
-        let (label, obtain) = (optional("label"), optional("obtain"));
+        let (label, obtain, label_match) = (optional("label"), optional("obtain"), optional("label-match"));
         let (templates, resolution, resize) = (optional("templates"), optional("resolution"), optional("resize"));
         let table = Self {
             name: name.to_owned(),
@@ -53,6 +66,7 @@ impl DataTable {
             templates: read_optional(source, &at, "templates", templates)?,
             resolution: read_optional(source, &at, "resolution", resolution)?,
             resize: read_optional(source, &at, "resize", resize)?.unwrap_or_default(),
+            label_match: read_optional(source, &at, "label-match", label_match)?.unwrap_or_default(),
             settings: rest.read(source, &at)?,
             node: node.clone(),
         };
@@ -67,7 +81,7 @@ impl DataTable {
     }
 
     fn keys() -> Vec<&'static str> {
-        let own = ["label", "obtain", "templates", "resolution", "resize"];
+        let own = ["label", "obtain", "templates", "resolution", "resize", "label-match"];
         own.into_iter().chain(DataSettings::KEYS.iter().copied()).collect()
     }
 

@@ -67,6 +67,10 @@ impl Mask {
     /// The file cannot be read, is no mask of this version, is damaged, or contradicts itself.
     pub fn load(path: &Path) -> Result<Self, MaskError> {
         let failed = |problem: String| MaskError::File { path: path.to_owned(), problem };
+        // A pipe would be waited for.
+        if path.metadata().is_ok_and(|found| !found.is_file()) {
+            return Err(failed("is not a regular file".to_owned()));
+        }
         let text = std::fs::read_to_string(path).map_err(|e| failed(format!("cannot be read: {e}")))?;
         Self::from_toml(&text).map_err(failed)
     }

@@ -44,6 +44,8 @@ pub struct RowFacts {
     pub repeated: Option<RepeatFacts>,
     /// The mask that the search runs with; absent without one, and until it is ready.
     pub mask: Option<MaskFigures>,
+    /// Sentences about the row's images and classes that a reader of its figures must know.
+    pub remarks: Vec<String>,
 }
 
 /// Facts that cannot be those of one row.
@@ -99,6 +101,8 @@ impl RowFacts {
         };
         self.components = self.components.take().or_else(|| other.components.clone());
         self.seconds = sum(self.seconds, other.seconds);
+        let new = other.remarks.iter().filter(|remark| !self.remarks.contains(remark)).cloned().collect::<Vec<_>>();
+        self.remarks.extend(new);
         self.logits.merge(&other.logits);
         self.cache.merge(&other.cache);
         match (&mut self.repeated, other.repeated) {
@@ -170,6 +174,7 @@ mod tests {
             cache: CacheFacts { known: rows, contradicted: 0 },
             repeated: Some(RepeatFacts { samples: 1, ..RepeatFacts::default() }),
             mask: None,
+            remarks: Vec::new(),
         }
     }
 

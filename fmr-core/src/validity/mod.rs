@@ -1,6 +1,7 @@
 //! Flags that a run raises by itself: signs that its figures do not mean what they seem to (design, section 10).
 
 mod facts;
+mod labels;
 mod repeat;
 #[cfg(test)]
 mod tests;
@@ -53,6 +54,10 @@ pub enum FlagKind {
     ReconstructionFlipsTarget,
     /// The generator's reconstruction alone flips the oracle's answer.
     ReconstructionFlipsOracle,
+    /// The target's answers are right once classes change places.
+    ClassesPermuted,
+    /// The target is right less often than guessing would be.
+    BelowChance,
     /// The oracle is wrong on originals.
     OracleWrongOnOriginals,
     /// Scores that did not rise though updates were accepted.
@@ -98,6 +103,8 @@ pub fn flags(records: &[SampleRecord], summary: &Summary, facts: &Facts) -> Vec<
         probabilities(facts),
         target_flips(records),
         oracle_flips(records),
+        labels::classes_permuted(records),
+        labels::below_chance(records, summary.classes.len()),
         oracle_wrong(records, summary),
         score_does_not_rise(records, facts),
         hardly_moved(records, facts),

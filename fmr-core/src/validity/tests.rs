@@ -8,7 +8,7 @@ use crate::perturb::CacheUse;
 use crate::{Outcome, StepRecord};
 
 /// A sample against which nothing speaks.
-fn sound(index: usize) -> SampleRecord {
+pub(super) fn sound(index: usize) -> SampleRecord {
     let step = StepRecord {
         t: 1,
         score: 0.1,

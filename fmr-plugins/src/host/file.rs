@@ -9,6 +9,10 @@ use super::error::{PluginError, Problem};
 
 /// SHA-256 of a plugin's file in lower-case hexadecimal, after a look at what kind of file it is.
 pub(super) fn inspect(file: &Path) -> Result<String, PluginError> {
+    // A pipe or device would be waited for.
+    if file.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        return Err(PluginError::new(file, Problem::NotALibrary("a pipe, socket or device".into())));
+    }
     let bytes = std::fs::read(file).map_err(|e| {
         let problem = match e.kind() {
             std::io::ErrorKind::NotFound => Problem::Missing,

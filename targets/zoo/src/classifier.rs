@@ -14,6 +14,7 @@ use ndarray::{Array2, Array4, ArrayView2, ArrayView4};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::labels::{Label, LabelSet};
 use crate::network::Network;
 use crate::preprocess::{Preprocess, PreprocessSettings};
 use crate::registry::{Architecture, Entry, entries, entry};
@@ -85,9 +86,8 @@ impl ClassifierSettings {
                 (architecture.clone(), Preprocess::imagenet(h, h), None)
             }
             None => {
-                let entry = entry(&self.model).ok_or_else(|| {
-                    SettingError::unknown_name("model", "model", &self.model, entries().iter().map(|e| e.name))
-                })?;
+                let entry = entry(&self.model)
+                    .ok_or_else(|| SettingError::unknown_name("model", "model", &self.model, names()))?;
                 (entry.architecture.clone(), entry.preprocess, Some(entry))
             }
         };
@@ -154,6 +154,8 @@ pub struct Classifier {
     preparation: Preparation,
     /// Whether nothing but the model's name tells the preprocessing.
     assumed: bool,
+    /// What the logits stand for, where a registered model says it.
+    labels: Option<LabelSet>,
     device: Device,
 }
 
@@ -190,7 +192,8 @@ impl Classifier {
             })
         })?;
         let made = Self::new(settings.model.clone(), network.folded(), &architecture, preprocess, device);
-        Ok(Self { assumed, ..made })
+        let labels = resolved.entry.filter(|_| settings.classes.is_none()).map(|entry| entry.labels);
+        Ok(Self { assumed, labels, ..made })
     }
 
     /// A model with seeded random weights, for measurements of speed and memory.
@@ -208,7 +211,15 @@ impl Classifier {
         device: Device,
     ) -> Self {
         let spec = TargetSpec { name, classes: architecture.classes(), differentiable: true };
-        Self { spec, network, preprocess, preparation: Preparation::new(preprocess.wanted()), assumed: false, device }
+        Self {
+            spec,
+            network,
+            preprocess,
+            preparation: Preparation::new(preprocess.wanted()),
+            assumed: false,
+            labels: None,
+            device,
+        }
     }
 
     /// What is done to an image before the network sees it.
@@ -219,6 +230,11 @@ impl Classifier {
     fn component(&self) -> String {
         format!("target {:?}", self.spec.name)
     }
+}
+
+/// Every name that `model` can hold.
+fn names() -> impl Iterator<Item = &'static str> {
+    entries().iter().flat_map(|e| e.alias.into_iter().chain([e.name]))
 }
 
 /// The network of a file, under the parameter names that the file uses.
@@ -265,6 +281,15 @@ impl Target for Classifier {
             let x = to_tensor(self.preparation.pictures(&component, pictures)?.view(), &self.device);
             Ok(Some(to_array(self.network.forward(x), (pictures.len(), self.spec.classes))))
         })
+    }
+
+    fn class_names(&self) -> Option<Vec<Vec<String>>> {
+        let labels = self.labels?.labels();
+        let names = |label: Label| match label.name == label.id {
+            true => vec![label.name.to_owned()],
+            false => vec![label.name.to_owned(), label.id.to_owned()],
+        };
+        Some(labels.into_iter().map(names).collect())
     }
 
     fn preprocessing(&self) -> Option<String> {

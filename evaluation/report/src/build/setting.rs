@@ -43,9 +43,23 @@ pub(super) fn caption(
     let facts = facts.into_iter().filter(|(_, value)| !value.is_empty());
     Caption {
         facts: facts.map(|(name, value)| (name.to_owned(), value)).collect(),
-        remarks: e.report.remarks.clone(),
+        remarks: e.report.remarks.iter().cloned().chain(of_data(entries)).collect(),
         ..worlds(entries)
     }
+}
+
+/// What is to be said of the rows' images and classes, each sentence once for a data set.
+fn of_data(entries: &[Entry<'_>]) -> Vec<String> {
+    let mut sentences = Vec::new();
+    for entry in entries {
+        for remark in entry.measured.iter().flat_map(|measured| &measured.results.facts.remarks) {
+            let sentence = format!("{}: {remark}.", entry.data);
+            if !sentences.contains(&sentence) {
+                sentences.push(sentence);
+            }
+        }
+    }
+    sentences
 }
 
 /// Whose models the figures are of, a sentence a world: of the rows that ran, or of all where none did.
