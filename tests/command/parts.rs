@@ -72,7 +72,7 @@ fn the_command_does_a_part_and_merges_all() {
     assert_eq!(records(&lab.path("merged")), records(&lab.path("whole")));
 }
 
-/// The name of a run leads nowhere, and a long one fits.
+/// A name that leads elsewhere, or is too long for a file system, is refused.
 #[test]
 fn names_of_runs_stay_in_their_folder() {
     let lab_named = |name: &str| {
@@ -80,9 +80,7 @@ fn names_of_runs_stay_in_their_folder() {
         lab.write("lab.toml", &EXPERIMENT.replace("name = \"lab\"", &format!("name = \"{name}\"")));
         lab
     };
-    let refused = lab_named("../../x").refuse(&["run", "lab.toml", "--limit", "2"]);
-    assert!(refused.contains("must not lead to another folder"), "{refused}");
-    let long = lab_named(&"n".repeat(300));
-    long.succeed(&["run", "lab.toml", "--limit", "2"]);
-    assert_eq!(std::fs::read_dir(long.path("runs")).unwrap().count(), 1);
+    let refused = |name: &str| lab_named(name).refuse(&["run", "lab.toml", "--limit", "2"]);
+    assert!(refused("../../x").contains("must not lead to another folder"));
+    assert!(refused(&"n".repeat(300)).contains("is too long"));
 }

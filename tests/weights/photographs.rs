@@ -1,8 +1,8 @@
 //! Real weights on real photographs, through a whole run: what each photograph is to the model must be what the original
 //! code says, whose answers `targets/zoo/tests/photographs` holds. It reads, resizes and crops with Pillow.
 //!
-//! The photographs are JPEGs. A decoder differs from Pillow's by a level here and there, so that answers are compared
-//! where the original code's two largest logits are not all but equal.
+//! The photographs are JPEGs, decoded to the pixels that Pillow gives. The original code ran on different kernels, so that answers are
+//! compared where its two largest logits are not all but equal.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ const EXPERIMENT: &str = r#"
 name = "photographs"
 generators.none = { kind = "transforms" }
 oracles.any = { kind = "clip", weights = "assets/weights/clip-small.safetensors" }
-search = { budget = 0 }
+search = { budget = 0, allow-zero-budget = true }
 verdict = { rule = "probability", tau = 0.0 }
 rows = [{ data = "photographs", target = "lite0", generator = "none", oracle = "any" }]
 
@@ -27,6 +27,7 @@ kind = "images"
 prefix = "imagenet-sample"
 class-names = "imagenet"
 resolution = 64
+jpeg-pixels = "pillow"
 
 [targets.lite0]
 kind = "zoo"

@@ -46,7 +46,8 @@ pub(super) fn classes_permuted(records: &[SampleRecord]) -> Option<Flag> {
         .filter(|(label, answer, _)| label != answer)
         .map(|(label, answer, _)| format!("{label} as {answer}"))
         .collect();
-    let raised = taken.len() == classes
+    let raised = classes > 1
+        && taken.len() == classes
         && of >= SAMPLES_A_CLASS * classes
         && share(explained, of) >= EXPLAINED
         && share(explained, of) - share(right, of) >= BEYOND_LABELS;

@@ -173,7 +173,7 @@ fn errors_name_the_key() {
     let error = |text: &str| make(text, [3, 8, 8], 0).err().unwrap().to_string();
     assert_eq!(error(r#"{"rotation": -1}"#), "rotation: is -1, must be 0 or more");
     assert_eq!(error(r#"{"blur-sigma": 0}"#), "blur-sigma: is 0, must be above 0 and at most 8");
-    assert!(error(r#"{"rotate": 3}"#).starts_with("rotate: unknown field"));
+    assert!(error(r#"{"rotate": 3}"#).starts_with("rotate: is not a known key"));
     let generator = make("{}", [3, 8, 8], 0).unwrap();
     assert!(generator.decode(Array2::zeros((1, 7)).view(), &[0]).is_err());
     assert!(generator.encode(Array4::zeros((1, 1, 8, 8)).view(), &[0]).is_err());
