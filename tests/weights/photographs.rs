@@ -1,8 +1,8 @@
 //! Real weights on real photographs, through a whole run: what each photograph is to the model must be what the original
 //! code says, whose answers `targets/zoo/tests/photographs` holds. It reads, resizes and crops with Pillow.
 //!
-//! The photographs are JPEGs, decoded to the pixels that Pillow gives. The original code ran on different kernels, so that answers are
-//! compared where its two largest logits are not all but equal.
+//! The photographs are JPEGs, decoded to the pixels that Pillow gives. The original code ran on different kernels, so that answers
+//! are compared where its two largest logits are not all but equal.
 
 use std::path::{Path, PathBuf};
 
