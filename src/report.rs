@@ -53,7 +53,7 @@ pub fn write(experiment: &Experiment, store: &RunStore) -> Result<Written, Error
 }
 
 impl Unwritten<'_> {
-    /// Writes the files, as [`write`] does.
+    /// Writes the files, as [`write()`] does.
     pub fn write(self) -> Written {
         let mut written = fmr_report::write(self.store.dir(), self.report, &self.results, self.samples);
         let images = self.store.export_images(self.results.run(), &self.store.dir().join(IMAGES));

@@ -205,9 +205,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
             Value::String(text) => visitor.visit_enum(text.as_str().into_deserializer()),
             // A variant with content: a table of the one name. serde_json knows how to read it; only its own error is
             // put into words here.
-            Value::Object(_) => {
-                self.0.deserialize_enum(name, variants, visitor).map_err(|e| <Stop as de::Error>::custom(e))
-            }
+            Value::Object(_) => self.0.deserialize_enum(name, variants, visitor).map_err(<Stop as de::Error>::custom),
             _ => self.deserialize_any(visitor).map_err(|stop| match stop.problem {
                 SettingProblem::WrongType { given, .. } => {
                     let wanted = format!("one of {}", variants.join(", "));

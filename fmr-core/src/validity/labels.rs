@@ -77,6 +77,7 @@ pub(super) fn below_chance(records: &[SampleRecord], classes: usize) -> Option<F
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

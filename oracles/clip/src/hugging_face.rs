@@ -141,7 +141,6 @@ fn sides(value: &Value) -> Option<[usize; 2]> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use serde_json::json;
 

@@ -87,7 +87,7 @@ impl<'e> Decoder<'e> {
         // SAFETY: the structure is valid, has the size stated, and its error manager is set and lives as long.
         unsafe { jpeg_CreateDecompress(&mut *decoder.state, JPEG_LIB_VERSION, size) };
         // SAFETY: the decoder is made, and the bytes outlive it.
-        unsafe { jpeg_mem_src(&mut *decoder.state, encoded.as_ptr(), encoded.len() as c_ulong) };
+        unsafe { jpeg_mem_src(&mut decoder.state, encoded.as_ptr(), encoded.len() as c_ulong) };
         decoder
     }
 
