@@ -39,7 +39,7 @@ pub struct Runner<'a> {
     /// Told what happens.
     pub events: &'a dyn Events,
     /// The part of each row's images that a new run does; [`merge`](crate::merge) makes one run of all parts. A resumed
-    /// run goes on with its own part.
+    /// run keeps its own part.
     pub part: Part,
 }
 

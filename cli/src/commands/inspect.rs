@@ -1,11 +1,10 @@
 //! `fmr inspect FILE`
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use fmr_checkpoint::{Checkpoint, CheckpointError, Selection};
-use sha2::{Digest as _, Sha256};
 
 use crate::failure::Failure;
 
@@ -21,7 +20,7 @@ pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Fail
     write!(out, "{}", file.summary().map_err(text)?)?;
     let Ok(weights) = file.weights(&Selection::default()) else { return Ok(()) };
     let parameters = weights.iter().map(|(name, tensor)| (name.to_owned(), tensor.shape().to_vec())).collect();
-    let models = fmr_zoo::models_of(&parameters, &sha256(&arguments.file)?);
+    let models = fmr_zoo::models_of(&parameters, &fmr_zoo::file_digest(&arguments.file)?);
     match models.0.len() {
         0 => {}
         1 => write!(out, "\nA target of kind zoo names it:\n\n{models}")?,
@@ -32,13 +31,4 @@ pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Fail
         )?,
     }
     Ok(())
-}
-
-/// SHA-256 of a file in hexadecimal; of a folder of shards, of nothing.
-fn sha256(path: &Path) -> std::io::Result<String> {
-    let mut hash = Sha256::new();
-    if path.is_file() {
-        std::io::copy(&mut std::fs::File::open(path)?, &mut hash)?;
-    }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -85,7 +85,7 @@ pub(crate) fn print_finished(experiment: &Experiment, store: &RunStore, out: &mu
         print_report(&unwritten.report, store.dir(), out)?;
         Ok(out.flush()?)
     };
-    // The table first: whatever becomes of the files, the run keeps it. Then the files, even where nobody reads the table.
+    // The table first: a file that cannot be written costs no table. Then the files, even where nobody reads the table.
     let printed = print();
     let written = unwritten.write();
     printed?;

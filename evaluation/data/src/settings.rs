@@ -33,7 +33,7 @@ pub enum Split {
     Train,
 }
 
-/// What becomes of a picture that cannot be evaluated: damaged, no picture, too large, or of a kind that is not read.
+/// Treatment of a picture that cannot be evaluated: damaged, no picture, too large, or of a kind that is not read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Damaged {
@@ -80,7 +80,7 @@ pub struct DataSettings {
     /// Part of CIFAR-10's binary release. Default: `test` where the folder holds both parts.
     #[serde(default)]
     pub split: Option<Split>,
-    /// What becomes of pictures that cannot be evaluated.
+    /// Treatment of pictures that cannot be evaluated.
     #[serde(default)]
     pub damaged: Damaged,
     /// Most pixels that a picture may declare. A picture's file may have as many bytes, and an idx file eight times as

@@ -23,7 +23,7 @@ pub enum StoreError {
         problem: String,
     },
     /// A new run was asked for where there is one.
-    #[error("{} already holds a run: `fmr resume {}` goes on with it; or choose a new folder", dir.display(), dir.display())]
+    #[error("{} already holds a run: resume it with `fmr resume {}`, or choose a new folder", dir.display(), dir.display())]
     Exists {
         /// The folder.
         dir: PathBuf,

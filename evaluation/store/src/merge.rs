@@ -42,7 +42,7 @@ impl RunStore {
             let theirs = facts::read(&part.database, number).asking(&part.dir, "read facts")?;
             let mut ours = facts::read(&transaction, number).asking(&dir, "merge parts")?;
             ours.merge(&theirs).map_err(|conflict| {
-                let problem = format!("its row {:?} is another: {conflict}", row.id);
+                let problem = format!("its row {:?} differs: {conflict}", row.id);
                 StoreError::Merge { dir: part.dir.clone(), problem }
             })?;
             facts::write(&transaction, number, &ours).asking(&dir, "merge parts")?;

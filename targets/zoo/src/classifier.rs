@@ -12,12 +12,11 @@ use fmr_nn::component::{Preparation, guarded};
 use fmr_nn::weights::{self, Builder, Chosen, Loaded, StateDict, WeightsError};
 use ndarray::{Array2, Array4, ArrayView2, ArrayView4};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use crate::labels::{Label, LabelSet};
 use crate::network::Network;
 use crate::preprocess::{Preprocess, PreprocessSettings};
-use crate::registry::{Architecture, Entry, entries, entry};
+use crate::registry::{Architecture, Entry, entries, entry, file_digest};
 
 /// A target of kind `zoo`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -104,7 +103,7 @@ impl ClassifierSettings {
         let Some(entry) = entry.filter(|e| self.classes.is_none() && e.has_known_files()) else {
             return Ok(Shown { preprocess: *base, assumed: false });
         };
-        let digest = sha256(path).map_err(|e| SettingError::new("weights", format!("{}: {e}", path.display())))?;
+        let digest = file_digest(path).map_err(|e| SettingError::new("weights", format!("{}: {e}", path.display())))?;
         match entry.of_file(&digest) {
             Some(published) if published.name == entry.name || entry.alias == Some(&*self.model) => {
                 Ok(Shown { preprocess: published.preprocess, assumed: false })
@@ -134,15 +133,6 @@ struct Shown {
     preprocess: Preprocess,
     /// Whether nothing but the model's name tells it.
     assumed: bool,
-}
-
-/// SHA-256 of a file in hexadecimal; of a folder of shards, of nothing.
-fn sha256(path: &Path) -> std::io::Result<String> {
-    let mut hash = Sha256::new();
-    if path.is_file() {
-        std::io::copy(&mut std::fs::File::open(path)?, &mut hash)?;
-    }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// A classifier of the zoo with its weights.

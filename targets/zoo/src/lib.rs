@@ -17,5 +17,5 @@ pub use lenet::LeNetConfig;
 pub use listing::{ListedModel, ModelList, models, models_of};
 pub use network::Network;
 pub use preprocess::{Preprocess, PreprocessSettings, Resize};
-pub use registry::{Architecture, Entry, entries, entry};
+pub use registry::{Architecture, Entry, entries, entry, file_digest};
 pub use resnet::{Block, ResNetConfig, ResNetLayout, Stem};

@@ -3,9 +3,13 @@
 //! A family is a module with a configuration, a network and the list of its registered members; a new family is one
 //! more variant of [`Architecture`] and of [`crate::Network`], a new member one more entry of its family's list.
 
+use std::fs::File;
+use std::io;
+use std::path::Path;
 use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::efficientnet::{self, EfficientNetConfig};
 use crate::labels::LabelSet;
@@ -112,6 +116,18 @@ pub fn entries() -> &'static [Entry] {
 pub fn entry(name: &str) -> Option<&'static Entry> {
     let same = |a: &str| a.len() == name.len() && a.bytes().zip(name.bytes()).all(|(a, b)| plain(a) == plain(b));
     ENTRIES.iter().find(|e| same(e.name) || e.alias.is_some_and(same))
+}
+
+/// SHA-256 of a weights file in hexadecimal, as [`Entry::of_file`] takes it; for a folder of shards, that of no bytes.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn file_digest(path: &Path) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    if path.is_file() {
+        io::copy(&mut File::open(path)?, &mut hash)?;
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn plain(byte: u8) -> u8 {

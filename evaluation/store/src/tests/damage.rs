@@ -39,11 +39,11 @@ fn folders_that_are_no_run() {
     HOME/empty is not a run: it holds no run.sqlite; give the folder that a run was written to
     HOME/file is not a run: it is a file; give the folder that a run was written to
     HOME/other is not a run: its run.sqlite was not written by a run, or the run died while it began: run the experiment again
-    RUN already holds a run: `fmr resume RUN` goes on with it; or choose a new folder
+    RUN already holds a run: resume it with `fmr resume RUN`, or choose a new folder
     HOME/full holds other files (thesis.tex): choose a new or empty folder
     cannot make the folder in HOME/file: it is read-only or not a folder this user may write to (not a directory)
     cannot make the folder in HOME/file/run: it is read-only or not a folder this user may write to (Not a directory (os error 20))
-    HOME/other already holds a run: `fmr resume HOME/other` goes on with it; or choose a new folder
+    HOME/other already holds a run: resume it with `fmr resume HOME/other`, or choose a new folder
     the plan of HOME/new cannot be kept: the rows "mnist/lenet" and "mnist-LeNet" would share the file name "mnist-LeNet"
     RUN was opened to read: open it with resume to add to it
     "#);

@@ -199,7 +199,7 @@ fn a_plugin_that_failed_may_be_replaced_and_another_may_not() {
     store.commit(ROW, &batch(0..6), SPENT).unwrap();
     drop(store);
     assert_snapshot!(told(RunStore::resume(&dir, &plan_with_plugin("sha256:new")), &dir), @r#"RUN cannot be resumed (row "mnist/lenet"): target.plugin was "sha256:old" when it began and is "sha256:new" now, though no sample failed on it. Restore that file; or, if it was mended, resume with --mended: what the old file finished stays, and the report says so"#);
-    // A user who knows better may go on; a plugin in a built-in component's place is another run, mended or not.
+    // A user who knows better may resume; a plugin in a built-in component's place makes a different run, mended or not.
     assert!(RunStore::resume_mended(&dir, &plan(20)).is_err());
     let mut store = RunStore::resume_mended(&dir, &plan_with_plugin("sha256:new")).unwrap();
     let kept = |then: &str, now: &str, kept| {
