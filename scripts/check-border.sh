@@ -34,18 +34,18 @@ case $checker in
 miri)
   # Loading and C are beyond Miri; both sides of the border meet in one process there. Time is needed for limits.
   export MIRIFLAGS="${MIRIFLAGS:-} -Zmiri-disable-isolation"
-  cargo +nightly miri test -p fmr-plugins --lib --test sdk
+  cargo +nightly miri test -p fmr-plugins --lib --test sdk --test versions
   ;;
 asan)
   target=$(rustc +nightly -vV | sed -n 's/^host: //p')
   export RUSTFLAGS=-Zsanitizer=address CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/asan
   # The guard leaks, on purpose, the payload of a panic that panics when it is dropped. All else comes back.
-  for each in detect_leaks=0:sdk detect_leaks=1:c_plugins detect_leaks=1:check; do
+  for each in detect_leaks=0:sdk detect_leaks=0:versions detect_leaks=1:c_plugins detect_leaks=1:check; do
     ASAN_OPTIONS=${each%:*} cargo +nightly test -p fmr-plugins --target "$target" --test "${each#*:}"
   done
   ;;
 valgrind)
-  cargo test --release --workspace --no-run --test sdk --test c_plugins --test memory
+  cargo test --release --workspace --no-run --test sdk --test versions --test c_plugins --test memory
   cargo test --release --workspace --test memory -- --nocapture
   ;;
 esac

@@ -20,7 +20,8 @@ pub fn registry() -> Registry {
 
 /// The built-in components, and those of plugins that the experiment names by file or that are in its search path.
 ///
-/// Libraries of the search path are loaded, which runs code of theirs, only where a kind is named that is not built in.
+/// Libraries of the search path are loaded, which runs code of theirs, only where a kind is named that is not built in; those
+/// that the experiment names, when their components' settings are checked.
 /// Calls of plugins that are under way are told of the interrupt.
 pub fn registry_of(experiment: &Experiment, interrupt: &Interrupt) -> Registry {
     let mut registry = registry();
@@ -47,7 +48,7 @@ pub(crate) fn loaded_plugins() -> impl Iterator<Item = (String, String)> {
 pub(crate) fn unloaded(experiment: &Experiment) -> Registry {
     let mut registry = registry();
     let search = SearchPath::of(&experiment.plugin_path);
-    fmr_plugins::register(&mut registry, &Plugins { search, ..Plugins::default() });
+    fmr_plugins::register(&mut registry, &Plugins { search, only_loaded: true, ..Plugins::default() });
     registry
 }
 

@@ -56,7 +56,8 @@ pub trait Oracle: Send + Sync {
     fn judge(&self, images: ArrayView4<'_, f32>) -> Result<Array2<f32>, ComponentError>;
 
     /// As [`Oracle::judge`], of pictures as their files hold them: bytes, each of its own size. `None` (the default)
-    /// where an oracle takes images only; see [`Target::logits_of_pictures`](crate::Target::logits_of_pictures).
+    /// where an oracle takes images only; see [`Target::logits_of_pictures`](crate::Target::logits_of_pictures) for that,
+    /// and for what no pictures at all ask. That question may come before the classes are set.
     fn judge_pictures(&self, _pictures: &[Picture]) -> Result<Option<Array2<f32>>, ComponentError> {
         Ok(None)
     }

@@ -88,7 +88,8 @@ pub trait Target: Send + Sync {
     ///
     /// A published accuracy is that of a model's own 8-bit path, from the original resolution. A target that knows that
     /// path takes it here; [`Target::logits`] is its differentiable twin. `None` (the default) where a target takes
-    /// images only: it is then shown the run's images, at the generator's size.
+    /// images only: it is then shown the run's images, at the generator's size. Whether it is `None` does not depend on
+    /// the pictures; no pictures at all ask for that alone, and a target that takes some answers `[0, k]`.
     fn logits_of_pictures(&self, _pictures: &[Picture]) -> Result<Option<Array2<f32>>, ComponentError> {
         Ok(None)
     }

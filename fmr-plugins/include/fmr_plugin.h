@@ -1,10 +1,11 @@
-/* fmr_plugin.h: the binary interface between fmr and its plugins, version 1.0.
+/* fmr_plugin.h: the binary interface between fmr and its plugins, version 1.1.
  *
  * A plugin is a dynamic library that exports one function, fmr_plugin_v1. docs/plugins.md is the contract in words; this
  * file is checked against the Rust declarations by a test. Needs C99 or C++11, and nothing else of fmr.
  *
  * Growth: within a major version, structures that start with `size` get new fields at their end only, and a field beyond
- * `size` counts as zero. fmr_str, fmr_text, fmr_dtype, fmr_view and fmr_block are frozen.
+ * `size` counts as zero. fmr_str, fmr_text, fmr_dtype, fmr_view, fmr_block and fmr_names are frozen. A plugin works with
+ * every host of its major version: an older one leaves out what it does not know, which is marked "since" below.
  */
 #ifndef FMR_PLUGIN_H
 #define FMR_PLUGIN_H
@@ -24,7 +25,7 @@ extern "C" {
 
 #define FMR_MAGIC 0x31524d46u /* "FMR1" */
 #define FMR_MAJOR 1           /* incompatible changes; part of the entry's name */
-#define FMR_MINOR 0           /* compatible additions */
+#define FMR_MINOR 1           /* compatible additions */
 
 /* What a call ends with. */
 typedef int32_t fmr_status;
@@ -54,6 +55,9 @@ typedef int32_t fmr_status;
 #define FMR_FINISH 6u /* generator with FMR_FINISHES: latents f32 [n,d], labels i64 [n]
                          -> the latents f32 [n,d] that become final in their place */
 #define FMR_QUANTIZE 7u /* generator with FMR_QUANTIZES: latents f32 [n,d] -> latents as decoding sees them, f32 [n,d] */
+#define FMR_LOGITS_OF_PICTURES 8u /* since 1.1, target with FMR_PICTURES: n pictures as their files hold them, an input each:
+                                     u8 [c,h,w] of its own size, grey (c = 1) or RGB (c = 3) -> logits f32 [n,k] */
+#define FMR_JUDGE_PICTURES 9u     /* since 1.1, oracle with FMR_PICTURES: pictures as above -> probabilities f32 [n,k] */
 
 /* Capabilities, fmr_info.flags. The host ignores bits that it does not know. */
 #define FMR_DIFFERENTIABLE 1u     /* offers a pull-back */
@@ -64,6 +68,8 @@ typedef int32_t fmr_status;
 #define FMR_FINISHES 32u          /* a generator that offers FMR_FINISH */
 #define FMR_QUANTIZES 64u         /* a generator that offers FMR_QUANTIZE: latents that decoding sees alike have the same
                                      image, bit for bit */
+#define FMR_PICTURES 128u         /* since 1.1: a target that offers FMR_LOGITS_OF_PICTURES, or an oracle that offers
+                                     FMR_JUDGE_PICTURES; else originals are shown at the size of the run's images */
 
 /* fmr_library.flags. */
 #define FMR_PANIC_ABORTS 1u /* a panic ends the process */
@@ -100,7 +106,7 @@ typedef struct fmr_error {
 
 /* Type of elements, numbered as in DLPack. */
 typedef struct fmr_dtype {
-  uint8_t code; /* 0 signed integer, 2 floating point */
+  uint8_t code; /* 0 signed integer, 1 unsigned integer, 2 floating point */
   uint8_t bits;
   uint16_t lanes; /* 1 */
 } fmr_dtype;
@@ -144,6 +150,12 @@ typedef struct fmr_block {
   uint32_t reserved;
 } fmr_block;
 
+/* The names of one class: the name for people first, then identifiers such as a WordNet id. */
+typedef struct fmr_names {
+  const fmr_str *names;
+  size_t len; /* at least 1 */
+} fmr_names;
+
 typedef struct fmr_instance fmr_instance; /* yours: a component that was made */
 typedef struct fmr_saved fmr_saved;       /* yours: what one forward keeps for its pull-back */
 
@@ -156,6 +168,12 @@ typedef struct fmr_info {
   uint32_t image[3]; /* generator: channels, height, width; else 0 */
   uint32_t blocks_len;
   const fmr_block *blocks; /* generator: the latent row, in order and without gaps */
+  /* Since 1.1. */
+  fmr_str preprocessing; /* target, oracle: what it does to an image before its model sees it, in one line; or nothing */
+  const fmr_names *class_names; /* target that knows its classes: their names in label order; else null */
+  uint32_t class_names_len;     /* classes, or 0 */
+  uint32_t files_len;
+  const fmr_str *files; /* every file that create read and results depend on, by a path that this process can open */
 } fmr_info;
 
 typedef struct fmr_component {
@@ -180,7 +198,9 @@ typedef struct fmr_component {
                           const fmr_view *cotangent, const fmr_view *gradient);
   /* With a pull-back only: may come from any thread, also while calls run. */
   void (*release)(fmr_saved *saved);
-  fmr_str schema; /* optional: JSON Schema of the settings */
+  /* Optional: JSON Schema of the settings. One of "format": "path" names a file or folder that has to be there; since 1.1
+   * the host looks for it, starting from site->base, and hands create its absolute path. */
+  fmr_str schema;
 } fmr_component;
 
 typedef struct fmr_library {

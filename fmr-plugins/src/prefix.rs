@@ -24,7 +24,7 @@ unsafe impl Prefix for abi::Component {
 }
 // SAFETY: as above.
 unsafe impl Prefix for abi::Info {
-    const MINIMUM: usize = size_of::<abi::Info>();
+    const MINIMUM: usize = offset_of!(abi::Info, preprocessing);
 }
 // SAFETY: as above.
 unsafe impl Prefix for abi::Call {
@@ -76,8 +76,10 @@ pub(crate) unsafe fn read<T: Prefix>(ptr: *const T) -> Result<T, Unreadable> {
         return Err(Unreadable::Short { size, minimum: T::MINIMUM });
     }
     let mut copy = MaybeUninit::<T>::zeroed();
+    // A pointer that the stated size cuts in two counts as null.
+    let whole = size.min(size_of::<T>()) / align_of::<T>() * align_of::<T>();
     // SAFETY: source has `size` bytes, destination has `size_of::<T>()`, and they are distinct objects.
-    unsafe { copy.as_mut_ptr().cast::<u8>().copy_from_nonoverlapping(ptr.cast(), size.min(size_of::<T>())) };
+    unsafe { copy.as_mut_ptr().cast::<u8>().copy_from_nonoverlapping(ptr.cast(), whole) };
     // SAFETY: all-zero is valid for a `Prefix`, and so is whatever prefix the other side wrote over it.
     Ok(unsafe { copy.assume_init() })
 }
@@ -150,6 +152,30 @@ mod tests {
         let seen = unsafe { read((&raw const new).cast::<abi::Component>()) }.unwrap();
         assert_eq!(seen.role, abi::TARGET);
         assert_eq!(seen.schema.len, 2);
+    }
+
+    #[test]
+    fn a_pointer_that_the_size_cuts_counts_as_null() {
+        let text = abi::Str::new("x");
+        let (size, len) = (offset_of!(abi::Info, preprocessing) + 4, 1);
+        let whole = abi::Info {
+            size: size as u32,
+            classes: 2,
+            flags: 0,
+            name: text,
+            image: [0; 3],
+            blocks_len: 0,
+            blocks: std::ptr::null(),
+            preprocessing: text,
+            class_names: std::ptr::null(),
+            class_names_len: 0,
+            files_len: len,
+            files: &raw const text,
+        };
+        // SAFETY: the table has more bytes than it states.
+        let seen = unsafe { read(&raw const whole) }.unwrap();
+        assert!(seen.preprocessing.ptr.is_null() && seen.files.is_null() && seen.files_len == 0);
+        assert_eq!((seen.classes, seen.name.len), (2, 1));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use common::{build, context, images, settings};
+use fmr_core::preprocess::Picture;
 use fmr_core::registry::{MakeError, NamedFile, Registry};
 use fmr_core::{Scorer, Target};
 use fmr_plugins::check::{self, Verdict};
@@ -15,6 +16,12 @@ use ndarray::{Array2, s};
 
 fn target(file: &Path, json: &str, limits: &Limits) -> Result<Box<dyn Target>, MakeError> {
     Library::open(file, None).unwrap().target(None, &settings(json), &context(), limits)
+}
+
+/// A colour and a grey picture of sizes of their own.
+fn pictures() -> Vec<Picture> {
+    let picture = |shape: [usize; 3], bytes: u8| Picture { shape, bytes: vec![bytes; shape.iter().product()] };
+    vec![picture([3, 6, 10], 255), picture([1, 9, 2], 51)]
 }
 
 /// The message without the folder of the test.
@@ -29,7 +36,7 @@ fn a_target_in_c_works_like_a_built_in_one() {
     let folder = tempfile::tempdir().unwrap();
     let file = build(&cc, "linear.c", "linear", &[], folder.path());
     let library = Library::open(&file, None).unwrap();
-    assert_eq!((library.name(), library.version(), library.abi()), ("linear-c", "1.2.3", (1, 0)));
+    assert_eq!((library.name(), library.version(), library.abi()), ("linear-c", "1.2.3", (1, 1)));
     assert_eq!(library.sha256().len(), 64);
     assert!(Library::loaded().iter().any(|l| l.path() == library.path()));
 
@@ -81,6 +88,91 @@ fn the_oldest_plugin_works_with_this_host() {
     assert!(!target.spec().differentiable);
     let error = target.logits_with_pullback(x.view()).err().unwrap();
     assert!(error.to_string().contains("it offers no gradient"));
+}
+
+#[test]
+fn a_plugin_of_version_1_0_works_as_it_did() {
+    let Some(cc) = common::compiler() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let old = ["-iquote", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/c/v1.0")];
+    let [old, new] = [("linear_1_0", &old[..]), ("linear_1_1", &[])]
+        .map(|(name, flags)| build(&cc, "linear.c", name, flags, folder.path()));
+    assert_eq!(Library::open(&old, None).unwrap().abi(), (1, 0));
+    let [old, new] = [old, new].map(|file| target(&file, r#"{"scale": 0.5}"#, &Limits::default()).unwrap());
+    let run = |target: &dyn Target| {
+        let (logits, pull) = target.logits_with_pullback(images(3).view()).unwrap();
+        let gradient = pull(logits.view()).unwrap();
+        (logits, gradient)
+    };
+    assert_eq!(run(&*old), run(&*new));
+    // Neither takes pictures nor knows its classes, and the engine shows it images.
+    assert!(old.logits_of_pictures(&pictures()).unwrap().is_none());
+    assert_eq!((old.class_names(), old.preprocessing()), (None, None));
+}
+
+#[test]
+fn a_plugin_in_c_takes_pictures_and_says_what_it_read() {
+    let Some(cc) = common::compiler() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let file = build(&cc, "pictures.c", "pictures", &[], folder.path());
+    std::fs::write(folder.path().join("w.txt"), "2.5").unwrap();
+    std::fs::write(folder.path().join("w.txt.names"), "cat,n01\ndog,n02\ngrün,n03\n").unwrap();
+    let (library, context) = (Library::open(&file, None).unwrap(), context().with_base(folder.path()));
+    let make = |json: &str| library.target(Some("brightness"), &settings(json), &context, &Limits::default());
+    let target = make(r#"{"weights": "w.txt"}"#).unwrap();
+    let names = [["cat", "n01"], ["dog", "n02"], ["grün", "n03"]].map(|names| names.map(str::to_owned).to_vec());
+    assert_eq!(target.class_names().unwrap(), names);
+    assert_eq!(target.preprocessing().unwrap(), "mean of all pixels, in C");
+    let files = ["w.txt", "w.txt.names"].map(|name| folder.path().join(name));
+    assert_eq!(context.sources().files, files);
+
+    let logits = target.logits_of_pictures(&pictures()).unwrap().unwrap();
+    let row = |light: f32, size: f32| [1.0, 2.0, 3.0].map(|k| 2.5 * light * k + size);
+    assert_eq!(logits, ndarray::arr2(&[row(1.0, 60.0), row(51.0 / 255.0, 18.0)]));
+    assert_eq!(target.logits_of_pictures(&[]).unwrap().unwrap().dim(), (0, 3));
+    let grey = images(2).mapv(|_| 0.5);
+    assert_eq!(target.logits(grey.view()).unwrap(), ndarray::arr2(&[row(0.5, 0.0); 2]));
+
+    let mut oracle = library.oracle(Some("watch"), &settings("{}"), &context, &Limits::default()).unwrap();
+    assert!(oracle.judge_pictures(&pictures()).unwrap_err().to_string().ends_with("its classes are not set"));
+    oracle.set_classes(&["dark", "bright"].map(str::to_owned), &[]).unwrap();
+    let scores = oracle.judge_pictures(&pictures()).unwrap().unwrap();
+    assert_eq!(scores, ndarray::array![[0.0, 1.0], [1.0, 0.0]]);
+    let said = oracle.preprocessing().unwrap();
+    assert_eq!(said, "originals as their files hold them; its plugin does not say what it does to them");
+
+    let error = make(r#"{"weights": "none.txt"}"#).err().unwrap().to_string();
+    assert_eq!(error, "weights: cannot be read, or has no names beside it");
+}
+
+#[test]
+fn files_that_settings_name_are_looked_for_before_a_plugin_is_made() {
+    let Some(cc) = common::compiler() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let file = build(&cc, "pictures.c", "brightness", &[], folder.path());
+    let plugins = Plugins { search: SearchPath(vec![folder.path().to_owned()]), ..Plugins::default() };
+    let (mut by_file, mut by_name) = (Registry::default(), Registry::default());
+    host::register(&mut by_file, &plugins);
+    assert!(host::register_found(&mut by_name, &plugins).is_empty());
+    let context = context().with_base(folder.path());
+    let named = |registry: &Registry, kind: &str, json: &str| -> Vec<(String, PathBuf)> {
+        let files: Vec<NamedFile> = registry.check::<dyn Target>(kind, &settings(json), &context).unwrap();
+        files.into_iter().map(|file| (file.key, file.path)).collect()
+    };
+    let weights = ("weights".to_owned(), folder.path().join("none.txt"));
+    let json = r#"{"plugin": "brightness", "component": "brightness", "weights": "none.txt"}"#;
+    assert_eq!(named(&by_file, KIND, json), [("plugin".to_owned(), file), weights.clone()]);
+    assert_eq!(named(&by_name, "brightness", r#"{"weights": "none.txt"}"#), [weights]);
+    // A library that is not there cannot say which settings are files.
+    let missing = ("plugin".to_owned(), folder.path().join("./none.so"));
+    assert_eq!(named(&by_file, KIND, r#"{"plugin": "./none.so", "weights": "none.txt"}"#), [missing]);
+    // A report loads none.
+    let mut loading_none = Registry::default();
+    host::register(&mut loading_none, &Plugins { only_loaded: true, ..plugins });
+    build(&cc, "pictures.c", "quiet", &[], folder.path());
+    let quiet = r#"{"plugin": "quiet", "component": "brightness", "weights": "none.txt"}"#;
+    assert_eq!((named(&loading_none, KIND, quiet).len(), named(&loading_none, KIND, json).len()), (1, 2));
+    assert!(Library::loaded().iter().all(|library| !library.path().ends_with("libquiet.so")));
 }
 
 #[test]
@@ -148,14 +240,32 @@ fn faulty_targets_fail_in_one_sentence() {
         target(&file, &format!(r#"{{"fault":"{fault}"}}"#), &limits)
     };
     let mut all = String::new();
-    for fault in
-        ["no handle", "no info", "no classes", "short info", "no name", "name utf8", "name control", "hang in create"]
-    {
+    for fault in [
+        "no handle",
+        "no info",
+        "no classes",
+        "short info",
+        "no name",
+        "name utf8",
+        "name control",
+        "few names",
+        "null names",
+        "nameless class",
+        "class utf8",
+        "no file",
+        "null files",
+        "file utf8",
+        "preprocessing control",
+        "hang in create",
+    ] {
         all += &format!("{}\n", plain(faulty(fault).err().unwrap(), folder.path()));
     }
     for fault in ["unwritten", "overrun", "utf8", "status", "silent", "hang"] {
         let target = faulty(fault).unwrap();
         all += &format!("{}\n", plain(target.logits(images(2).view()).unwrap_err(), folder.path()));
+        if fault == "unwritten" || fault == "overrun" {
+            all += &format!("{}\n", plain(target.logits_of_pictures(&pictures()).unwrap_err(), folder.path()));
+        }
         if fault == "hang" {
             all += &format!("{}\n", plain(target.logits(images(2).view()).unwrap_err(), folder.path()));
         }
@@ -173,9 +283,19 @@ fn faulty_targets_fail_in_one_sentence() {
     target "faulty" of DIR/libzoo.so: make it of its settings: it describes itself wrongly: it has no name; tell its author
     target "faulty" of DIR/libzoo.so: make it of its settings: it describes itself wrongly: its name is not valid UTF-8; tell its author
     target "faulty" of DIR/libzoo.so: make it of its settings: it describes itself wrongly: its name holds control characters: "\u{1b}[31mred"; tell its author
+    target "faulty" of DIR/libzoo.so: make it of its settings: it describes itself wrongly: names of 2 classes, but it has 3; tell its author
+    target "faulty" of DIR/libzoo.so: make it of its settings: it describes itself wrongly: names of 3 classes, at 0x0; tell its author
+    target "faulty" of DIR/libzoo.so: make it of its settings: it describes itself wrongly: class 1 has no name that can be read; tell its author
+    target "faulty" of DIR/libzoo.so: make it of its settings: it describes itself wrongly: a name of class 2 is not valid UTF-8; tell its author
+    target "faulty" of DIR/libzoo.so: make it of its settings: it describes itself wrongly: it says that it read "/nowhere/at/all", but there is no such file; tell its author
+    target "faulty" of DIR/libzoo.so: make it of its settings: it describes itself wrongly: 1 files, at 0x0; tell its author
+    target "faulty" of DIR/libzoo.so: make it of its settings: it describes itself wrongly: the path of a file that it read is not valid UTF-8; tell its author
+    target "faulty" of DIR/libzoo.so: make it of its settings: it describes itself wrongly: its preprocessing holds control characters: "\u{1b}[31mred"; tell its author
     target "faulty" of DIR/libzoo.so: make it of its settings: it did not return within 0.3 s; raise `time-limit` if it is slow, else tell its author that it hangs
     target "faulty" of DIR/libzoo.so: logits of 2 images: it left 1 of the 6 values of an output of shape [2, 3] unwritten; tell its author
+    target "faulty" of DIR/libzoo.so: logits of 2 pictures: it left 1 of the 6 values of an output of shape [2, 3] unwritten; tell its author
     target "faulty" of DIR/libzoo.so: logits of 2 images: it wrote beyond the end of an output of shape [2, 3], which may have damaged this process; tell its author
+    target "faulty" of DIR/libzoo.so: logits of 2 pictures: it wrote beyond the end of an output of shape [2, 3], which may have damaged this process; tell its author
     target "faulty" of DIR/libzoo.so: logits of 2 images: caf� is � closed (its text is not valid UTF-8)
     target "faulty" of DIR/libzoo.so: logits of 2 images: it answered with the unknown status 77; ask its author
     target "faulty" of DIR/libzoo.so: logits of 2 images: it failed and does not say why
@@ -189,6 +309,11 @@ fn faulty_targets_fail_in_one_sentence() {
     assert!(long.len() > 1000 && long.ends_with("a…"));
     // Numbers that are not finite are the engine's to judge, sample by sample, as those of built-in components are.
     assert!(faulty("nan").unwrap().logits(images(1).view()).unwrap().iter().all(|v| v.is_nan()));
+    assert!(faulty("nan").unwrap().logits_of_pictures(&pictures()).unwrap().unwrap().iter().all(|v| v.is_nan()));
+    // What is no picture never reaches the plugin.
+    let none = Picture { shape: [3, 2, 2], bytes: vec![0; 11] };
+    let error = faulty("").unwrap().logits_of_pictures(&[none]).unwrap_err();
+    assert!(error.to_string().ends_with("logits of 1 pictures: a picture of shape [3, 2, 2] with 11 bytes"), "{error}");
 }
 
 #[test]
@@ -197,7 +322,7 @@ fn experiment_files_name_plugins_by_file_or_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let file = build(&cc, "linear.c", "linear", &[], folder.path());
     let mut registry = Registry::default();
-    let plugins = Plugins { search: SearchPath(vec![folder.path().to_owned()]), limits: Limits::default() };
+    let plugins = Plugins { search: SearchPath(vec![folder.path().to_owned()]), ..Plugins::default() };
     host::register(&mut registry, &plugins);
     let context = context().with_base(folder.path());
     let make = |json: &str| registry.make::<dyn Target>(KIND, &settings(json), &context);
@@ -238,7 +363,7 @@ fn plugins_of_the_search_path_are_kinds_of_their_own() {
     build(&cc, "linear.c", "other", &["-DOTHER"], &second);
     build(&cc, "oldest.c", "oldest", &[], &second);
     build(&cc, "zoo.c", "zoo", &["-DBAD_MAGIC"], &second);
-    let plugins = Plugins { search: SearchPath(vec![first, second]), limits: Limits::default() };
+    let plugins = Plugins { search: SearchPath(vec![first, second]), ..Plugins::default() };
 
     let mut registry = Registry::default();
     registry.add_target("oldest", |_, _| Err(MakeError::Setting(fmr_core::SettingError::new("", "built in"))));
@@ -262,7 +387,7 @@ fn plugins_of_the_search_path_are_kinds_of_their_own() {
         text = text.replace(library.sha256(), "HASH");
     }
     insta::assert_snapshot!(text, @r#"
-    linear-c 1.2.3 (interface 1.0)
+    linear-c 1.2.3 (interface 1.1)
       file    DIR/first/liblinear.so
       sha256  HASH
       target    linear
@@ -273,7 +398,7 @@ fn plugins_of_the_search_path_are_kinds_of_their_own() {
       sha256  HASH
       target    oldest
 
-    linear-c 1.2.3 (interface 1.0)
+    linear-c 1.2.3 (interface 1.1)
       file    DIR/second/libother.so
       sha256  HASH
       target    linear
@@ -323,14 +448,17 @@ fn the_check_finds_what_is_wrong() {
     insta::assert_snapshot!(failures("nan"), @r#"
     settings: an unknown key is accepted, so that a misspelt one would pass; say `deny_unknown_fields`
     logits, batches: gives NaN for sound input; results must be finite
+    pictures: gives NaN for sound pictures; results must be finite
     "#);
     insta::assert_snapshot!(failures("unwritten"), @r#"
     settings: an unknown key is accepted, so that a misspelt one would pass; say `deny_unknown_fields`
     logits, batches: 1 samples fail: target "faulty" of DIR/libchecked_zoo.so: logits of 1 images: it left 1 of the 3 values of an output of shape [1, 3] unwritten; tell its author
+    pictures: 4 pictures fail: target "faulty" of DIR/libchecked_zoo.so: logits of 4 pictures: it left 1 of the 12 values of an output of shape [4, 3] unwritten; tell its author
     "#);
     insta::assert_snapshot!(failures("hang"), @r#"
     settings: an unknown key is accepted, so that a misspelt one would pass; say `deny_unknown_fields`
     logits, batches: 1 samples fail: target "faulty" of DIR/libchecked_zoo.so: logits of 1 images: it did not return within 0.3 s; raise `time-limit` if it is slow, else tell its author that it hangs
+    pictures: 4 pictures fail: target "faulty" of DIR/libchecked_zoo.so: logits of 4 pictures: an earlier call never returned; start fmr anew to use it again
     odd sizes: images of [3, 33, 17] end badly: target "faulty" of DIR/libchecked_zoo.so: logits of 7 images: it did not return within 0.3 s; raise `time-limit` if it is slow, else tell its author that it hangs; return an error
     "#);
     insta::assert_snapshot!(failures("no info"), @r#"

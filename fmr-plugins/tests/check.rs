@@ -6,6 +6,7 @@ mod common;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use common::settings;
+use fmr_core::preprocess::Picture;
 use fmr_core::registry::MakeContext;
 use fmr_core::{ComponentError, ImagePullBack, Oracle, Target, TargetSpec};
 use fmr_plugins::check::{self, Options, Report, Verdict};
@@ -63,6 +64,19 @@ impl Target for Faulty {
             sums.iter_mut().for_each(|s| *s += others);
         }
         Ok(Array2::from_shape_fn((n, 2), |(i, k)| if k == 0 { sums[i] } else { -sums[i] }))
+    }
+
+    fn logits_of_pictures(&self, pictures: &[Picture]) -> Result<Option<Array2<f32>>, ComponentError> {
+        assert!(!self.is("pictures of one size") || pictures.iter().all(|p| p.shape[1] == 64), "index out of bounds");
+        let mut means: Vec<f32> = pictures.iter().map(|p| p.values().sum::<f32>() / p.bytes.len() as f32).collect();
+        let (n, call) = (means.len() as f32, self.calls.fetch_add(1, Ordering::Relaxed) as f32);
+        means.iter_mut().for_each(|mean| match self.fault.as_str() {
+            "pictures of a batch" => *mean /= n,
+            "random pictures" => *mean += call,
+            "NaN pictures" => *mean = f32::NAN,
+            _ => {}
+        });
+        Ok(Some(means.into_iter().map(|mean| [mean, -mean]).collect::<Vec<_>>().into()))
     }
 
     fn logits_with_pullback<'a>(
@@ -144,12 +158,17 @@ fn each_fault_is_found_by_its_probe() {
         ("NaN gradient", "logits, pull-back"),
         ("zero gradient", "logits, pull-back"),
         ("one size", "odd sizes"),
+        ("pictures of one size", "pictures"),
+        ("pictures of a batch", "pictures"),
+        ("random pictures", "pictures"),
+        ("NaN pictures", "pictures"),
     ] {
         let report = report("faulty", &format!(r#"{{"fault": "{fault}"}}"#));
         assert!(probes(&report, Verdict::Fail).contains(&probe), "{fault}:\n{report}");
     }
     let sound = report("faulty", "{}");
     assert_eq!(probes(&sound, Verdict::Fail), [""; 0], "{sound}");
+    assert!(probes(&sound, Verdict::Pass).contains(&"pictures"), "{sound}");
     assert_eq!(probes(&report("faulty", r#"{"fault": "hides NaN"}"#), Verdict::Note), ["logits, NaN"]);
     assert_eq!(probes(&report("faulty", r#"{"fault": "no gradient"}"#), Verdict::Note), ["pull-back"]);
 }
@@ -158,4 +177,5 @@ fn each_fault_is_found_by_its_probe() {
 fn logits_of_an_oracle_and_lax_settings_are_found() {
     let report = report("logits", "{}");
     assert_eq!(probes(&report, Verdict::Fail), ["settings", "probabilities"], "{report}");
+    assert_eq!(probes(&report, Verdict::Skip), ["pictures"], "{report}");
 }

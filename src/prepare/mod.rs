@@ -142,7 +142,8 @@ pub fn prepare_until(
     Ok(Prepared { experiment, rows })
 }
 
-/// Why a row cannot run here, if it cannot. Nothing is made and no file is read.
+/// Why a row cannot run here, if it cannot. Nothing is made, and no file is read but libraries of plugins, as far as the
+/// registry loads these.
 ///
 /// # Errors
 /// A setting that makes no sense, or a missing file of which the experiment does not say how to obtain it.

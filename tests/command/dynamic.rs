@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use fmr::core::preprocess::Picture;
 use fmr::core::registry::{MakeContext, Registry, Settings};
 use fmr::core::{Generator, Oracle};
 use fmr::experiment::{Changes, Experiment};
@@ -62,9 +63,15 @@ fn table_1_is_the_same_with_dynamic_components() {
         for record in records {
             let images = [&linked_store, &loaded_store].map(|store| store.images(row, record.index).unwrap());
             assert_eq!(images[0], images[1], "{row}, {}", record.key);
+            // Every answer, and the name of what it is about: originals were the pictures of their files both times.
+            let shown = [&linked_store, &loaded_store].map(|store| store.shown(row, record.index).unwrap());
+            assert_eq!(shown[0], shown[1], "{row}, {}", record.key);
         }
+        let said = [&linked_store, &loaded_store].map(|store| store.facts(row).unwrap().components.unwrap());
+        assert_eq!(said[0], said[1], "{row}");
+        assert!(said[0].target_preprocessing.is_some() && said[0].oracle_preprocessing.is_some());
     }
-    // What rows that did not run lack is for their components to say, and a plugin's says less.
+    // Names of models that there are not are for their components to know, and a plugin's says less.
     let figures = |table: &str| table.split_once("Rows that did not run here").unwrap().0.to_owned();
     assert_eq!(figures(&linked_table), figures(&loaded_table));
     // It was the libraries that ran.
@@ -88,15 +95,25 @@ fn latents_are_the_same_with_dynamic_components() {
         prepare(experiment, &registry).unwrap()
     });
     for (linked, loaded) in linked.ready().zip(loaded.ready()) {
+        // Every file counts under the same name by the same contents; only the library is more.
+        let of = |row: &ReadyRow| row.plan.fingerprint.clone();
+        let (mut fields, linked_fields) = (of(loaded), of(linked));
+        for role in ["target", "generator", "oracle"] {
+            assert!(fields.remove(&format!("{role}.plugin")).is_some_and(|digest| digest.starts_with("sha256:")));
+            assert!(linked_fields[&format!("{role}.weights")].starts_with("sha256:"));
+            fields.insert(format!("{role}.kind"), linked_fields[&format!("{role}.kind")].clone());
+        }
+        assert_eq!(fields, linked_fields);
+        let class_names = |row: &ReadyRow| row.target.class_names();
+        assert!(class_names(linked).is_some());
+        assert_eq!(class_names(linked), class_names(loaded));
         let [linked, loaded] = [linked, loaded]
             .map(|row: &ReadyRow| row.perturber(None).run(&row.samples.batch(&[0, 1, 2]).unwrap()).unwrap());
         assert!(linked.iter().any(|sample| sample.record.latent_moved > 0.0));
         for (linked, loaded) in linked.iter().zip(&loaded) {
             assert_eq!(linked.record, loaded.record);
             assert_eq!(linked.final_latent, loaded.final_latent);
-            // Plugins are shown originals at the generator's size: their answers differ by the rounding of bytes.
-            assert_eq!(linked.answers.reconstruction, loaded.answers.reconstruction);
-            assert_eq!(linked.answers.final_image, loaded.answers.final_image);
+            assert_eq!(linked.answers, loaded.answers);
             assert_eq!(linked.final_image, loaded.final_image);
         }
     }
@@ -111,6 +128,11 @@ fn transforms_and_classifier_oracle_are_the_same_as_plugins() {
     let context = |registry| MakeContext::new(registry, [3, 32, 32]).with_base(&base).with_seed(3);
     let images = Array4::from_shape_fn((3, 3, 32, 32), |(n, c, y, x)| {
         (0.5 + 0.4 * ((n + 1) as f64 * 0.3 * x as f64 + c as f64).sin() * (0.2 * y as f64).cos()) as f32
+    });
+    // Of sizes of their own, one of them grey.
+    let pictures = [[3, 40, 51], [1, 32, 32]].map(|shape: [usize; 3]| {
+        let bytes = (0..shape.iter().product::<usize>()).map(|i| (i * i / 7 % 256) as u8).collect();
+        Picture { shape, bytes }
     });
     let settings = |plugin: Option<&str>, json: serde_json::Value| {
         let mut table = json.as_object().cloned().unwrap();
@@ -128,7 +150,8 @@ fn transforms_and_classifier_oracle_are_the_same_as_plugins() {
     .map(|oracle| {
         let mut oracle = oracle.unwrap();
         oracle.set_classes(&["cat", "dog", "truck"].map(str::to_owned), &[]).unwrap();
-        oracle.judge(images.view()).unwrap()
+        let of_pictures = oracle.judge_pictures(&pictures).unwrap().unwrap();
+        (oracle.judge(images.view()).unwrap(), of_pictures, oracle.preprocessing().unwrap())
     });
     assert_eq!(scores[0], scores[1]);
 

@@ -20,6 +20,11 @@ const CELL: &str = "digits/lenet";
 /// Builds the target in C that the plugins' own tests use, with ten classes; a notice and `None` where there is no C
 /// compiler.
 fn build(lab: &Lab, file: &str, fault: Option<&str>) -> Option<PathBuf> {
+    build_from(lab, "linear.c", file, fault)
+}
+
+/// The same of another source.
+fn build_from(lab: &Lab, source: &str, file: &str, fault: Option<&str>) -> Option<PathBuf> {
     let (root, path) = (Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join("fmr-plugins"), lab.path(file));
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".into());
@@ -29,7 +34,7 @@ fn build(lab: &Lab, file: &str, fault: Option<&str>) -> Option<PathBuf> {
         .args(fault.map(|fault| format!("-D{fault}")))
         .arg("-o")
         .arg(&path)
-        .arg(root.join("tests/c/linear.c"))
+        .arg(root.join("tests/c").join(source))
         .arg("-lm")
         .output();
     let Ok(output) = output else {
@@ -214,6 +219,65 @@ fn a_plugin_is_on_record_and_can_be_pinned_however_it_is_named() {
     }
     assert!(hashes.iter().all(|hash| *hash == hashes[0]));
     assert_eq!(records(&lab.path("run-0")), records(&lab.path("run-2")));
+}
+
+#[test]
+fn files_that_a_plugin_read_bind_its_run() {
+    let (lab, file) = (Lab::new(), library("pictures"));
+    if build_from(&lab, "pictures.c", &file, None).is_none() {
+        return;
+    }
+    let table = format!("plugin = \"./{file}\"\ncomponent = \"brightness\"\nweights = \"files/w.txt\"\n");
+    let experiment = |extra: &str| {
+        with_target(&format!("{table}{extra}")).replace("limit = 20", "limit = 2").replace("budget = 6", "budget = 1")
+    };
+    let names: String = (0..10).map(|label| format!("{label},digit {label}\n")).collect();
+    std::fs::create_dir(lab.path("files")).unwrap();
+    lab.write("files/w.txt", "2.5");
+    lab.write("files/w.txt.names", &names);
+    lab.write("lab.toml", &experiment(""));
+    lab.succeed(&["run", "lab.toml", "--out", "run"]);
+    let store = RunStore::read(&lab.path("run")).unwrap();
+    let fingerprint = &store.plan().rows[0].fingerprint;
+    for field in ["target.plugin", "target.weights", "target.file:w.txt.names"] {
+        assert!(fingerprint[field].starts_with("sha256:"), "{fingerprint:?}");
+    }
+    // Originals were shown as their files hold them: what it adds for their size is in every logit.
+    let shown = store.shown(CELL, 0).unwrap();
+    let least = |logits: &ndarray::Array1<f32>| logits.iter().copied().fold(f32::INFINITY, f32::min);
+    assert!(least(&shown.original.answer.logits) > 784.0 && least(&shown.reconstruction.answer.logits) < 10.0);
+    let page = std::fs::read_to_string(lab.path("run/report.html")).unwrap();
+    assert!(page.contains("mean of all pixels, in C"));
+
+    // A file that its settings name, and one beside it that only the plugin knows of.
+    let beside = format!("{names}\n");
+    for (file, changed, field) in
+        [("files/w.txt", "2.6", "target.weights"), ("files/w.txt.names", beside.as_str(), "target.file:w.txt.names")]
+    {
+        let before = std::fs::read_to_string(lab.path(file)).unwrap();
+        lab.write(file, changed);
+        let refused = flat(&lab.refuse(&["resume", "run"]));
+        assert!(refused.contains(&format!("{field} was")), "{refused}");
+        lab.write(file, &before);
+        lab.succeed(&["resume", "run"]);
+    }
+    std::fs::remove_file(lab.path("files/w.txt")).unwrap();
+    let refused = flat(&lab.refuse(&["check", "lab.toml"]));
+    assert!(refused.contains("there is no file files/w.txt"), "{refused}");
+    lab.write("lab.toml", &experiment("obtain = { what = \"a factor\", get = \"make one\" }\n"));
+    let said = lab.fmr(&["check", "lab.toml"]);
+    let said = [said.stdout, said.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+    assert!(flat(&said).contains("missing digits/lenet: files/w.txt"), "{said}");
+}
+
+#[test]
+fn a_plugin_without_pictures_is_shown_images_and_the_report_says_so() {
+    let Some((lab, _)) = lab_with_plugin() else { return };
+    let page = std::fs::read_to_string(lab.path("whole/report.html")).unwrap();
+    assert!(
+        page.contains("the run's images, at the generator&#39;s size")
+            || page.contains("the run's images, at the generator's size")
+    );
 }
 
 #[test]

@@ -41,6 +41,7 @@ layouts! {
     Call as "fmr_call" { size, threads, seed, error, context, cancelled, progress, log }
     Site as "fmr_site" { size, image, base, device, seed }
     Block as "fmr_block" { name, shape, ndim, reserved }
+    Names as "fmr_names" { names, len }
     Host as "fmr_host" { size, major, minor, version }
     Library as "fmr_library" {
         size, magic, major, minor, components_len, flags, name, version, components, live_handles
@@ -48,7 +49,10 @@ layouts! {
     Component as "fmr_component" {
         size, role, name, create, destroy, info, forward, set_classes, pull_back, release, schema
     }
-    Info as "fmr_info" { size, classes, flags, name, image, blocks_len, blocks }
+    Info as "fmr_info" {
+        size, classes, flags, name, image, blocks_len, blocks, preprocessing, class_names, class_names_len, files_len,
+        files
+    }
 }
 
 macro_rules! constants {
@@ -68,9 +72,11 @@ constants! {
     GENERATOR as "FMR_GENERATOR", ORACLE as "FMR_ORACLE", TARGET as "FMR_TARGET", SCORER as "FMR_SCORER",
     ENCODE as "FMR_ENCODE", DECODE as "FMR_DECODE", JUDGE as "FMR_JUDGE", LOGITS as "FMR_LOGITS",
     SCORE as "FMR_SCORE", FINISH as "FMR_FINISH", QUANTIZE as "FMR_QUANTIZE",
+    LOGITS_OF_PICTURES as "FMR_LOGITS_OF_PICTURES", JUDGE_PICTURES as "FMR_JUDGE_PICTURES",
     DIFFERENTIABLE as "FMR_DIFFERENTIABLE", DETERMINISTIC as "FMR_DETERMINISTIC",
     THREAD_SAFE as "FMR_THREAD_SAFE", BATCHED_PULL_BACK as "FMR_BATCHED_PULL_BACK",
     NEEDS_LABELS as "FMR_NEEDS_LABELS", FINISHES as "FMR_FINISHES", QUANTIZES as "FMR_QUANTIZES",
+    PICTURES as "FMR_PICTURES",
     PANIC_ABORTS as "FMR_PANIC_ABORTS",
     LEVEL_ERROR as "FMR_LEVEL_ERROR", LEVEL_WARN as "FMR_LEVEL_WARN", LEVEL_INFO as "FMR_LEVEL_INFO",
     LEVEL_DEBUG as "FMR_LEVEL_DEBUG",

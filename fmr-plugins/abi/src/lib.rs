@@ -10,14 +10,14 @@ pub use tables::{
     Component, Create, Destroy, Entry, Forward, GetInfo, Host, Info, Library, LiveHandles, PullBack, Release,
     SetClasses,
 };
-pub use values::{Block, Call, DType, Error, Instance, Saved, Site, Str, Text, View};
+pub use values::{Block, Call, DType, Error, Instance, Names, Saved, Site, Str, Text, View};
 
 /// First bytes of a [`Library`]: `FMR1`.
 pub const MAGIC: u32 = 0x3152_4d46;
 /// Version of incompatible changes; part of the entry symbol's name.
 pub const MAJOR: u16 = 1;
 /// Version of compatible additions.
-pub const MINOR: u16 = 0;
+pub const MINOR: u16 = 1;
 /// Name of the one symbol that a plugin exports, an [`Entry`].
 pub const ENTRY: &str = "fmr_plugin_v1";
 
@@ -69,6 +69,11 @@ pub const SCORE: Function = 5;
 pub const FINISH: Function = 6;
 /// Generator with [`QUANTIZES`]: latents `f32 [n, d]` → latents as decoding sees them, `f32 [n, d]`.
 pub const QUANTIZE: Function = 7;
+/// Target with [`PICTURES`]: pictures as their files hold them, an input each: `u8 [c, h, w]` of its own size, grey
+/// (c = 1) or RGB (c = 3) → logits `f32 [n, k]`. Since 1.1.
+pub const LOGITS_OF_PICTURES: Function = 8;
+/// Oracle with [`PICTURES`]: pictures as for [`LOGITS_OF_PICTURES`] → class probabilities `f32 [n, k]`. Since 1.1.
+pub const JUDGE_PICTURES: Function = 9;
 
 /// [`Info::flags`]: offers a pull-back.
 pub const DIFFERENTIABLE: u64 = 1;
@@ -84,6 +89,9 @@ pub const NEEDS_LABELS: u64 = 1 << 4;
 pub const FINISHES: u64 = 1 << 5;
 /// [`Info::flags`]: a generator that offers [`QUANTIZE`]. Latents that decoding sees alike decode to the same image, bit for bit.
 pub const QUANTIZES: u64 = 1 << 6;
+/// [`Info::flags`]: a target that offers [`LOGITS_OF_PICTURES`], or an oracle that offers [`JUDGE_PICTURES`]. Without it
+/// originals are shown at the size of the run's images. Since 1.1.
+pub const PICTURES: u64 = 1 << 7;
 
 /// [`Library::flags`]: built so that a panic ends the process and cannot be caught.
 pub const PANIC_ABORTS: u64 = 1;

@@ -1,6 +1,6 @@
 //! The tables that a plugin hands over, and the functions in them.
 
-use crate::{Block, Call, Error, Function, Instance, Role, Saved, Site, Status, Str, View};
+use crate::{Block, Call, Error, Function, Instance, Names, Role, Saved, Site, Status, Str, View};
 
 /// What the host says of itself.
 #[repr(C)]
@@ -72,7 +72,7 @@ pub type SetClasses = unsafe extern "C" fn(
     templates_len: usize,
 ) -> Status;
 
-/// Computes outputs from inputs as [`Function`] says. `n` is at least 1.
+/// Computes outputs from inputs as [`Function`] says. `n` is at least 1. Pictures are an input each.
 ///
 /// Where `saved` is not null, the host will pull back: the callee stores a handle there, which the host releases
 /// exactly once, whatever happens.
@@ -125,7 +125,8 @@ pub struct Component {
     pub pull_back: Option<PullBack>,
     /// Components with a pull-back only.
     pub release: Option<Release>,
-    /// Optional: JSON Schema of the settings.
+    /// Optional: JSON Schema of the settings. One whose `format` is `path` names a file or folder that has to be there;
+    /// hosts since 1.1 look for it, and hand its absolute path to [`Create`].
     pub schema: Str,
 }
 
@@ -147,6 +148,16 @@ pub struct Info {
     pub blocks_len: u32,
     /// The blocks in order, without gaps.
     pub blocks: *const Block,
+    /// Since 1.1. What a target or oracle does to an image before its model sees it, in one line for reports; or empty.
+    pub preprocessing: Str,
+    /// Since 1.1. A target's names of its classes in label order; null where it does not know them.
+    pub class_names: *const Names,
+    /// Since 1.1. Number of logits, or 0 where there are no names.
+    pub class_names_len: u32,
+    /// Since 1.1. Number of files.
+    pub files_len: u32,
+    /// Since 1.1. Every file that [`Create`] read and results depend on, by a path that this process can open.
+    pub files: *const Str,
 }
 
 // SAFETY: the tables are constant data; what they point to is unchanged for as long as it is valid, by contract.

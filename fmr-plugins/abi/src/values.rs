@@ -52,7 +52,7 @@ pub struct Error {
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DType {
-    /// 0 for signed integers, 2 for floating point.
+    /// 0 for signed integers, 1 for unsigned ones, 2 for floating point.
     pub code: u8,
     /// Bits of one value.
     pub bits: u8,
@@ -65,6 +65,8 @@ impl DType {
     pub const F32: Self = Self { code: 2, bits: 32, lanes: 1 };
     /// `int64_t`.
     pub const I64: Self = Self { code: 0, bits: 64, lanes: 1 };
+    /// `uint8_t`.
+    pub const U8: Self = Self { code: 1, bits: 8, lanes: 1 };
 }
 
 /// A tensor of the host's, lent for one call. Inputs are read only; inputs and outputs never overlap.
@@ -134,6 +136,16 @@ pub struct Block {
     pub ndim: u32,
     /// Zero.
     pub reserved: u32,
+}
+
+/// The names of one class.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct Names {
+    /// The name for people first, then identifiers such as a WordNet id.
+    pub names: *const Str,
+    /// Number of names, at least 1.
+    pub len: usize,
 }
 
 /// A component that was made. Opaque to the host.

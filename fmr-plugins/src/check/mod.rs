@@ -3,6 +3,7 @@
 //! The probes run in this process, so that a plugin that crashes ends it; [`watch`] tells each finding as it comes.
 
 mod parts;
+mod pictures;
 mod probe;
 mod report;
 

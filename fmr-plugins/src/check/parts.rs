@@ -4,9 +4,9 @@ use fmr_core::registry::{MakeError, Settings};
 use fmr_core::{ComponentError, Generator, Oracle, Scorer, Target};
 use ndarray::{Array1, Array2, Array4, ArrayView2, Axis};
 
-use super::Options;
 use super::probe::{MOST, Rows, noise};
 use super::report::Writer;
+use super::{Options, pictures};
 use crate::host::{Library, Offer, Role};
 
 /// No plugin has a setting of this name.
@@ -65,6 +65,7 @@ pub(super) fn check(library: &Library, offer: Offer<'_>, options: &Options, repo
                 report.note("pull-back", "it offers no gradient; runs will estimate one from many forwards");
             }
             target_rows(&**target, options.image).check(report);
+            pictures::check(&|p| target.logits_of_pictures(p), report);
         }
         Part::Generator(generator) => {
             let spec = generator.spec();
@@ -79,6 +80,7 @@ pub(super) fn check(library: &Library, offer: Offer<'_>, options: &Options, repo
         Part::Oracle(oracle) => {
             report.pass("making", format!("{:?}", oracle.name()));
             oracle_rows(&**oracle, options.image).check(report);
+            pictures::check(&|p| oracle.judge_pictures(p), report);
             probabilities(&**oracle, options.image, report);
         }
         Part::Scorer(scorer) => {

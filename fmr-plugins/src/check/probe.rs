@@ -37,14 +37,14 @@ pub(super) fn noise(rows: usize, columns: usize, seed: u64) -> Array2<f32> {
 }
 
 /// Largest difference of two results, each value's relative to its size or 1.
-fn distance(a: ArrayView2<'_, f32>, b: ArrayView2<'_, f32>) -> f32 {
+pub(super) fn distance(a: ArrayView2<'_, f32>, b: ArrayView2<'_, f32>) -> f32 {
     a.iter().zip(b).fold(0.0, |worst, (x, y)| {
         let d = (x - y).abs() / x.abs().max(y.abs()).max(1.0);
         if d.is_nan() { f32::INFINITY } else { worst.max(d) }
     })
 }
 
-fn same_bits(a: ArrayView2<'_, f32>, b: ArrayView2<'_, f32>) -> bool {
+pub(super) fn same_bits(a: ArrayView2<'_, f32>, b: ArrayView2<'_, f32>) -> bool {
     a.dim() == b.dim() && a.iter().zip(b).all(|(x, y)| x.to_bits() == y.to_bits())
 }
 

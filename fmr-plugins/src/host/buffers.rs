@@ -1,5 +1,7 @@
 //! Tensors that cross the border.
 
+use fmr_core::preprocess::Picture;
+
 use crate::abi::{DType, View};
 
 /// A NaN that no computation gives: what still holds it was not written.
@@ -19,6 +21,7 @@ fn strides(shape: &[i64]) -> Vec<i64> {
 enum Values {
     F32(Vec<f32>),
     I64(Vec<i64>),
+    U8(Vec<u8>),
 }
 
 /// An input.
@@ -37,6 +40,17 @@ impl Tensor {
         Self { values: Values::F32(values), strides: strides(&shape), shape }
     }
 
+    /// A picture's bytes `[c, h, w]`, copied; an error where they are not what the shape says, or not grey or RGB.
+    pub(super) fn picture(picture: &Picture) -> Result<Self, String> {
+        let [c, h, w] = picture.shape;
+        let len = c.checked_mul(h).and_then(|ch| ch.checked_mul(w));
+        if !matches!(c, 1 | 3) || h == 0 || w == 0 || len != Some(picture.bytes.len()) {
+            return Err(format!("a picture of shape {:?} with {} bytes", picture.shape, picture.bytes.len()));
+        }
+        let shape = picture.shape.map(|l| l as i64);
+        Ok(Self { values: Values::U8(picture.bytes.clone()), strides: strides(&shape), shape: shape.to_vec() })
+    }
+
     /// Class indices.
     pub(super) fn labels(labels: &[usize]) -> Self {
         let values = labels.iter().map(|l| i64::try_from(*l).unwrap_or(i64::MAX)).collect();
@@ -48,6 +62,7 @@ impl Tensor {
         let (data, dtype) = match &self.values {
             Values::F32(v) => (v.as_ptr().cast_mut().cast(), DType::F32),
             Values::I64(v) => (v.as_ptr().cast_mut().cast(), DType::I64),
+            Values::U8(v) => (v.as_ptr().cast_mut().cast(), DType::U8),
         };
         View { data, shape: self.shape.as_ptr(), strides: self.strides.as_ptr(), ndim: self.shape.len() as u32, dtype }
     }
@@ -114,6 +129,18 @@ impl Output {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_picture_has_the_bytes_of_its_shape() {
+        let picture = |shape, len| Tensor::picture(&Picture { shape, bytes: vec![7; len] });
+        for (shape, len) in [([1, 2, 3], 6), ([3, 1, 5], 15)] {
+            let view = picture(shape, len).unwrap().view();
+            assert_eq!((view.ndim, view.dtype), (3, DType::U8));
+        }
+        for (shape, len) in [([3, 2, 3], 17), ([1, 0, 3], 0), ([4, 1, 1], 4), ([1, usize::MAX, 2], 0), ([0, 1, 1], 0)] {
+            assert!(picture(shape, len).unwrap_err().starts_with("a picture of shape ["));
+        }
+    }
 
     #[test]
     fn an_output_that_no_memory_holds_is_an_error() {

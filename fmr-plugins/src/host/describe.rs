@@ -1,13 +1,19 @@
 //! What an instance says of itself, checked and copied.
 
+use std::path::PathBuf;
+
 use fmr_core::LatentBlock;
 
-use super::tables::{Role, line};
+use super::tables::{Role, line, text};
 use crate::abi;
 use crate::prefix;
 
 /// Largest number of values of one image, latent or row of logits that is believed.
 const MOST: usize = 1 << 30;
+/// Most files that a component is believed to have read.
+const MOST_FILES: usize = 1 << 16;
+/// Most names that a class is believed to have.
+const MOST_NAMES: usize = 64;
 
 /// What an instance takes and gives.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +28,13 @@ pub(super) struct Info {
     pub(super) batched_pull_back: bool,
     pub(super) finishes: bool,
     pub(super) quantizes: bool,
+    pub(super) pictures: bool,
+    /// What it does to an image before its model sees it.
+    pub(super) preprocessing: Option<String>,
+    /// Names of the classes in label order.
+    pub(super) class_names: Option<Vec<Vec<String>>>,
+    /// The files that it was made of.
+    pub(super) files: Vec<PathBuf>,
 }
 
 /// Reads the description of an instance of that role.
@@ -46,6 +59,9 @@ pub(super) unsafe fn read(info: *const abi::Info, role: Role) -> Result<Info, St
     if role == Role::Target && (raw.classes < 2 || raw.classes as usize > MOST) {
         return Err(format!("{} classes", raw.classes));
     }
+    // SAFETY: as above.
+    let (preprocessing, class_names, files) =
+        unsafe { (line(raw.preprocessing, "its preprocessing")?, class_names(&raw, role)?, files(&raw)?) };
     let has = |flag| raw.flags & flag != 0;
     Ok(Info {
         name,
@@ -58,6 +74,10 @@ pub(super) unsafe fn read(info: *const abi::Info, role: Role) -> Result<Info, St
         batched_pull_back: has(abi::BATCHED_PULL_BACK),
         finishes: has(abi::FINISHES),
         quantizes: has(abi::QUANTIZES),
+        pictures: has(abi::PICTURES) && matches!(role, Role::Target | Role::Oracle),
+        preprocessing: (!preprocessing.is_empty()).then_some(preprocessing),
+        class_names,
+        files,
     })
 }
 
@@ -65,6 +85,50 @@ pub(super) unsafe fn read(info: *const abi::Info, role: Role) -> Result<Info, St
 fn believe(what: &str, shape: &[usize]) -> Result<usize, String> {
     let len = shape.iter().try_fold(1_usize, |n, l| n.checked_mul(*l)).filter(|n| (1..=MOST).contains(n));
     len.ok_or_else(|| format!("{what} of shape {shape:?}"))
+}
+
+/// Names of a target's classes, if it knows them.
+///
+/// # Safety
+/// As for [`read`].
+unsafe fn class_names(info: &abi::Info, role: Role) -> Result<Option<Vec<Vec<String>>>, String> {
+    let len = info.class_names_len;
+    if role != Role::Target || len == 0 {
+        return Ok(None);
+    }
+    if len != info.classes {
+        return Err(format!("names of {len} classes, but it has {}", info.classes));
+    }
+    // SAFETY: the caller's promise.
+    let classes = unsafe { prefix::list(info.class_names, len as usize) };
+    let classes = classes.ok_or_else(|| format!("names of {len} classes, at {:?}", info.class_names))?;
+    let of_class = |(label, class): (usize, &abi::Names)| {
+        // SAFETY: as above.
+        let names = unsafe { prefix::list(class.names, class.len) }.filter(|n| (1..=MOST_NAMES).contains(&n.len()));
+        let names = names.ok_or_else(|| format!("class {label} has no name that can be read"))?;
+        // SAFETY: as above.
+        names.iter().map(|name| unsafe { line(*name, &format!("a name of class {label}")) }).collect()
+    };
+    classes.iter().enumerate().map(of_class).collect::<Result<_, String>>().map(Some)
+}
+
+/// The files that it says it read: there has to be such a file, or its contents could not be told.
+///
+/// # Safety
+/// As for [`read`].
+unsafe fn files(info: &abi::Info) -> Result<Vec<PathBuf>, String> {
+    // SAFETY: the caller's promise.
+    let files = unsafe { prefix::list(info.files, info.files_len as usize) }.filter(|f| f.len() <= MOST_FILES);
+    let files = files.ok_or_else(|| format!("{} files, at {:?}", info.files_len, info.files))?;
+    let path = |file: &abi::Str| {
+        // SAFETY: as above.
+        let file = PathBuf::from(unsafe { text(*file, "the path of a file that it read")? });
+        match file.is_file() {
+            true => Ok(file),
+            false => Err(format!("it says that it read {file:?}, but there is no such file")),
+        }
+    };
+    files.iter().map(path).collect()
 }
 
 /// # Safety

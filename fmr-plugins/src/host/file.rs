@@ -1,11 +1,38 @@
 //! What can be said of a library's file without running any of it.
 
 use std::path::Path;
+use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
 use super::elf;
 use super::error::{PluginError, Problem};
+
+/// What tells a file from the same file with different contents, without reading it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stamp {
+    len: u64,
+    modified: SystemTime,
+    /// Device, number and time of the last change of the file's entry.
+    #[cfg(unix)]
+    entry: (u64, u64, i64, i64),
+}
+
+impl Stamp {
+    /// Of the file, where it is one that can be looked at.
+    pub(super) fn of(file: &Path) -> Option<Self> {
+        let found = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
+        Some(Self {
+            len: found.len(),
+            modified: found.modified().ok()?,
+            #[cfg(unix)]
+            entry: {
+                use std::os::unix::fs::MetadataExt;
+                (found.dev(), found.ino(), found.ctime(), found.ctime_nsec())
+            },
+        })
+    }
+}
 
 /// SHA-256 of a plugin's file in lower-case hexadecimal, after a look at what kind of file it is.
 pub(super) fn inspect(file: &Path) -> Result<String, PluginError> {

@@ -13,6 +13,7 @@ use super::border::{Instance, Place, Refusal, Saved, Wishes};
 use super::buffers::{Output, Tensor};
 use super::describe::Info;
 use super::library::Library;
+use super::paths;
 use super::tables::{Component, Role};
 use super::watch::{self, Gate, Unfinished};
 use crate::abi::{self, Function};
@@ -160,7 +161,8 @@ impl Handle {
             ComponentError::new(&*label, "make it of its settings", problem)
         })?;
         let place = Place { base: base.to_owned(), device: context.device.clone(), image: context.image.map(length) };
-        let settings = serde_json::Value::Object(settings.0.clone()).to_string();
+        let settings = paths::resolved(&component.schema, settings, context)
+            .map_err(|problem| ComponentError::new(&*label, "make it of its settings", problem))?;
         let recipe = Recipe { component, settings, place, classes: None };
         let instance = match recipe.make(limits, wishes(limits, context.seed, &label)) {
             Ok(instance) => instance,
@@ -171,6 +173,7 @@ impl Handle {
         if !info.deterministic {
             tracing::warn!("{label}: it does not promise to be deterministic; a repeated run may differ");
         }
+        info.files.iter().for_each(|file| context.note_file(file));
         if !library.sha256().is_empty() {
             context.note_plugin(library.path(), library.sha256());
         }

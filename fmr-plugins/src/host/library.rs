@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::error::{PluginError, Problem};
-use super::file;
+use super::file::{self, Stamp};
 use super::tables::{self, Component, Role, Tables};
 use super::texts::Texts;
 use crate::abi;
@@ -17,6 +17,8 @@ use crate::abi;
 pub struct Library {
     path: PathBuf,
     sha256: String,
+    /// Of the file when its hash was taken; absent for a linked plugin.
+    stamp: Option<Stamp>,
     tables: Tables,
 }
 
@@ -53,6 +55,12 @@ impl Library {
     /// The first reason not to use it.
     pub fn open(path: &Path, sha256: Option<&str>) -> Result<Arc<Self>, PluginError> {
         let fail = |problem| PluginError::new(path, problem);
+        if let Some(known) = Self::unchanged(path) {
+            known.expect_pinned(sha256)?;
+            return Ok(known);
+        }
+        // Taken first: a file that changes while it is read has a different one afterwards.
+        let stamp = Stamp::of(path);
         let found = file::inspect(path)?;
         pinned(path, &found, sha256)?;
         // The absolute path also keeps the loader from searching its own folders.
@@ -68,7 +76,7 @@ impl Library {
                 path.display()
             );
         }
-        let library = Arc::new(Self { path, sha256: found, tables });
+        let library = Arc::new(Self { path, sha256: found, stamp, tables });
         loaded.push(Arc::clone(&library));
         Ok(library)
     }
@@ -83,7 +91,15 @@ impl Library {
     pub unsafe fn linked(name: &str, entry: abi::Entry) -> Result<Arc<Self>, PluginError> {
         // SAFETY: the caller's promise.
         let tables = unsafe { enter(entry) }.map_err(|problem| PluginError::new(name, problem))?;
-        Ok(Arc::new(Self { path: PathBuf::from(name), sha256: String::new(), tables }))
+        Ok(Arc::new(Self { path: PathBuf::from(name), sha256: String::new(), stamp: None, tables }))
+    }
+
+    /// The library of that file, if it is loaded and its file looks as it did then: preparing an experiment opens each
+    /// several times, and hashing it each time would take longer than all else.
+    fn unchanged(path: &Path) -> Option<Arc<Self>> {
+        let (stamp, path) = (Stamp::of(path)?, path.canonicalize().ok()?);
+        let loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+        loaded.iter().find(|l| l.path == path && l.stamp.as_ref() == Some(&stamp)).cloned()
     }
 
     /// Refuses a library whose hash is another than the pinned one, if one is pinned.
@@ -94,6 +110,12 @@ impl Library {
     /// All libraries that this process has loaded, in order of loading, for the run store.
     pub fn loaded() -> Vec<Arc<Self>> {
         LOADED.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The library of that file, if it is loaded already.
+    pub(super) fn loaded_from(path: &Path) -> Option<Arc<Self>> {
+        let path = path.canonicalize().ok()?;
+        Self::loaded().into_iter().find(|library| library.path == path)
     }
 
     /// Absolute path of the file.

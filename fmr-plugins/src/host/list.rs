@@ -75,6 +75,7 @@ fn kind(schema: &Value) -> String {
         return choices.iter().map(Value::to_string).collect::<Vec<_>>().join(" or ");
     }
     match schema["type"].as_str() {
+        Some("string") if schema["format"] == "path" => "path".into(),
         Some("array") => format!("list of {}", kind(&schema["items"])),
         Some("object") => "table".into(),
         Some(other) => other.into(),

@@ -13,6 +13,7 @@ mod file;
 mod handle;
 mod library;
 mod list;
+mod paths;
 mod plugins;
 mod search;
 mod tables;

@@ -11,6 +11,7 @@ use super::components::{PluginGenerator, PluginOracle, PluginScorer, PluginTarge
 use super::error::{PluginError, Problem};
 use super::handle::{Handle, Limits};
 use super::library::Library;
+use super::paths;
 use super::search::SearchPath;
 use super::tables::Role;
 
@@ -25,6 +26,9 @@ pub struct Plugins {
     pub search: SearchPath,
     /// What calls are held to unless the component's table says otherwise.
     pub limits: Limits,
+    /// Checking settings loads no library: what only a library knows, which of its settings are files, is known of those
+    /// alone that are loaded already. For reports, which should run no foreign code.
+    pub only_loaded: bool,
 }
 
 /// The keys of a component's table that say which plugin it is.
@@ -170,7 +174,8 @@ impl Library {
 /// | `sha256` | hash that the file must have |
 /// | `time-limit` | seconds that one call may take; 0 for no limit |
 ///
-/// and the plugin's own settings. Nothing is loaded before a component is made.
+/// and the plugin's own settings. A library is loaded when a component's settings are checked, and only there: **that runs
+/// its code.**
 pub fn register(registry: &mut Registry, plugins: &Plugins) {
     registry.insert::<dyn Generator>(KIND, Origin::BuiltIn, Named(plugins.clone()));
     registry.insert::<dyn Oracle>(KIND, Origin::BuiltIn, Named(plugins.clone()));
@@ -181,6 +186,26 @@ pub fn register(registry: &mut Registry, plugins: &Plugins) {
 /// Makes components of the plugin that their table names.
 struct Named(Plugins);
 
+impl Named {
+    /// The library's file, and the files that the settings name as far as the library is there to say which these are.
+    fn files(&self, role: Role, settings: &Settings, context: &MakeContext<'_>) -> Result<Vec<NamedFile>, MakeError> {
+        let mut settings = settings.clone();
+        let (reference, terms) = (Reference::take(&mut settings)?, Terms::take(&mut settings)?);
+        let path = self.0.search.find(&reference.plugin, &context.base)?;
+        let mut files = vec![NamedFile { key: "plugin".to_owned(), path: path.clone() }];
+        let library = match self.0.only_loaded {
+            true => Library::loaded_from(&path),
+            false if path.exists() => Some(Library::open(&path, terms.sha256.as_deref())?),
+            false => None,
+        };
+        if let Some(library) = library {
+            let component = library.component(role, reference.component.as_deref())?;
+            files.extend(paths::named(&component.schema, &settings, context));
+        }
+        Ok(files)
+    }
+}
+
 /// Makes one component of a library.
 struct Found {
     library: Arc<Library>,
@@ -189,6 +214,14 @@ struct Found {
 }
 
 impl Found {
+    /// The files that the settings name.
+    fn files(&self, role: Role, settings: &Settings, context: &MakeContext<'_>) -> Result<Vec<NamedFile>, MakeError> {
+        let mut settings = settings.clone();
+        let terms = Terms::take(&mut settings)?;
+        self.library.expect_pinned(terms.sha256.as_deref())?;
+        Ok(paths::named(&self.library.component(role, Some(&self.name))?.schema, &settings, context))
+    }
+
     fn handle(&self, role: Role, settings: &Settings, context: &MakeContext<'_>) -> Result<Handle, MakeError> {
         let mut settings = settings.clone();
         let terms = Terms::take(&mut settings)?;
@@ -201,11 +234,7 @@ macro_rules! makers {
     ($($role:ident $type:ty => $plugin:ident;)*) => {
         $(impl Maker<$type> for Named {
             fn check(&self, settings: &Settings, context: &MakeContext<'_>) -> Result<Vec<NamedFile>, MakeError> {
-                let mut settings = settings.clone();
-                let reference = Reference::take(&mut settings)?;
-                Terms::take(&mut settings)?;
-                let path = self.0.search.find(&reference.plugin, &context.base)?;
-                Ok(vec![NamedFile { key: "plugin".to_owned(), path }])
+                self.files(Role::$role, settings, context)
             }
 
             fn make(&self, settings: &Settings, context: &MakeContext<'_>) -> Result<Box<$type>, MakeError> {
@@ -214,10 +243,8 @@ macro_rules! makers {
         }
 
         impl Maker<$type> for Found {
-            fn check(&self, settings: &Settings, _: &MakeContext<'_>) -> Result<Vec<NamedFile>, MakeError> {
-                let terms = Terms::take(&mut settings.clone())?;
-                self.library.expect_pinned(terms.sha256.as_deref())?;
-                Ok(Vec::new())
+            fn check(&self, settings: &Settings, context: &MakeContext<'_>) -> Result<Vec<NamedFile>, MakeError> {
+                self.files(Role::$role, settings, context)
             }
 
             fn make(&self, settings: &Settings, context: &MakeContext<'_>) -> Result<Box<$type>, MakeError> {

@@ -6,7 +6,7 @@ use ndarray::{Ix1, Ix2, Ix4};
 use super::failure::Failure;
 use super::guard::guard;
 use super::live::{Kept, Live, Part, Pull};
-use super::views::{input, labels, output};
+use super::views::{input, labels, output, pictures};
 use crate::abi::{self, Function, Status, View};
 use crate::prefix;
 
@@ -42,7 +42,8 @@ pub unsafe fn create(
         // The program's registry does not cross the border; a plugin that makes its component of others has its own.
         let context = MakeContext::alone(raw.image.map(|l| l as usize));
         let context = context.with_base(base).with_device(device).with_seed(raw.seed);
-        let live = Live::new(make(&Settings(table), &context)?);
+        let part = make(&Settings(table), &context)?;
+        let live = Live::new(part, &context.sources().files)?;
         // SAFETY: the caller lends `out`.
         unsafe { out.write(live.into_handle()) };
         Ok(())
@@ -173,6 +174,21 @@ unsafe fn compute(
             let scores = o.read().unwrap_or_else(|p| p.into_inner()).judge(images)?;
             // SAFETY: see above.
             unsafe { output(out, "class probabilities", &scores)? };
+            Ok(None)
+        }
+        (Part::Oracle(o), abi::JUDGE_PICTURES, [_, ..], [out]) if !save => {
+            // SAFETY: see above.
+            let pictures = unsafe { pictures(inputs)? };
+            let scores = o.read().unwrap_or_else(|p| p.into_inner()).judge_pictures(&pictures)?;
+            // SAFETY: see above.
+            unsafe { output(out, "class probabilities", &scores.ok_or_else(unsupported)?)? };
+            Ok(None)
+        }
+        (Part::Target(t), abi::LOGITS_OF_PICTURES, [_, ..], [out]) if !save => {
+            // SAFETY: see above.
+            let logits = t.logits_of_pictures(&unsafe { pictures(inputs)? })?;
+            // SAFETY: see above.
+            unsafe { output(out, "logits", &logits.ok_or_else(unsupported)?)? };
             Ok(None)
         }
         (Part::Target(t), abi::LOGITS, [images], [out]) => {

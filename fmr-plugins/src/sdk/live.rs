@@ -1,13 +1,15 @@
 //! Components and saved states as the handles that the host holds.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
 use fmr_core::registry::{MakeContext, MakeError, Settings};
 use fmr_core::{Generator, ImagePullBack, LatentPullBack, Oracle, Scorer, Target};
-use ndarray::Array2;
 use serde::de::DeserializeOwned;
 
+use super::description::Description;
+use super::failure::Failure;
 use crate::abi;
 
 /// A component of any role.
@@ -61,9 +63,10 @@ pub(super) struct Live {
 }
 
 impl Live {
-    pub(super) fn new(part: Part) -> Self {
-        let info = Description::of(&part);
-        Self { part, poisoned: AtomicBool::new(false), info }
+    /// A component that was made of these files.
+    pub(super) fn new(part: Part, files: &[PathBuf]) -> Result<Self, Failure> {
+        let info = Description::of(&part, files)?;
+        Ok(Self { part, poisoned: AtomicBool::new(false), info })
     }
 
     /// A handle, to be ended by [`destroy`].
@@ -110,7 +113,7 @@ pub(super) unsafe extern "C" fn destroy(handle: *mut abi::Instance) {
 /// The handle is valid.
 pub(super) unsafe extern "C" fn info(handle: *const abi::Instance) -> *const abi::Info {
     // SAFETY: the caller's promise. The description lives as long as the instance and never moves.
-    unsafe { Live::of(handle) }.map_or(std::ptr::null(), |live| &raw const *live.info.info)
+    unsafe { Live::of(handle) }.map_or(std::ptr::null(), |live| live.info.info())
 }
 
 /// A pull-back whose borrow of its component was lengthened; [`Kept`] holds the component.
@@ -157,66 +160,4 @@ pub(super) unsafe extern "C" fn release(handle: *mut abi::Saved) {
     // SAFETY: takes over what `handle` gave out.
     let kept = unsafe { Box::from_raw(handle.cast::<Kept>()) };
     let _ = super::guard::caught(|| drop(kept));
-}
-
-/// An [`abi::Info`] and all that it points at. Vectors rather than boxes: a box that moves claims what it points at.
-pub(super) struct Description {
-    info: Box<abi::Info>,
-    _name: String,
-    _blocks: Vec<abi::Block>,
-    _names: Vec<String>,
-    _shapes: Vec<Vec<i64>>,
-}
-
-// SAFETY: the pointers lead to the description's own heap, which is never written again.
-unsafe impl Send for Description {}
-// SAFETY: as above.
-unsafe impl Sync for Description {}
-
-/// What a generator offers beyond the rest, as one latent of zeros shows.
-fn offers(generator: &dyn Generator) -> u64 {
-    let latents = Array2::zeros((1, generator.spec().latent_len()));
-    let finishes = matches!(generator.finish(latents.view(), &[0]), Ok(Some(_)));
-    let quantizes = matches!(generator.quantized(latents.view()), Ok(Some(seen)) if seen.dim() == latents.dim());
-    let flag = |offered, flag| if offered { flag } else { 0 };
-    flag(finishes, abi::FINISHES) | flag(quantizes, abi::QUANTIZES)
-}
-
-impl Description {
-    fn of(part: &Part) -> Self {
-        let always = abi::DETERMINISTIC | abi::THREAD_SAFE;
-        let (name, classes, flags, image, latent) = match part {
-            Part::Generator(g) => {
-                let spec = g.spec();
-                let flags = abi::DIFFERENTIABLE | abi::BATCHED_PULL_BACK | abi::NEEDS_LABELS | offers(&**g);
-                (spec.name.clone(), 0, flags, spec.image, spec.latent.clone())
-            }
-            Part::Oracle(o) => (o.read().unwrap_or_else(|p| p.into_inner()).name().to_owned(), 0, 0, [0; 3], vec![]),
-            Part::Target(t) => {
-                let spec = t.spec();
-                let flags = if spec.differentiable { abi::DIFFERENTIABLE | abi::BATCHED_PULL_BACK } else { 0 };
-                (spec.name.clone(), spec.classes, flags, [0; 3], vec![])
-            }
-            Part::Scorer(s) => (s.name().to_owned(), 0, abi::NEEDS_LABELS, [0; 3], vec![]),
-        };
-        let names: Vec<String> = latent.iter().map(|b| b.name.clone()).collect();
-        let shapes: Vec<Vec<i64>> = latent.iter().map(|b| b.shape.iter().map(|l| *l as i64).collect()).collect();
-        let block = |name: &str, shape: &[i64]| abi::Block {
-            name: abi::Str::new(name),
-            shape: shape.as_ptr(),
-            ndim: shape.len() as u32,
-            reserved: 0,
-        };
-        let blocks: Vec<abi::Block> = names.iter().zip(&shapes).map(|(name, shape)| block(name, shape)).collect();
-        let info = Box::new(abi::Info {
-            size: size_of::<abi::Info>() as u32,
-            classes: u32::try_from(classes).unwrap_or(u32::MAX),
-            flags: always | flags,
-            name: abi::Str::new(&name),
-            image: image.map(|l| u32::try_from(l).unwrap_or(u32::MAX)),
-            blocks_len: blocks.len() as u32,
-            blocks: blocks.as_ptr(),
-        });
-        Self { info, _name: name, _blocks: blocks, _names: names, _shapes: shapes }
-    }
 }

@@ -3,6 +3,7 @@
 //! Nothing here is meant to be called by hand.
 
 pub mod call;
+mod description;
 mod entry;
 mod export;
 mod failure;

@@ -1,7 +1,8 @@
 //! JSON Schema of a settings struct, found out by asking its `Deserialize` what it wants.
 //!
 //! A deserialiser that has no data: it answers each request with a harmless value and notes the request. Keys and their
-//! types come from there; a key is required where leaving it out is an error. What cannot be found out stays open.
+//! types come from there; a key is required where leaving it out is an error. A `PathBuf` is a file that has to be there.
+//! What cannot be found out stays open.
 
 use std::cell::RefCell;
 use std::fmt::Display;
@@ -93,8 +94,17 @@ impl<'de> Deserializer<'de> for Probe<'_> {
         deserialize_f32 => visit_f32(1.0), json!({"type": "number"});
         deserialize_f64 => visit_f64(1.0), json!({"type": "number"});
         deserialize_char => visit_char('x'), json!({"type": "string"});
-        deserialize_str => visit_str("x"), json!({"type": "string"});
-        deserialize_string => visit_str("x"), json!({"type": "string"});
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Stop> {
+        // Text and a path are asked for alike, and told apart by what their visitors say that they expect.
+        let path = (&visitor as &dyn de::Expected).to_string() == "path string";
+        self.note(if path { json!({"type": "string", "format": "path"}) } else { json!({"type": "string"}) });
+        visitor.visit_str("x")
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Stop> {
+        self.deserialize_str(visitor)
     }
 
     // Types that only look at what they get (untagged enums, for one) cannot be asked.
@@ -247,6 +257,7 @@ mod tests {
     #[expect(dead_code, reason = "only the reading is looked at")]
     struct Settings {
         weights: std::path::PathBuf,
+        shards: Option<Vec<std::path::PathBuf>>,
         #[serde(default)]
         step_size: f64,
         mode: Option<Mode>,
@@ -257,6 +268,6 @@ mod tests {
 
     #[test]
     fn keys_types_and_what_is_required() {
-        insta::assert_snapshot!(schema::<Settings>(), @r#"{"additionalProperties":false,"properties":{"classes":{"items":{"type":"string"},"type":"array"},"inner":{"additionalProperties":false,"properties":{"deep":{"type":"boolean"}},"type":"object"},"mean":{"items":{"type":"number"},"maxItems":3,"minItems":3,"type":"array"},"mode":{"enum":["fast","very-exact"]},"step-size":{"type":"number"},"weights":{"type":"string"}},"required":["weights","mean","classes","inner"],"type":"object"}"#);
+        insta::assert_snapshot!(schema::<Settings>(), @r#"{"additionalProperties":false,"properties":{"classes":{"items":{"type":"string"},"type":"array"},"inner":{"additionalProperties":false,"properties":{"deep":{"type":"boolean"}},"type":"object"},"mean":{"items":{"type":"number"},"maxItems":3,"minItems":3,"type":"array"},"mode":{"enum":["fast","very-exact"]},"shards":{"items":{"format":"path","type":"string"},"type":"array"},"step-size":{"type":"number"},"weights":{"format":"path","type":"string"}},"required":["weights","mean","classes","inner"],"type":"object"}"#);
     }
 }

@@ -1,6 +1,7 @@
 //! The host's buffers as `ndarray` views.
 
 use fmr_core::ComponentError;
+use fmr_core::preprocess::Picture;
 use ndarray::{ArrayBase, ArrayView, Data, Dimension};
 
 use super::failure::Failure;
@@ -18,6 +19,10 @@ impl Element for f32 {
 
 impl Element for i64 {
     const DTYPE: DType = DType::I64;
+}
+
+impl Element for u8 {
+    const DTYPE: DType = DType::U8;
 }
 
 /// Shape of a view after all that can be checked was.
@@ -73,6 +78,23 @@ pub(super) unsafe fn labels(view: &View) -> Result<Vec<usize>, Failure> {
     let labels = unsafe { input::<i64, ndarray::Ix1>(view)? };
     let index = |l: &i64| usize::try_from(*l).map_err(|_| Failure::bad_call(format!("{l} is not a label")));
     labels.iter().map(index).collect()
+}
+
+/// Pictures, an input each.
+///
+/// # Safety
+/// As for [`input`].
+pub(super) unsafe fn pictures(views: &[View]) -> Result<Vec<Picture>, Failure> {
+    let picture = |view: &View| {
+        // SAFETY: the caller's promise.
+        let pixels = unsafe { input::<u8, ndarray::Ix3>(view)? };
+        let (c, h, w) = pixels.dim();
+        if !matches!(c, 1 | 3) || pixels.is_empty() {
+            return Err(Failure::bad_call(format!("a picture of shape {:?}", [c, h, w])));
+        }
+        Ok(Picture { shape: [c, h, w], bytes: pixels.iter().copied().collect() })
+    };
+    views.iter().map(picture).collect()
 }
 
 /// Writes a result to an output, whose shape the host derived from what the component says of itself.

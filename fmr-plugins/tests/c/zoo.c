@@ -22,7 +22,8 @@ static fmr_status create(fmr_str settings, const fmr_site *site, const fmr_call 
   static const char *const faults[] = {
       "unwritten", "overrun", "nan", "hang", "utf8", "long", "status", "silent", "saves nothing", "fails after saving",
       "no handle", "no info", "no classes", "short info", "no name", "name utf8", "name control",
-      "hang in create"};
+      "hang in create", "few names", "null names", "nameless class", "class utf8", "no file", "null files", "file utf8",
+      "preprocessing control"};
   const char *fault = "";
   (void)site;
   (void)call;
@@ -36,10 +37,23 @@ static fmr_status create(fmr_str settings, const fmr_site *site, const fmr_call 
   if (!made) return FMR_FAILED;
   const fmr_str name = FMR_STR("faulty"), no_name = {NULL, 0}, bad_name = FMR_STR("\xff\xfe");
   const fmr_str control = FMR_STR("\033[31mred");
+  static const fmr_str texts[] = {FMR_STR("a"), FMR_STR("\xff"), FMR_STR("/nowhere/at/all")};
+  static const fmr_names few[] = {{&texts[0], 1}, {&texts[0], 1}};
+  static const fmr_names nameless[] = {{&texts[0], 1}, {&texts[0], 0}, {&texts[0], 1}};
+  static const fmr_names no_text[] = {{&texts[0], 1}, {&texts[0], 1}, {&texts[1], 1}};
   made->fault = fault;
+  if (strcmp(fault, "few names") == 0) made->info.class_names = few, made->info.class_names_len = 2;
+  if (strcmp(fault, "null names") == 0) made->info.class_names_len = 3;
+  if (strcmp(fault, "nameless class") == 0) made->info.class_names = nameless, made->info.class_names_len = 3;
+  if (strcmp(fault, "class utf8") == 0) made->info.class_names = no_text, made->info.class_names_len = 3;
+  if (strcmp(fault, "no file") == 0) made->info.files = &texts[2], made->info.files_len = 1;
+  if (strcmp(fault, "null files") == 0) made->info.files_len = 1;
+  if (strcmp(fault, "file utf8") == 0) made->info.files = &texts[1], made->info.files_len = 1;
+  if (strcmp(fault, "preprocessing control") == 0) made->info.preprocessing = control;
   made->info.size = strcmp(fault, "short info") == 0 ? 8 : sizeof made->info;
   made->info.classes = strcmp(fault, "no classes") == 0 ? 0 : 3;
-  made->info.flags = FMR_DIFFERENTIABLE | FMR_DETERMINISTIC | FMR_THREAD_SAFE | FMR_BATCHED_PULL_BACK;
+  made->info.flags = FMR_DIFFERENTIABLE | FMR_DETERMINISTIC | FMR_THREAD_SAFE | FMR_BATCHED_PULL_BACK |
+                     FMR_PICTURES;
   made->info.name = strcmp(fault, "no name") == 0 ? no_name : strcmp(fault, "name utf8") == 0 ? bad_name : name;
   if (strcmp(fault, "name control") == 0) made->info.name = control;
   *out = made;

@@ -190,10 +190,16 @@ impl Oracle for ClassifierOracle {
     }
 
     fn judge_pictures(&self, pictures: &[Picture]) -> Result<Option<Array2<f32>>, ComponentError> {
+        if self.judge.logits_of_pictures(&[])?.is_none() {
+            return Ok(None);
+        }
+        if pictures.is_empty() {
+            return Ok(Some(Array2::zeros((0, self.classes.len()))));
+        }
         let shown = |view: View| pictures.iter().map(|p| view.of_picture(p, self.corner_share)).collect::<Vec<_>>();
         let logits = |view| {
             let logits = self.judge.logits_of_pictures(&shown(view))?;
-            logits.ok_or_else(|| self.error("judge", "its judge takes no pictures".to_owned()))
+            logits.ok_or_else(|| self.error("judge", "its judge takes pictures at times only".to_owned()))
         };
         self.mean(pictures.len(), logits).map(Some)
     }

@@ -260,6 +260,10 @@ impl Oracle for ClipOracle {
     }
 
     fn judge_pictures(&self, pictures: &[Picture]) -> Result<Option<Array2<f32>>, ComponentError> {
+        if let (true, Some(texts)) = (pictures.is_empty(), &self.texts) {
+            let [_, classes] = texts.dims();
+            return Ok(Some(Array2::zeros((0, classes))));
+        }
         let component = self.component();
         guarded(&component, "judge images", || {
             Ok(Some(self.probabilities(&self.preparation.pictures(&component, pictures)?)?))

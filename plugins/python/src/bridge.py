@@ -1,5 +1,7 @@
 """Python's side of the plugin: finds the user's model and speaks arrays with it."""
 
+import ast
+import contextlib
 import importlib.util
 import os
 import site
@@ -36,13 +38,101 @@ def make(path, attribute, venv, device, weights):
         found = look_up(found, path, attribute)
         torch = sys.modules.get("torch")
         if torch is not None and isinstance(found, torch.nn.Module):
-            return Torch(torch, found, device, weights)
-        if not callable(found):
+            wrapped = Torch(torch, found, device, weights)
+        elif not callable(found):
             raise TypeError(f"a {type(found).__name__} is neither a torch.nn.Module nor callable")
-    if weights is not None:
+        else:
+            wrapped = Plain(found)
+    if weights is not None and isinstance(wrapped, Plain):
         with about("weights"):
             raise TypeError("only a torch.nn.Module takes weights; let the module read its own")
-    return Plain(found)
+    with about("attribute"):
+        wrapped.files = files_of(os.path.abspath(path), found, weights)
+    return wrapped
+
+
+def files_of(path, model, weights):
+    """Every file that the model is made of: its modules, its weights, and what its attribute `files` names."""
+    folder = os.path.dirname(path)
+    files = own_modules(path)
+    named = getattr(model, "files", ())
+    if isinstance(named, (list, tuple)):
+        for file in named:
+            file = os.path.abspath(os.path.join(folder, os.fspath(file)))
+            if not os.path.isfile(file):
+                raise FileNotFoundError(f"`files` names {file}, but there is no such file")
+            files.add(file)
+    if weights is not None:
+        files.add(os.path.abspath(weights))
+    return sorted(files)
+
+
+def own_modules(path):
+    """The module's file, those in its folder that it imports, and those that these import: by what their text says, so that it
+    does not matter what else the process has loaded."""
+    folder = os.path.dirname(path)
+    files, left = set(), [path]
+    while left:
+        file = left.pop()
+        if file in files or not os.path.isfile(file):
+            continue
+        files.add(file)
+        with open(file, "rb") as text:
+            try:
+                tree = ast.parse(text.read())
+            except (SyntaxError, ValueError):
+                continue
+        for node in ast.walk(tree):
+            root, names = folder, []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [".".join(filter(None, (node.module, alias.name))) for alias in node.names]
+                if node.level:
+                    root = os.path.dirname(file)
+                    for _ in range(node.level - 1):
+                        root = os.path.dirname(root)
+            for name in names:
+                at = root
+                for part in name.split("."):
+                    at = os.path.join(at, part)
+                    left += [at + ".py", os.path.join(at, "__init__.py")]
+    return files
+
+
+def preprocessing(wrapped):
+    """What the model says that it does to an image, if it says so in words."""
+    said = getattr(wrapped.model, "preprocessing", None)
+    return " ".join(said.split()) if isinstance(said, str) else None
+
+
+def class_names(wrapped):
+    """For each class its names, if the model knows them."""
+    names = getattr(wrapped.model, "class_names", None)
+    if names is None or callable(names):
+        return None
+    with about("attribute"):
+        names = [[name] if isinstance(name, str) else list(name) for name in names]
+        if not all(names) or not all(isinstance(name, str) for of_class in names for name in of_class):
+            raise TypeError("`class_names` must hold a text, or a list of texts, for each class")
+        return names
+
+
+def takes_pictures(wrapped):
+    return callable(getattr(wrapped.model, "of_pictures", None))
+
+
+def of_pictures(wrapped, pictures):
+    """The model's result for pictures as their files hold them: uint8 arrays [h, w, 3] or [h, w]."""
+    import numpy
+
+    def image(data, shape):
+        planes = numpy.frombuffer(data, dtype=numpy.uint8).reshape(shape)
+        return numpy.ascontiguousarray(planes.transpose(1, 2, 0)) if shape[0] == 3 else planes[0].copy()
+
+    images = [image(data, shape) for data, shape in pictures]
+    with wrapped.inference():
+        return data(scores(wrapped.model.of_pictures(images)))
 
 
 active = None
@@ -186,6 +276,9 @@ class Torch:
     def tensor(self, values, shape):
         return self.torch.from_numpy(array(values, shape)).to(self.device)
 
+    def inference(self):
+        return self.torch.no_grad()
+
     def forward(self, images, shape):
         with self.torch.no_grad():
             return data(scores(self.model(self.tensor(images, shape).to(self.dtype))))
@@ -212,6 +305,9 @@ class Plain:
 
     def __init__(self, model):
         self.model = model
+
+    def inference(self):
+        return contextlib.nullcontext()
 
     def forward(self, images, shape):
         return data(scores(self.model(array(images, shape))))

@@ -1,12 +1,14 @@
 //! The interpreter, and models in it.
 
 use std::ffi::CStr;
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
+use fmr_core::preprocess::Picture;
 use fmr_core::registry::MakeContext;
 use fmr_core::{ComponentError, SettingError};
 use fmr_plugins::call;
-use ndarray::{Array, ArrayView, Dimension};
+use ndarray::{Array, Array2, ArrayView, Dimension};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyModule, PyTuple};
 
@@ -61,11 +63,17 @@ pub(crate) struct Model {
     bridge: &'static Py<PyModule>,
     object: Py<PyAny>,
     pub(crate) differentiable: bool,
+    /// Whether it takes pictures as their files hold them.
+    pub(crate) takes_pictures: bool,
+    /// What it does to an image before its network sees it, in its own words.
+    pub(crate) preprocessing: Option<String>,
+    /// Names of its classes in label order.
+    pub(crate) class_names: Option<Vec<Vec<String>>>,
     component: String,
 }
 
 impl Model {
-    /// Finds the model that the settings name.
+    /// Finds the model that the settings name, and notes the files that it is made of.
     pub(crate) fn find(role: &str, settings: &Settings, context: &MakeContext<'_>) -> Result<Self, SettingError> {
         let bridge = bridge().map_err(|e| SettingError::new("module", format!("Python does not start: {e}")))?;
         let venv = settings.venv.as_ref().map(|v| context.path(v));
@@ -77,15 +85,23 @@ impl Model {
             let make = || -> PyResult<_> {
                 let object =
                     bridge.bind(py).call_method1("make", (&module, &settings.attribute, venv, device, weights))?;
-                let differentiable = object.call_method0("differentiable")?.is_truthy()?;
-                Ok((object.unbind(), differentiable))
+                let ask = |function| bridge.bind(py).call_method1(function, (&object,));
+                let files: Vec<PathBuf> = object.getattr("files")?.extract()?;
+                files.into_iter().for_each(|file| context.note_file(file));
+                Ok(Self {
+                    bridge,
+                    differentiable: object.call_method0("differentiable")?.is_truthy()?,
+                    takes_pictures: ask("takes_pictures")?.is_truthy()?,
+                    preprocessing: ask("preprocessing")?.extract()?,
+                    class_names: ask("class_names")?.extract()?,
+                    component: format!("{role} \"python\" ({})", module.display()),
+                    object: object.unbind(),
+                })
             };
-            let (object, differentiable) = make().map_err(|e| {
+            make().map_err(|e| {
                 let (setting, text) = explain(py, &e);
                 SettingError::new(setting, text)
-            })?;
-            let component = format!("{role} \"python\" ({})", module.display());
-            Ok(Self { bridge, object, differentiable, component })
+            })
         })
     }
 
@@ -122,6 +138,18 @@ impl Model {
     ) -> Result<Array<f32, E>, ComponentError> {
         let raw = self.run(asked, |py, _, object| unpack(&object.call_method1("forward", pack(py, images)?)?))?;
         self.shaped(asked, raw)
+    }
+
+    /// The model's result for pictures as their files hold them; absent where it takes none.
+    pub(crate) fn of_pictures(&self, asked: &str, pictures: &[Picture]) -> Result<Option<Array2<f32>>, ComponentError> {
+        if !self.takes_pictures {
+            return Ok(None);
+        }
+        let raw = self.run(asked, |py, bridge, object| {
+            let list = pictures.iter().map(|p| (PyBytes::new(py, &p.bytes), p.shape)).collect::<Vec<_>>();
+            unpack(&bridge.call_method1("of_pictures", (object, list))?)
+        })?;
+        self.shaped(asked, raw).map(Some)
     }
 
     /// The same, and what the pull-back needs.

@@ -1,5 +1,6 @@
 //! An oracle in Python.
 
+use fmr_core::preprocess::Picture;
 use fmr_core::registry::{MakeContext, MakeError};
 use fmr_core::{ComponentError, Oracle};
 use ndarray::{Array2, ArrayView4};
@@ -11,13 +12,14 @@ pub(crate) struct PythonOracle {
     model: Model,
     name: String,
     softmax: bool,
+    classes: usize,
 }
 
 impl PythonOracle {
     pub(crate) fn new(settings: Settings, context: &MakeContext<'_>) -> Result<Self, MakeError> {
         let model = Model::find("oracle", &settings, context)?;
         let name = settings.module.file_stem().unwrap_or_default().to_string_lossy();
-        Ok(Self { name: format!("{name}.{}", settings.attribute), model, softmax: settings.softmax })
+        Ok(Self { name: format!("{name}.{}", settings.attribute), model, softmax: settings.softmax, classes: 0 })
     }
 }
 
@@ -27,11 +29,31 @@ impl Oracle for PythonOracle {
     }
 
     fn set_classes(&mut self, names: &[String], templates: &[String]) -> Result<(), ComponentError> {
+        self.classes = names.len();
         self.model.set_classes(names, templates)
     }
 
     fn judge(&self, images: ArrayView4<'_, f32>) -> Result<Array2<f32>, ComponentError> {
-        let mut scores: Array2<f32> = self.model.forward(&format!("judge {} images", images.dim().0), images)?;
+        let scores = self.model.forward(&format!("judge {} images", images.dim().0), images)?;
+        Ok(self.probabilities(scores))
+    }
+
+    fn judge_pictures(&self, pictures: &[Picture]) -> Result<Option<Array2<f32>>, ComponentError> {
+        if pictures.is_empty() {
+            return Ok(self.model.takes_pictures.then(|| Array2::zeros((0, self.classes))));
+        }
+        let scores = self.model.of_pictures(&format!("judge {} pictures", pictures.len()), pictures)?;
+        Ok(scores.map(|scores| self.probabilities(scores)))
+    }
+
+    fn preprocessing(&self) -> Option<String> {
+        self.model.preprocessing.clone()
+    }
+}
+
+impl PythonOracle {
+    /// What the model gave as probabilities.
+    fn probabilities(&self, mut scores: Array2<f32>) -> Array2<f32> {
         if self.softmax {
             for mut row in scores.rows_mut() {
                 let most = row.fold(f32::NEG_INFINITY, |m, v| m.max(*v));
@@ -40,6 +62,6 @@ impl Oracle for PythonOracle {
                 row /= sum;
             }
         }
-        Ok(scores)
+        scores
     }
 }

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use common::{context, has, images, library, settings};
 use fmr_core::Target;
+use fmr_core::preprocess::Picture;
 use fmr_core::registry::MakeError;
 use fmr_plugins::check::{self, Options};
 use fmr_plugins::host::Limits;
@@ -51,12 +52,34 @@ def like_a_library(images):
 def flat(images):
     return images.mean(axis=(1, 2, 3))
 
+from own_helper import factor
+
+class Photographs:
+    """Logits are means; originals come as they are."""
+    class_names = ["red", ["green", "n2"], ("blue",)]
+    preprocessing = "the mean of each\n    channel"
+    files = ["photographs.txt"]
+    def __call__(self, images):
+        return images.mean(axis=(2, 3)) * factor
+    def of_pictures(self, pictures):
+        assert all(p.dtype == numpy.uint8 and p.flags.c_contiguous for p in pictures)
+        means = [p.mean(axis=(0, 1)) if p.ndim == 3 else [p.mean()] * 3 for p in pictures]
+        return numpy.array(means) / 255 + [[p.shape[0], p.shape[1], 0] for p in pictures]
+
+class TooFewNames(Photographs):
+    class_names = ["one"]
+
+class NoFile(Photographs):
+    files = ["nothing.txt"]
+
 class Brightest:
     def set_classes(self, names, templates):
         assert templates == ["an image of {class}"]
         self.names = names
     def __call__(self, images):
         return numpy.stack([images.mean(axis=(1, 2, 3)) * k for k in range(len(self.names))], axis=1)
+    def of_pictures(self, pictures):
+        return numpy.array([[p.mean() * k for k in range(len(self.names))] for p in pictures])
 "#;
 
 const TORCH: &str = r#"
@@ -81,6 +104,15 @@ class Cut(torch.nn.Module):
 torch.save({"state_dict": {"weight": torch.full((5, 3), 2.0), "bias": torch.arange(5.0)}}, __file__ + ".pt")
 "#;
 
+/// A folder with the module, and what that needs.
+fn folder_with_model() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in [("model.py", MODEL), ("own_helper.py", "factor = 1.0\n"), ("photographs.txt", "")] {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    folder
+}
+
 fn target(base: &Path, attribute: &str) -> Result<Box<dyn Target>, MakeError> {
     let settings = settings(&format!(r#"{{"module": "model.py", "attribute": "{attribute}"}}"#));
     library().target(None, &settings, &context(base), &Limits::default())
@@ -91,8 +123,7 @@ fn callables_on_numpy_arrays() {
     if !has("numpy") {
         return;
     }
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("model.py"), MODEL).unwrap();
+    let folder = folder_with_model();
     let squares = target(folder.path(), "Squares").unwrap();
     assert_eq!((squares.spec().name.as_str(), squares.spec().classes), ("model.Squares", 3));
     let x = images(4);
@@ -125,8 +156,42 @@ fn callables_on_numpy_arrays() {
     let error = target(folder.path(), "model").err().unwrap().to_string();
     assert!(error.starts_with("module: ") && error.contains("SyntaxError"), "{error}");
     let nothing = settings(r#"{"module": "none.py"}"#);
-    let error = library().target(None, &nothing, &context(folder.path()), &Limits::default()).err().unwrap().to_string();
+    let error =
+        library().target(None, &nothing, &context(folder.path()), &Limits::default()).err().unwrap().to_string();
     assert!(error.starts_with("module: FileNotFoundError: there is no module "), "{error}");
+}
+
+#[test]
+fn pictures_class_names_and_files() {
+    if !has("numpy") {
+        return;
+    }
+    let folder = folder_with_model();
+    let context = context(folder.path());
+    let json = |attribute: &str| settings(&format!(r#"{{"module": "model.py", "attribute": "{attribute}"}}"#));
+    let target = library().target(None, &json("Photographs"), &context, &Limits::default()).unwrap();
+    // Also the module that it imports, and none of numpy's.
+    let files = ["model.py", "own_helper.py", "photographs.txt"].map(|name| folder.path().join(name));
+    assert_eq!(context.sources().files, files);
+    let names = target.class_names().unwrap();
+    assert_eq!((names[0].as_slice(), names[1].len(), names[2].len()), (&["red".to_owned()][..], 2, 1));
+    assert_eq!(target.preprocessing().unwrap(), "the mean of each channel");
+    let colour: Vec<u8> = [[255; 6], [51; 6], [0; 6]].concat();
+    let pictures =
+        [Picture { shape: [3, 2, 3], bytes: colour }, Picture { shape: [1, 4, 1], bytes: vec![0, 102, 0, 102] }];
+    let logits = target.logits_of_pictures(&pictures).unwrap().unwrap();
+    for (found, wanted) in logits.iter().zip([3.0, 3.2, 0.0, 4.2, 1.2, 0.2]) {
+        assert!((found - wanted).abs() < 1e-6, "{logits}");
+    }
+    assert_eq!(target.logits(images(1).view()).unwrap().dim(), (1, 3));
+    // What has no such method takes images only.
+    let plain = library().target(None, &json("Squares"), &context, &Limits::default()).unwrap();
+    assert!(plain.logits_of_pictures(&pictures).unwrap().is_none());
+    let refused = |attribute: &str| {
+        library().target(None, &json(attribute), &context, &Limits::default()).err().unwrap().to_string()
+    };
+    assert_eq!(refused("TooFewNames"), "attribute: `class_names` has 1 names, but the model gives 3 logits");
+    assert!(refused("NoFile").starts_with("attribute: FileNotFoundError: `files` names "));
 }
 
 #[test]
@@ -134,13 +199,14 @@ fn oracles_get_their_classes() {
     if !has("numpy") {
         return;
     }
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("model.py"), MODEL).unwrap();
+    let folder = folder_with_model();
     let settings = settings(r#"{"module": "model.py", "attribute": "Brightest", "softmax": true}"#);
     let mut oracle = library().oracle(None, &settings, &context(folder.path()), &Limits::default()).unwrap();
     oracle.set_classes(&["a", "b"].map(str::to_owned), &["an image of {class}".to_owned()]).unwrap();
     let scores = oracle.judge(images(2).view()).unwrap();
     assert!((scores.sum() - 2.0).abs() < 1e-6 && scores[[0, 1]] > scores[[0, 0]]);
+    let scores = oracle.judge_pictures(&[Picture { shape: [1, 2, 2], bytes: vec![9; 4] }]).unwrap().unwrap();
+    assert!((scores.sum() - 1.0).abs() < 1e-6 && scores[[0, 1]] > 0.99);
 }
 
 #[test]
@@ -148,8 +214,7 @@ fn settings_that_do_not_fit_are_named() {
     if !has("numpy") {
         return;
     }
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("model.py"), MODEL).unwrap();
+    let folder = folder_with_model();
     std::fs::write(folder.path().join("notes.txt"), "").unwrap();
     let refused = |json: &str| {
         let made = library().target(None, &settings(json), &context(folder.path()), &Limits::default());
@@ -161,7 +226,7 @@ fn settings_that_do_not_fit_are_named() {
         (r#"{"module": "model.py", "attribute": "numpy.pi"}"#, "attribute: TypeError: a float is neither a torch"),
         (r#"{"module": "notes.txt"}"#, "module: ImportError: "),
         (r#"{"module": "model.py", "venv": "none"}"#, "venv: "),
-        (r#"{"modul": "model.py"}"#, "modul: unknown field"),
+        (r#"{"modul": "model.py"}"#, "modul: is not a known key"),
     ] {
         let error = refused(json);
         assert!(error.starts_with(expected), "{json}: {error}");

@@ -266,6 +266,9 @@ impl Target for Classifier {
     }
 
     fn logits_of_pictures(&self, pictures: &[Picture]) -> Result<Option<Array2<f32>>, ComponentError> {
+        if pictures.is_empty() {
+            return Ok(Some(Array2::zeros((0, self.spec.classes))));
+        }
         let component = self.component();
         guarded(&component, "logits", || {
             let x = to_tensor(self.preparation.pictures(&component, pictures)?.view(), &self.device);

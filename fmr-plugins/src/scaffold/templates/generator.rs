@@ -25,7 +25,8 @@ struct Model {
 }
 
 impl Model {
-    /// Makes the model; this is where weights would be read, from `context.path(&settings.weights)`.
+    /// Makes the model; this is where weights would be read, from `context.path(&settings.weights)`, and
+    /// noted by `context.note_file`.
     fn new(settings: Settings, context: &MakeContext<'_>) -> Result<Self, SettingError> {
         if settings.scale <= 0.0 {
             return Err(SettingError::new("scale", format!("is {}, must be above 0", settings.scale)));

@@ -1,5 +1,6 @@
 //! The target `my-component`: logits from the mean brightness of each channel, to be replaced by a model.
 
+use fmr_core::preprocess::Picture;
 use fmr_core::registry::MakeContext;
 use fmr_core::{ComponentError, ImagePullBack, SettingError, Target, TargetSpec};
 use ndarray::{Array2, Array4, ArrayView2, ArrayView4, Axis};
@@ -28,7 +29,8 @@ struct Model {
 }
 
 impl Model {
-    /// Makes the model; this is where weights would be read, from `context.path(&settings.weights)`.
+    /// Makes the model; this is where weights would be read, from `context.path(&settings.weights)`, and
+    /// noted by `context.note_file`.
     fn new(settings: Settings, context: &MakeContext<'_>) -> Result<Self, SettingError> {
         if settings.classes < 2 {
             return Err(SettingError::new("classes", format!("is {}, must be at least 2", settings.classes)));
@@ -36,6 +38,14 @@ impl Model {
         let spec = TargetSpec { name: "my-component".into(), classes: settings.classes, differentiable: true };
         let weight = |(c, k): (usize, usize)| settings.sharpness * ((c * settings.classes + k) as f32).sin();
         Ok(Self { spec, weights: Array2::from_shape_fn((context.image[0], settings.classes), weight) })
+    }
+
+    /// Logits of channel means `[n, channels]`.
+    fn of_means(&self, means: &Array2<f32>) -> Array2<f32> {
+        // Row by row, so that a sample's logits are the same in every batch.
+        Array2::from_shape_fn((means.nrows(), self.spec.classes), |(i, k)| {
+            (0..means.ncols()).map(|c| means[[i, c]] * self.weights[[c, k]]).sum()
+        })
     }
 
     fn check(&self, images: &ArrayView4<'_, f32>) -> Result<(), ComponentError> {
@@ -55,12 +65,19 @@ impl Target for Model {
 
     fn logits(&self, images: ArrayView4<'_, f32>) -> Result<Array2<f32>, ComponentError> {
         self.check(&images)?;
-        let (n, c, h, w) = images.dim();
-        let means = images.sum_axis(Axis(3)).sum_axis(Axis(2)) / (h * w) as f32;
-        // Row by row, so that a sample's logits are the same in every batch.
-        Ok(Array2::from_shape_fn((n, self.spec.classes), |(i, k)| {
-            (0..c).map(|c| means[[i, c]] * self.weights[[c, k]]).sum()
-        }))
+        let (_, _, h, w) = images.dim();
+        Ok(self.of_means(&(images.sum_axis(Axis(3)).sum_axis(Axis(2)) / (h * w) as f32)))
+    }
+
+    fn logits_of_pictures(&self, pictures: &[Picture]) -> Result<Option<Array2<f32>>, ComponentError> {
+        let mean = |(i, channel): (usize, usize)| {
+            // A model's own 8-bit path, such as resize and crop, would begin here.
+            let [c, h, w] = pictures[i].shape;
+            // A grey picture has the same value in every channel.
+            let plane = pictures[i].values().skip(channel.min(c - 1) * h * w).take(h * w);
+            plane.sum::<f32>() / (h * w) as f32
+        };
+        Ok(Some(self.of_means(&Array2::from_shape_fn((pictures.len(), self.weights.nrows()), mean))))
     }
 
     fn logits_with_pullback<'a>(
