@@ -40,12 +40,12 @@ asan)
   target=$(rustc +nightly -vV | sed -n 's/^host: //p')
   export RUSTFLAGS=-Zsanitizer=address CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/asan
   # The guard leaks, on purpose, the payload of a panic that panics when it is dropped. All else comes back.
-  for each in detect_leaks=0:sdk detect_leaks=0:versions detect_leaks=1:c_plugins detect_leaks=1:check; do
+  for each in detect_leaks=0:sdk detect_leaks=0:versions detect_leaks=1:c_plugins detect_leaks=1:c_added detect_leaks=1:check; do
     ASAN_OPTIONS=${each%:*} cargo +nightly test -p fmr-plugins --target "$target" --test "${each#*:}"
   done
   ;;
 valgrind)
-  cargo test --release --workspace --no-run --test sdk --test versions --test c_plugins --test memory
+  cargo test --release --workspace --no-run --test sdk --test versions --test c_plugins --test c_added --test memory
   cargo test --release --workspace --test memory -- --nocapture
   ;;
 esac

@@ -38,6 +38,8 @@ typedef int32_t fmr_status;
 #define FMR_CONSUMED 6    /* this pull-back was used before */
 #define FMR_CANCELLED 7   /* call->cancelled said so */
 #define FMR_BAD_CALL 8    /* the host broke the contract */
+#define FMR_UNKNOWN_NAME 9 /* since 1.1, of check: a setting names something that there is not, such as a model;
+                              error->subject is its key */
 
 /* Roles of a component. */
 #define FMR_GENERATOR 1u
@@ -201,6 +203,11 @@ typedef struct fmr_component {
   /* Optional: JSON Schema of the settings. One of "format": "path" names a file or folder that has to be there; since 1.1
    * the host looks for it, starting from site->base, and hands create its absolute path. */
   fmr_str schema;
+  /* Since 1.1, optional: refuses settings as create does, as far as that is possible without the files that they name, and
+   * tells of each of these by file(files, dotted key, path), on the same thread. Paths of the settings are as the experiment
+   * has them, relative ones from site->base. Without it the schema says which settings are files. */
+  fmr_status (*check)(fmr_str settings, const fmr_site *site, const fmr_call *call,
+                      void (*file)(void *files, fmr_str key, fmr_str path), void *files);
 } fmr_component;
 
 typedef struct fmr_library {

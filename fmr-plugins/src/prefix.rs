@@ -129,6 +129,7 @@ mod tests {
             pull_back: None,
             release: None,
             schema: abi::Str::new("{}"),
+            check: None,
         }
     }
 

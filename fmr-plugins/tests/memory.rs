@@ -41,13 +41,15 @@ fn the_border_is_clean_under_valgrind() {
         fmr_golden::skip("valgrind", "valgrind is not installed");
         return;
     }
-    let (Some(sdk), Some(c), Some(versions)) = (test("sdk"), test("c_plugins"), test("versions")) else {
+    let [Some(sdk), Some(c), Some(added), Some(versions)] = ["sdk", "c_plugins", "c_added", "versions"].map(test)
+    else {
         fmr_golden::skip("valgrind", "the tests of the border are not built; run the whole package's");
         return;
     };
     checked(&sdk, true, &["border", "settings", "threads"]);
     // The guard leaks a panic's payload that panics when it is dropped.
     checked(&sdk, false, &["panic"]);
-    checked(&c, true, &["works", "broken", "built_in", "pictures"]);
+    checked(&c, true, &["works", "broken", "built_in"]);
+    checked(&added, true, &["works", "pictures", "looked_for"]);
     checked(&versions, false, &["host", "description", "pictures", "border"]);
 }

@@ -3,11 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::ffi::c_void;
+use std::path::PathBuf;
 use std::ptr;
 
 use fmr_core::preprocess::Picture;
-use fmr_core::registry::{MakeContext, Settings};
-use fmr_core::{ComponentError, ImagePullBack, Oracle, SettingError, Target, TargetSpec};
+use fmr_core::registry::{MakeContext, MakeError, NamedFile, Recipe, Registry, Role, Settings};
+use fmr_core::{ComponentError, ImagePullBack, Oracle, SettingError, SettingProblem, Target, TargetSpec};
 use fmr_plugins::abi::{self, DType, Str, View};
 use fmr_plugins::host::{Library, Limits};
 use ndarray::{Array2, ArrayView4};
@@ -77,7 +78,41 @@ impl Oracle for Blind {
     }
 }
 
+/// Settings that are checked before a file is there.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Checked {
+    model: String,
+    weights: PathBuf,
+}
+
+impl Recipe<dyn Target> for Checked {
+    fn check(&self, context: &MakeContext<'_>) -> Result<Vec<NamedFile>, MakeError> {
+        match self.model.as_str() {
+            "first" => Ok(NamedFile::of("weights", Some(&self.weights), context).into_iter().collect()),
+            "panic" => panic!("in check"),
+            // Made of a part, which only the library's own registry holds.
+            "part" => Ok(context.registry.check::<dyn Target>("part", &Settings::default(), context)?),
+            other => Err(SettingError::unknown_name("model", "model", other, ["first"]).into()),
+        }
+    }
+
+    fn make(self, context: &MakeContext<'_>) -> Result<Box<dyn Target>, MakeError> {
+        self.check(context)?;
+        Ok(Box::new(First::new(Nothing {}, context)?))
+    }
+}
+
+fn parts(registry: &mut Registry) {
+    registry.add_target("part", |_, context| Ok(Box::new(First::new(Nothing {}, context)?)));
+}
+
+fn begin() {}
+
 fmr_plugins::export! {
+    before: begin,
+    parts: parts,
+    target "checked": Checked,
     target "first": Nothing => First::new,
     oracle "blind": Nothing => |_, _: &MakeContext<'_>| Ok::<_, SettingError>(Blind),
 }
@@ -133,14 +168,14 @@ impl Desk {
 }
 
 /// The plugin's components, as its entry hands them to a host of that minor version.
-fn components(minor: u16) -> [abi::Component; 2] {
+fn components(minor: u16) -> [abi::Component; 3] {
     let host = abi::Host { size: size_of::<abi::Host>() as u32, major: 1, minor, version: Str::new("0") };
     let (mut desk, mut library) = (Desk::new(), ptr::null());
     // SAFETY: all arguments are valid; the table and what it leads to live for ever.
     unsafe {
         assert_eq!(fmr_plugin_v1(&raw const host, &raw mut desk.error, &raw mut library), abi::OK);
-        assert_eq!(((*library).major, (*library).components_len), (1, 2));
-        [0, 1].map(|i| **(*library).components.add(i))
+        assert_eq!(((*library).major, (*library).components_len), (1, 3));
+        [0, 1, 2].map(|i| **(*library).components.add(i))
     }
 }
 
@@ -214,7 +249,7 @@ fn text(text: Str) -> String {
 
 #[test]
 fn a_host_of_version_1_0_works_with_it() {
-    let [target, _] = components(0);
+    let [_, target, _] = components(0);
     let instance = make(&target);
     // SAFETY: the instance is alive, and its description begins as version 1.0 had it.
     let info = unsafe { *target.info.unwrap()(instance).cast::<v1_0::Info>() };
@@ -239,7 +274,7 @@ fn a_host_of_version_1_0_works_with_it() {
 
 #[test]
 fn what_version_1_1_added_is_in_its_description() {
-    let [target, oracle] = components(abi::MINOR);
+    let [_, target, oracle] = components(abi::MINOR);
     let instance = make(&target);
     // SAFETY: the instance is alive, and so is what its description leads to.
     unsafe {
@@ -270,7 +305,7 @@ fn what_version_1_1_added_is_in_its_description() {
 
 #[test]
 fn pictures_of_all_sizes_arrive_and_wrong_ones_are_refused() {
-    let [target, _] = components(abi::MINOR);
+    let [_, target, _] = components(abi::MINOR);
     let instance = make(&target);
     let run = |pictures: &[View]| forward(&target, instance, abi::LOGITS_OF_PICTURES, pictures, pictures.len());
     let bytes: Vec<u8> = (5..65).collect();
@@ -316,7 +351,7 @@ fn through_the_border_and_back_nothing_is_lost() {
     let here = First::new(Nothing {}, &context).unwrap();
     let files = context.sources().files;
     let context = MakeContext::alone([3, 2, 2]);
-    let there = library.target(None, &Settings::default(), &context, &Limits::default()).unwrap();
+    let there = library.target(Some("first"), &Settings::default(), &context, &Limits::default()).unwrap();
     assert_eq!(context.sources().files, files);
     assert_eq!((there.class_names(), there.preprocessing()), (here.class_names(), here.preprocessing()));
     let picture = |shape: [usize; 3], first: u8| Picture {
@@ -333,4 +368,32 @@ fn through_the_border_and_back_nothing_is_lost() {
     assert!(there.logits_of_pictures(&pictures).is_ok());
     let oracle = library.oracle(None, &Settings::default(), &context, &Limits::default()).unwrap();
     assert!(oracle.judge_pictures(&pictures).unwrap().is_none() && oracle.preprocessing().is_none());
+}
+
+#[test]
+fn settings_are_checked_as_by_the_component_itself() {
+    // SAFETY: the function of `export!`.
+    let library = unsafe { Library::linked("versions", fmr_plugin_v1) }.unwrap();
+    let context = MakeContext::alone([3, 2, 2]).with_base("somewhere");
+    let check = |name: &str, json: &str| {
+        let settings = Settings(serde_json::from_str(json).unwrap());
+        library.check(Role::Target, Some(name), &settings, &context, &Limits::default())
+    };
+    let here: Checked =
+        Settings(serde_json::from_str(r#"{"model": "first", "weights": "w"}"#).unwrap()).parse().unwrap();
+    assert_eq!(check("checked", r#"{"model": "first", "weights": "w"}"#).unwrap(), here.check(&context).unwrap());
+    assert_eq!(check("checked", r#"{"model": "part", "weights": "w"}"#).unwrap(), []);
+    assert_eq!(check("first", "{}").unwrap(), []);
+    let refused = |json: &str| check("checked", json).unwrap_err();
+    let MakeError::Setting(error) = refused(r#"{"model": "last", "weights": "w"}"#) else { panic!("no setting") };
+    let problem = SettingProblem::Absent("there is no model \"last\"; known: `first`".into());
+    assert_eq!((error.key.as_str(), error.problem), ("model", problem));
+    let error = refused(r#"{"model": "first"}"#).to_string();
+    assert_eq!(error, "weights: is missing");
+    let error = refused(r#"{"model": "panic", "weights": "w"}"#).to_string();
+    assert!(error.starts_with("target \"checked\" of versions: check its settings: panicked: in check"), "{error}");
+    // What is not checked beforehand is refused by hosts of every version in the same words.
+    let settings = Settings(serde_json::from_str(r#"{"model": "last", "weights": "w"}"#).unwrap());
+    let made = library.target(Some("checked"), &settings, &context, &Limits::default());
+    assert_eq!(made.err().unwrap().to_string(), "model: there is no model \"last\"; known: `first`");
 }

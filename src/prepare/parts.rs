@@ -185,8 +185,11 @@ impl<'a> Parts<'a> {
 
 /// Whether the table names a component or a model that there is not.
 fn is_unknown(error: &MakeError) -> bool {
-    let model =
-        |error: &SettingError| matches!(&error.problem, SettingProblem::UnknownName { what, .. } if what == "model");
+    let model = |error: &SettingError| match &error.problem {
+        SettingProblem::UnknownName { what, .. } => what == "model",
+        SettingProblem::Absent(_) => true,
+        _ => false,
+    };
     match error {
         MakeError::Unknown { .. } => true,
         MakeError::Setting(error) => model(error),

@@ -52,6 +52,9 @@ pub enum SettingProblem {
         /// The names that there are.
         known: Vec<String>,
     },
+    /// The value names something that there is not, as a sentence without a full stop: by the word of a component that
+    /// cannot say which names there are.
+    Absent(String),
     /// Anything else, as a sentence without a full stop.
     Other(String),
 }
@@ -119,7 +122,7 @@ impl fmt::Display for SettingProblem {
                     None => write!(f, "there are {}", known.join(", ")),
                 }
             }
-            Self::Other(text) => f.write_str(text),
+            Self::Absent(text) | Self::Other(text) => f.write_str(text),
         }
     }
 }

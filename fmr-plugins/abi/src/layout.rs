@@ -47,7 +47,7 @@ layouts! {
         size, magic, major, minor, components_len, flags, name, version, components, live_handles
     }
     Component as "fmr_component" {
-        size, role, name, create, destroy, info, forward, set_classes, pull_back, release, schema
+        size, role, name, create, destroy, info, forward, set_classes, pull_back, release, schema, check
     }
     Info as "fmr_info" {
         size, classes, flags, name, image, blocks_len, blocks, preprocessing, class_names, class_names_len, files_len,
@@ -68,7 +68,7 @@ constants! {
     MAGIC as "FMR_MAGIC", MAJOR as "FMR_MAJOR", MINOR as "FMR_MINOR",
     OK as "FMR_OK", BAD_SETTING as "FMR_BAD_SETTING", UNSUPPORTED as "FMR_UNSUPPORTED", FAILED as "FMR_FAILED",
     PANICKED as "FMR_PANICKED", POISONED as "FMR_POISONED", CONSUMED as "FMR_CONSUMED",
-    CANCELLED as "FMR_CANCELLED", BAD_CALL as "FMR_BAD_CALL",
+    CANCELLED as "FMR_CANCELLED", BAD_CALL as "FMR_BAD_CALL", UNKNOWN_NAME as "FMR_UNKNOWN_NAME",
     GENERATOR as "FMR_GENERATOR", ORACLE as "FMR_ORACLE", TARGET as "FMR_TARGET", SCORER as "FMR_SCORER",
     ENCODE as "FMR_ENCODE", DECODE as "FMR_DECODE", JUDGE as "FMR_JUDGE", LOGITS as "FMR_LOGITS",
     SCORE as "FMR_SCORE", FINISH as "FMR_FINISH", QUANTIZE as "FMR_QUANTIZE",

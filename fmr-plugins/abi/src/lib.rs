@@ -7,8 +7,8 @@ mod values;
 
 pub use layout::{Field, Layout, constants, layout};
 pub use tables::{
-    Component, Create, Destroy, Entry, Forward, GetInfo, Host, Info, Library, LiveHandles, PullBack, Release,
-    SetClasses,
+    Check, Component, Create, Destroy, Entry, Forward, GetInfo, Host, Info, Library, LiveHandles, NameFile, PullBack,
+    Release, SetClasses,
 };
 pub use values::{Block, Call, DType, Error, Instance, Names, Saved, Site, Str, Text, View};
 
@@ -41,6 +41,9 @@ pub const CONSUMED: Status = 6;
 pub const CANCELLED: Status = 7;
 /// The host broke the contract, e.g. by a buffer of the wrong shape.
 pub const BAD_CALL: Status = 8;
+/// Of [`Component::check`]: a setting names something that there is not, such as a model; the error's subject is its key.
+/// Since 1.1.
+pub const UNKNOWN_NAME: Status = 9;
 
 /// Role of a component.
 pub type Role = u32;

@@ -1,5 +1,7 @@
 //! The tables that a plugin hands over, and the functions in them.
 
+use core::ffi::c_void;
+
 use crate::{Block, Call, Error, Function, Instance, Names, Role, Saved, Site, Status, Str, View};
 
 /// What the host says of itself.
@@ -54,6 +56,21 @@ pub struct Library {
 /// looks at `out` after [`crate::OK`] only.
 pub type Create =
     unsafe extern "C" fn(settings: Str, site: *const Site, call: *const Call, out: *mut *mut Instance) -> Status;
+
+/// Tells of a file that settings name: the dotted key of the setting, and the path. Used during the call that it came with,
+/// on its thread.
+pub type NameFile = unsafe extern "C" fn(files: *mut c_void, key: Str, path: Str);
+
+/// Refuses settings as [`Create`] does, as far as that is possible without the files that they name, and tells `file` of
+/// each of these, with `files` as its first argument. Paths of the settings are as the experiment has them, and relative
+/// ones start from the site's base. A name that there is not is [`crate::UNKNOWN_NAME`].
+pub type Check = unsafe extern "C" fn(
+    settings: Str,
+    site: *const Site,
+    call: *const Call,
+    file: NameFile,
+    files: *mut c_void,
+) -> Status;
 
 /// Frees an instance. The host has released all its saved states before.
 pub type Destroy = unsafe extern "C" fn(*mut Instance);
@@ -128,6 +145,8 @@ pub struct Component {
     /// Optional: JSON Schema of the settings. One whose `format` is `path` names a file or folder that has to be there;
     /// hosts since 1.1 look for it, and hand its absolute path to [`Create`].
     pub schema: Str,
+    /// Since 1.1. Optional: checks settings before their files are there. Without it the schema says which are files.
+    pub check: Option<Check>,
 }
 
 /// What an instance takes and gives.

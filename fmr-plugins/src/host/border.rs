@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use super::buffers::{Output, Tensor};
-use super::describe::{self, Info};
-use super::tables::Component;
+use super::describe::{self, Info, MOST_FILES};
+use super::tables::{self, Component};
 use super::texts::Texts;
 use crate::abi::{self, Function, Status, Str};
 use crate::prefix;
@@ -101,6 +101,7 @@ fn call(wishes: &Wishes, f: impl FnOnce(*const abi::Call) -> Status) -> Result<(
         abi::CONSUMED => "this pull-back was used before",
         abi::CANCELLED => "it was cancelled",
         abi::BAD_CALL => "it finds fault with how it was called",
+        abi::UNKNOWN_NAME => "there is nothing of that name",
         _ => "",
     };
     let message = match (message.as_str(), plain) {
@@ -141,15 +142,57 @@ pub(super) struct Place {
     pub(super) image: [u32; 3],
 }
 
+impl Place {
+    fn site(&self, seed: u64) -> abi::Site {
+        abi::Site {
+            size: size_of::<abi::Site>() as u32,
+            image: self.image,
+            base: Str::new(&self.base),
+            device: Str::new(&self.device),
+            seed,
+        }
+    }
+}
+
+/// The key of a setting and the file that it names, or what is wrong with these.
+type Named = Result<(String, String), String>;
+
+/// # Safety
+/// `files` leads to the list of the call under way; the texts are valid.
+unsafe extern "C" fn name_file(files: *mut c_void, key: Str, path: Str) {
+    // SAFETY: the caller's promise.
+    let files = unsafe { &mut *files.cast::<Vec<Named>>() };
+    if files.len() <= MOST_FILES {
+        // SAFETY: as above.
+        files.push(unsafe {
+            tables::line(key, "a key").and_then(|key| Ok((key, tables::text(path, "the path of a file")?)))
+        });
+    }
+}
+
+/// Checks settings by the component's own function; gives the key and the path of each file that they name.
+pub(super) fn check(
+    f: abi::Check,
+    settings: &str,
+    place: &Place,
+    wishes: &Wishes,
+) -> Result<Vec<(String, String)>, Refusal> {
+    let site = place.site(wishes.seed);
+    let mut files: Vec<Named> = vec![];
+    let list = (&raw mut files).cast();
+    call(wishes, |call| {
+        // SAFETY: all arguments are valid during the call, and the list is nobody else's.
+        unsafe { f(Str::new(settings), &raw const site, call, name_file, list) }
+    })?;
+    if files.len() > MOST_FILES {
+        return Err(Refusal::new(format!("its settings name more than {MOST_FILES} files; tell its author")));
+    }
+    files.into_iter().collect::<Result<_, _>>().map_err(|e| Refusal::new(format!("of its files, {e}; tell its author")))
+}
+
 impl Instance {
     pub(super) fn make(component: Component, settings: &str, place: &Place, wishes: &Wishes) -> Result<Self, Refusal> {
-        let site = abi::Site {
-            size: size_of::<abi::Site>() as u32,
-            image: place.image,
-            base: Str::new(&place.base),
-            device: Str::new(&place.device),
-            seed: wishes.seed,
-        };
+        let site = place.site(wishes.seed);
         let mut handle = ptr::null_mut();
         call(wishes, |call| {
             // SAFETY: all arguments are valid during the call.

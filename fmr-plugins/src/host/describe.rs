@@ -11,7 +11,7 @@ use crate::prefix;
 /// Largest number of values of one image, latent or row of logits that is believed.
 const MOST: usize = 1 << 30;
 /// Most files that a component is believed to have read.
-const MOST_FILES: usize = 1 << 16;
+pub(super) const MOST_FILES: usize = 1 << 16;
 /// Most names that a class is believed to have.
 const MOST_NAMES: usize = 64;
 

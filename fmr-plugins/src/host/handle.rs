@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use fmr_core::registry::{MakeContext, MakeError, Settings};
-use fmr_core::{ComponentError, SettingError};
+use fmr_core::registry::{MakeContext, MakeError, NamedFile, Settings};
+use fmr_core::{ComponentError, SettingError, SettingProblem};
 
 use super::border::{Instance, Place, Refusal, Saved, Wishes};
 use super::buffers::{Output, Tensor};
@@ -140,6 +140,56 @@ fn overdue(refusal: Refusal, limits: &Limits, wishes: &Wishes) -> Refusal {
     }
 }
 
+/// What is asked of a plugin first.
+const MAKE: &str = "make it of its settings";
+
+/// Where a component is made, as a plugin can be told.
+fn place(context: &MakeContext<'_>, label: &str, asked: &str) -> Result<Place, ComponentError> {
+    let length = |l: usize| u32::try_from(l).unwrap_or(u32::MAX);
+    let base = context.base.to_str().ok_or_else(|| {
+        let problem = format!(
+            "the experiment lies in {}, which is not UTF-8, so that the plugin cannot be told where its files are; \
+             rename that folder",
+            context.base.display()
+        );
+        ComponentError::new(label, asked, problem)
+    })?;
+    Ok(Place { base: base.to_owned(), device: context.device.clone(), image: context.image.map(length) })
+}
+
+/// Why a component is not made, or its settings are refused.
+fn refused(label: &str, asked: &str, refusal: Refusal, limits: &Limits) -> MakeError {
+    match refusal.status {
+        abi::BAD_SETTING => SettingError::new(refusal.subject, refusal.message).into(),
+        abi::UNKNOWN_NAME => {
+            SettingError { key: refusal.subject, problem: SettingProblem::Absent(refusal.message) }.into()
+        }
+        _ => explained(label, asked, refusal, limits).into(),
+    }
+}
+
+/// Checks the settings of a component without the files that they name, and gives these: by its own function where it has
+/// one, otherwise by its schema.
+pub(super) fn check(
+    library: &Library,
+    role: Role,
+    name: Option<&str>,
+    settings: &Settings,
+    context: &MakeContext<'_>,
+    limits: &Limits,
+) -> Result<Vec<NamedFile>, MakeError> {
+    const CHECK: &str = "check its settings";
+    let component = library.component(role, name)?;
+    let Some(check) = component.check else { return Ok(paths::named(&component.schema, settings, context)) };
+    let label: Arc<str> = label(role, &component.name, library.path()).into();
+    let (place, wishes) = (place(context, &label, CHECK)?, wishes(limits, context.seed, &label));
+    let settings = serde_json::Value::Object(settings.0.clone()).to_string();
+    let files = within(limits, wishes, move |wishes| super::border::check(check, &settings, &place, wishes));
+    let files = files.map_err(|u| unfinished(u, limits)).flatten();
+    let files = files.map_err(|refusal| refused(&label, CHECK, refusal, limits))?;
+    Ok(files.into_iter().map(|(key, path)| NamedFile { key, path: path.into() }).collect())
+}
+
 impl Handle {
     pub(super) fn make(
         library: &Library,
@@ -151,23 +201,13 @@ impl Handle {
     ) -> Result<Self, MakeError> {
         let component = library.component(role, name)?.clone();
         let label: Arc<str> = label(role, &component.name, library.path()).into();
-        let length = |l: usize| u32::try_from(l).unwrap_or(u32::MAX);
-        let base = context.base.to_str().ok_or_else(|| {
-            let problem = format!(
-                "the experiment lies in {}, which is not UTF-8, so that the plugin cannot be told where its files are; \
-                 rename that folder",
-                context.base.display()
-            );
-            ComponentError::new(&*label, "make it of its settings", problem)
-        })?;
-        let place = Place { base: base.to_owned(), device: context.device.clone(), image: context.image.map(length) };
+        let place = place(context, &label, MAKE)?;
         let settings = paths::resolved(&component.schema, settings, context)
-            .map_err(|problem| ComponentError::new(&*label, "make it of its settings", problem))?;
+            .map_err(|problem| ComponentError::new(&*label, MAKE, problem))?;
         let recipe = Recipe { component, settings, place, classes: None };
         let instance = match recipe.make(limits, wishes(limits, context.seed, &label)) {
             Ok(instance) => instance,
-            Err(r) if r.status == abi::BAD_SETTING => return Err(SettingError::new(r.subject, r.message).into()),
-            Err(r) => return Err(explained(&label, "make it of its settings", r, limits).into()),
+            Err(refusal) => return Err(refused(&label, MAKE, refusal, limits)),
         };
         let info = instance.info.clone();
         if !info.deterministic {

@@ -9,9 +9,8 @@ use fmr_core::{Generator, Oracle, Scorer, SettingError, Target};
 
 use super::components::{PluginGenerator, PluginOracle, PluginScorer, PluginTarget};
 use super::error::{PluginError, Problem};
-use super::handle::{Handle, Limits};
+use super::handle::{self, Handle, Limits};
 use super::library::Library;
-use super::paths;
 use super::search::SearchPath;
 use super::tables::Role;
 
@@ -108,6 +107,22 @@ impl Plugins {
 }
 
 impl Library {
+    /// Checks the settings of a component, the named one or the only one of its role, as far as that is possible without
+    /// the files that they name, and gives these.
+    ///
+    /// # Errors
+    /// There is none or several, or the plugin refuses the settings.
+    pub fn check(
+        &self,
+        role: Role,
+        name: Option<&str>,
+        settings: &Settings,
+        context: &MakeContext<'_>,
+        limits: &Limits,
+    ) -> Result<Vec<NamedFile>, MakeError> {
+        handle::check(self, role, name, settings, context, limits)
+    }
+
     /// Makes a component: the named one, or the only one of its role.
     ///
     /// # Errors
@@ -199,8 +214,8 @@ impl Named {
             false => None,
         };
         if let Some(library) = library {
-            let component = library.component(role, reference.component.as_deref())?;
-            files.extend(paths::named(&component.schema, &settings, context));
+            let (name, limits) = (reference.component.as_deref(), terms.limits(&self.0.limits));
+            files.extend(handle::check(&library, role, name, &settings, context, &limits)?);
         }
         Ok(files)
     }
@@ -219,7 +234,7 @@ impl Found {
         let mut settings = settings.clone();
         let terms = Terms::take(&mut settings)?;
         self.library.expect_pinned(terms.sha256.as_deref())?;
-        Ok(paths::named(&self.library.component(role, Some(&self.name))?.schema, &settings, context))
+        handle::check(&self.library, role, Some(&self.name), &settings, context, &terms.limits(&self.limits))
     }
 
     fn handle(&self, role: Role, settings: &Settings, context: &MakeContext<'_>) -> Result<Handle, MakeError> {

@@ -23,6 +23,7 @@ pub(super) struct Component {
     pub(super) role: Role,
     pub(super) name: String,
     pub(super) schema: String,
+    pub(super) check: Option<abi::Check>,
     pub(super) create: abi::Create,
     pub(super) destroy: abi::Destroy,
     pub(super) info: abi::GetInfo,
@@ -111,6 +112,7 @@ unsafe fn component(ptr: *const abi::Component) -> Result<Component, String> {
     Ok(Component {
         role,
         schema,
+        check: table.check,
         create: table.create.ok_or_else(|| null("create"))?,
         destroy: table.destroy.ok_or_else(|| null("destroy"))?,
         info: table.info.ok_or_else(|| null("info"))?,

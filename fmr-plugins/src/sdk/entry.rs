@@ -3,12 +3,19 @@
 use std::sync::OnceLock;
 
 use super::failure::Failure;
+use super::guard::Common;
 use super::{functions, guard, live};
-use crate::abi::{self, Component, Create, Error, Host, Library, Status, Str};
+use crate::abi::{self, Check, Component, Create, Error, Host, Library, Status, Str};
 use crate::prefix;
 
 /// A component's table, which lives for ever, as tables do.
-pub fn component(role: abi::Role, name: &'static str, create: Create, schema: String) -> &'static Component {
+pub fn component(
+    role: abi::Role,
+    name: &'static str,
+    create: Create,
+    check: Option<Check>,
+    schema: String,
+) -> &'static Component {
     Box::leak(Box::new(Component {
         size: size_of::<Component>() as u32,
         role,
@@ -21,10 +28,11 @@ pub fn component(role: abi::Role, name: &'static str, create: Create, schema: St
         pull_back: Some(functions::pull_back),
         release: Some(live::release),
         schema: Str::new(schema.leak()),
+        check,
     }))
 }
 
-/// The work of the entry function; `package` is name, version and whether panics abort, `before` begins each call.
+/// The work of the entry function; `package` is name, version and whether panics abort.
 ///
 /// # Safety
 /// `host` and `error` are null or valid as the header describes, `library` is valid for writing.
@@ -34,12 +42,12 @@ pub unsafe fn enter(
     library: *mut *const Library,
     table: &'static OnceLock<Library>,
     package: (&'static str, &'static str, bool),
-    before: Option<fn()>,
+    common: Common,
     components: impl FnOnce() -> Vec<&'static Component>,
 ) -> Status {
     let fill = || {
         table.get_or_init(|| {
-            guard::begin_with(before);
+            common.set();
             let list = components().into_iter().map(std::ptr::from_ref).collect::<Vec<_>>().leak();
             Library {
                 size: size_of::<Library>() as u32,

@@ -7,9 +7,15 @@
 /// [`MakeError`](fmr_core::registry::MakeError)). Settings are any `serde::Deserialize` struct, which should say
 /// `deny_unknown_fields`. The crate's `crate-type` has to include `cdylib`.
 ///
+/// Settings that implement [`Recipe`](fmr_core::registry::Recipe) need no function: `target "my-model": MySettings,`. The
+/// host then checks them by the recipe, before any file is there. Otherwise it looks for the files that fields of the type
+/// `PathBuf` name, and all else is found out when the component is made.
+///
 /// A first line `before: path::to::function,` names a `fn()` that each call begins with, on the thread that the call is
 /// on and with its [`call`](crate::call) in place; it is for what is set for a thread, such as the size of the thread
-/// pool that a tensor library uses there.
+/// pool that a tensor library uses there. A line `parts: path::to::register,` after it names a
+/// `fn(&mut Registry)` of the components that those of the library may be made of, by
+/// [`MakeContext::registry`](fmr_core::registry::MakeContext).
 ///
 /// ```
 /// use fmr_core::{ComponentError, Scorer, SettingError, registry::MakeContext};
@@ -51,25 +57,27 @@
 /// ```
 #[macro_export]
 macro_rules! export {
-    (before: $before:path, $($role:ident $name:literal: $settings:ty => $make:expr),+ $(,)?) => {
-        $crate::__entry!(Some($before), $($role $name: $settings => $make),+);
+    (before: $before:path, parts: $parts:path, $($rest:tt)+) => {
+        $crate::__entry!((Some($before), Some($parts)), $($rest)+);
     };
-    ($($role:ident $name:literal: $settings:ty => $make:expr),+ $(,)?) => {
-        $crate::__entry!(None, $($role $name: $settings => $make),+);
+    (before: $before:path, $($rest:tt)+) => {
+        $crate::__entry!((Some($before), None), $($rest)+);
     };
-    ($($other:tt)*) => {
-        ::core::compile_error!(
-            "export! takes entries such as `target \"my-model\": MySettings => MyModel::new,`: \
-             a role (generator, oracle, target or scorer), a name in quotes, the type of the settings, and a function \
-             of the settings and the context"
-        );
+    (parts: $parts:path, $($rest:tt)+) => {
+        $crate::__entry!((None, Some($parts)), $($rest)+);
+    };
+    ($($rest:tt)*) => {
+        $crate::__entry!((None, None), $($rest)*);
     };
 }
 
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __entry {
-    ($before:expr, $($role:ident $name:literal: $settings:ty => $make:expr),+) => {
+    (
+        ($before:expr, $parts:expr),
+        $($role:ident $name:literal: $settings:ty $(=> $make:expr)?),+ $(,)?
+    ) => {
         /// Hands the host the table of this plugin's components.
         ///
         /// # Safety
@@ -89,18 +97,25 @@ macro_rules! __entry {
                     library,
                     &TABLE,
                     (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), cfg!(panic = "abort")),
-                    $before,
-                    || vec![$($crate::__component!($role, $name, $settings, $make)),+],
+                    $crate::sdk::Common { before: $before, parts: $parts },
+                    || vec![$($crate::__component!($role, $name, $settings $(, $make)?)),+],
                 )
             }
         }
+    };
+    ($($other:tt)*) => {
+        ::core::compile_error!(
+            "export! takes entries such as `target \"my-model\": MySettings => MyModel::new,`: \
+             a role (generator, oracle, target or scorer), a name in quotes, the type of the settings, and a function \
+             of the settings and the context"
+        );
     };
 }
 
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __component {
-    (@ $constructor:ident, $role:ident, $name:literal, $settings:ty, $make:expr) => {{
+    (@ $constructor:expr, $check:expr, $role:ident, $name:literal, $settings:ty) => {{
         unsafe extern "C" fn create(
             settings: $crate::abi::Str,
             site: *const $crate::abi::Site,
@@ -108,14 +123,40 @@ macro_rules! __component {
             out: *mut *mut $crate::abi::Instance,
         ) -> $crate::abi::Status {
             // SAFETY: the caller's promises are those that `create` asks for.
-            unsafe { $crate::sdk::create(settings, site, call, out, $crate::sdk::$constructor::<$settings, _, _>($make)) }
+            unsafe { $crate::sdk::create(settings, site, call, out, $constructor) }
         }
-        $crate::sdk::component($crate::abi::$role, $name, create, $crate::sdk::schema::<$settings>())
+        $crate::sdk::component($crate::abi::$role, $name, create, $check, $crate::sdk::schema::<$settings>())
     }};
-    (generator, $($rest:tt)*) => { $crate::__component!(@ generator, GENERATOR, $($rest)*) };
-    (oracle, $($rest:tt)*) => { $crate::__component!(@ oracle, ORACLE, $($rest)*) };
-    (target, $($rest:tt)*) => { $crate::__component!(@ target, TARGET, $($rest)*) };
-    (scorer, $($rest:tt)*) => { $crate::__component!(@ scorer, SCORER, $($rest)*) };
+    (recipe $constructor:ident, $check:ident, $role:ident, $name:literal, $settings:ty) => {{
+        unsafe extern "C" fn check(
+            settings: $crate::abi::Str,
+            site: *const $crate::abi::Site,
+            call: *const $crate::abi::Call,
+            file: $crate::abi::NameFile,
+            files: *mut ::core::ffi::c_void,
+        ) -> $crate::abi::Status {
+            let check = $crate::sdk::$check::<$settings>;
+            // SAFETY: the caller's promises are those that `check` asks for.
+            unsafe { $crate::sdk::check(settings, site, call, file, files, check) }
+        }
+        $crate::__component!(@ $crate::sdk::$constructor::<$settings>(), Some(check), $role, $name, $settings)
+    }};
+    (generator, $name:literal, $settings:ty, $make:expr) => {
+        $crate::__component!(@ $crate::sdk::generator::<$settings, _, _>($make), None, GENERATOR, $name, $settings)
+    };
+    (oracle, $name:literal, $settings:ty, $make:expr) => {
+        $crate::__component!(@ $crate::sdk::oracle::<$settings, _, _>($make), None, ORACLE, $name, $settings)
+    };
+    (target, $name:literal, $settings:ty, $make:expr) => {
+        $crate::__component!(@ $crate::sdk::target::<$settings, _, _>($make), None, TARGET, $name, $settings)
+    };
+    (scorer, $name:literal, $settings:ty, $make:expr) => {
+        $crate::__component!(@ $crate::sdk::scorer::<$settings, _, _>($make), None, SCORER, $name, $settings)
+    };
+    (generator, $($rest:tt)*) => { $crate::__component!(recipe generator_recipe, check_generator, GENERATOR, $($rest)*) };
+    (oracle, $($rest:tt)*) => { $crate::__component!(recipe oracle_recipe, check_oracle, ORACLE, $($rest)*) };
+    (target, $($rest:tt)*) => { $crate::__component!(recipe target_recipe, check_target, TARGET, $($rest)*) };
+    (scorer, $($rest:tt)*) => { $crate::__component!(recipe scorer_recipe, check_scorer, SCORER, $($rest)*) };
     ($role:ident, $($rest:tt)*) => {
         ::core::compile_error!(concat!(
             "there is no role `", stringify!($role), "`; a component is a generator, an oracle, a target or a scorer"

@@ -1,7 +1,7 @@
 //! What a call fails with on its way to the host's error buffers.
 
-use fmr_core::ComponentError;
 use fmr_core::registry::MakeError;
+use fmr_core::{ComponentError, SettingError, SettingProblem};
 
 use crate::abi::{self, Status};
 
@@ -21,6 +21,12 @@ impl Failure {
 
     pub(super) fn bad_call(message: impl Into<String>) -> Self {
         Self::new(abi::BAD_CALL, message)
+    }
+
+    /// As `create` puts it, also to hosts of version 1.0.
+    pub(super) fn of_create(self) -> Self {
+        let status = if self.status == abi::UNKNOWN_NAME { abi::BAD_SETTING } else { self.status };
+        Self { status, ..self }
     }
 
     /// Writes the texts, each as far as there is room.
@@ -64,9 +70,22 @@ impl From<ComponentError> for Failure {
 impl From<MakeError> for Failure {
     fn from(error: MakeError) -> Self {
         match error {
-            MakeError::Setting(e) => Self { status: abi::BAD_SETTING, subject: e.key, message: e.problem.to_string() },
+            MakeError::Setting(e) => setting(e),
             MakeError::Component(e) => e.into(),
             other => Self::new(abi::FAILED, other.to_string()),
         }
     }
+}
+
+fn setting(error: SettingError) -> Failure {
+    let (status, message) = match &error.problem {
+        // A wrong value of an enumeration is not the name of something.
+        SettingProblem::UnknownName { what, name, .. } if what != "value" => {
+            let help = error.advice().map(|advice| format!("; {advice}")).unwrap_or_default();
+            (abi::UNKNOWN_NAME, format!("there is no {what} {name:?}{help}"))
+        }
+        SettingProblem::Absent(text) => (abi::UNKNOWN_NAME, text.clone()),
+        other => (abi::BAD_SETTING, other.to_string()),
+    };
+    Failure { status, subject: error.key, message }
 }

@@ -1,10 +1,12 @@
 //! The functions of a component's table.
 
-use fmr_core::registry::{MakeContext, MakeError, Settings};
+use std::ffi::c_void;
+
+use fmr_core::registry::{MakeContext, MakeError, NamedFile, Settings};
 use ndarray::{Ix1, Ix2, Ix4};
 
 use super::failure::Failure;
-use super::guard::guard;
+use super::guard::{self, guard};
 use super::live::{Kept, Live, Part, Pull};
 use super::views::{input, labels, output, pictures};
 use crate::abi::{self, Function, Status, View};
@@ -20,6 +22,51 @@ unsafe fn text<'a>(text: abi::Str) -> Result<&'a str, Failure> {
     std::str::from_utf8(bytes).map_err(|_| Failure::bad_call("a text is not UTF-8"))
 }
 
+/// What a component is made of, and what for.
+///
+/// # Safety
+/// Both arguments are valid as the header describes.
+unsafe fn order(settings: abi::Str, site: *const abi::Site) -> Result<(Settings, MakeContext<'static>), Failure> {
+    // SAFETY: the caller's promise.
+    let (settings, raw) = unsafe { (text(settings)?, prefix::read(site)) };
+    let raw = raw.map_err(|e| Failure::bad_call(format!("the site cannot be read: {e}")))?;
+    let table = serde_json::from_str(settings)
+        .map_err(|e| Failure::bad_call(format!("the settings are not a JSON object: {e}")))?;
+    // SAFETY: texts of a valid site.
+    let (base, device) = unsafe { (text(raw.base)?, text(raw.device)?) };
+    // The program's registry does not cross the border; a plugin that makes its component of others has its own.
+    let context = MakeContext::new(guard::parts(), raw.image.map(|l| l as usize));
+    Ok((Settings(table), context.with_base(base).with_device(device).with_seed(raw.seed)))
+}
+
+/// Checks settings and tells which files they name.
+///
+/// # Safety
+/// All arguments are valid as the header describes.
+pub unsafe fn check(
+    settings: abi::Str,
+    site: *const abi::Site,
+    call: *const abi::Call,
+    file: abi::NameFile,
+    files: *mut c_void,
+    check: impl Fn(&Settings, &MakeContext<'_>) -> Result<Vec<NamedFile>, MakeError>,
+) -> Status {
+    let work = || {
+        // SAFETY: the caller's promise.
+        let (settings, context) = unsafe { order(settings, site)? };
+        for named in check(&settings, &context)? {
+            let path = named.path.to_str().ok_or_else(|| {
+                Failure::new(abi::FAILED, format!("{} names {:?}, which is not UTF-8", named.key, named.path))
+            })?;
+            // SAFETY: the caller lends the function and its argument; the texts outlive the callback.
+            unsafe { file(files, abi::Str::new(&named.key), abi::Str::new(path)) };
+        }
+        Ok(())
+    };
+    // SAFETY: the caller's promise.
+    unsafe { guard(call, None, work) }
+}
+
 /// Makes an instance.
 ///
 /// # Safety
@@ -33,16 +80,8 @@ pub unsafe fn create(
 ) -> Status {
     let work = || {
         // SAFETY: the caller's promise.
-        let (settings, raw) = unsafe { (text(settings)?, prefix::read(site)) };
-        let raw = raw.map_err(|e| Failure::bad_call(format!("the site cannot be read: {e}")))?;
-        let table = serde_json::from_str(settings)
-            .map_err(|e| Failure::bad_call(format!("the settings are not a JSON object: {e}")))?;
-        // SAFETY: texts of a valid site.
-        let (base, device) = unsafe { (text(raw.base)?, text(raw.device)?) };
-        // The program's registry does not cross the border; a plugin that makes its component of others has its own.
-        let context = MakeContext::alone(raw.image.map(|l| l as usize));
-        let context = context.with_base(base).with_device(device).with_seed(raw.seed);
-        let part = make(&Settings(table), &context)?;
+        let (settings, context) = unsafe { order(settings, site)? };
+        let part = make(&settings, &context).map_err(|e| Failure::from(e).of_create())?;
         let live = Live::new(part, &context.sources().files)?;
         // SAFETY: the caller lends `out`.
         unsafe { out.write(live.into_handle()) };

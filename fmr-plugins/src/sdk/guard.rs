@@ -4,7 +4,9 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Once, OnceLock};
+use std::sync::{LazyLock, Once, OnceLock};
+
+use fmr_core::registry::Registry;
 
 use super::call::Scope;
 use super::failure::Failure;
@@ -19,11 +21,42 @@ thread_local! {
 /// What each call begins with, if anything.
 static BEFORE: OnceLock<fn()> = OnceLock::new();
 
-/// Sets what each call of this library begins with.
-pub(super) fn begin_with(before: Option<fn()>) {
-    if let Some(before) = before {
-        BEFORE.get_or_init(|| before);
+/// What the components of this library may be made of.
+static PARTS: LazyLock<Registry> = LazyLock::new(|| {
+    let mut registry = Registry::default();
+    if let Some(register) = REGISTER.get() {
+        register(&mut registry);
     }
+    registry
+});
+
+/// What registers these, if anything.
+static REGISTER: OnceLock<fn(&mut Registry)> = OnceLock::new();
+
+/// What all calls of a library have in common, as `export!` was told.
+#[derive(Debug, Clone, Copy)]
+pub struct Common {
+    /// What each call begins with.
+    pub before: Option<fn()>,
+    /// Registers components that those of the library may be made of.
+    pub parts: Option<fn(&mut Registry)>,
+}
+
+impl Common {
+    /// Sets it for this library.
+    pub(super) fn set(self) {
+        if let Some(before) = self.before {
+            BEFORE.get_or_init(|| before);
+        }
+        if let Some(parts) = self.parts {
+            REGISTER.get_or_init(|| parts);
+        }
+    }
+}
+
+/// The components that those of this library may be made of.
+pub(super) fn parts() -> &'static Registry {
+    &PARTS
 }
 
 /// Keeps text and place of a panic inside a call for the error, instead of printing it. Elsewhere the hook that was

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
-use fmr_core::registry::{MakeContext, MakeError, Settings};
+use fmr_core::registry::{MakeContext, MakeError, NamedFile, Recipe, Settings};
 use fmr_core::{Generator, ImagePullBack, LatentPullBack, Oracle, Scorer, Target};
 use serde::de::DeserializeOwned;
 
@@ -39,6 +39,28 @@ constructor!(generator, Generator, Part::Generator);
 constructor!(oracle, Oracle, |c| Part::Oracle(RwLock::new(c)));
 constructor!(target, Target, Part::Target);
 constructor!(scorer, Scorer, Part::Scorer);
+
+macro_rules! recipe {
+    ($name:ident, $check:ident, $trait:ident, $wrap:expr) => {
+        /// The check of a component's settings by their recipe.
+        pub fn $check<S: Recipe<dyn $trait>>(
+            settings: &Settings,
+            context: &MakeContext<'_>,
+        ) -> Result<Vec<NamedFile>, MakeError> {
+            settings.parse::<S>()?.check(context)
+        }
+
+        /// A constructor of a component by its recipe.
+        pub fn $name<S: Recipe<dyn $trait>>() -> impl Fn(&Settings, &MakeContext<'_>) -> Result<Part, MakeError> {
+            |settings, context| Ok($wrap(settings.parse::<S>()?.make(context)?))
+        }
+    };
+}
+
+recipe!(generator_recipe, check_generator, Generator, Part::Generator);
+recipe!(oracle_recipe, check_oracle, Oracle, |c| Part::Oracle(RwLock::new(c)));
+recipe!(target_recipe, check_target, Target, Part::Target);
+recipe!(scorer_recipe, check_scorer, Scorer, Part::Scorer);
 
 static INSTANCES: AtomicU64 = AtomicU64::new(0);
 static SAVED: AtomicU64 = AtomicU64::new(0);

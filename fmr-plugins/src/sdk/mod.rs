@@ -14,6 +14,10 @@ mod schema;
 mod views;
 
 pub use entry::{component, enter};
-pub use functions::create;
-pub use live::{Part, generator, oracle, scorer, target};
+pub use functions::{check, create};
+pub use guard::Common;
+pub use live::{
+    Part, check_generator, check_oracle, check_scorer, check_target, generator, generator_recipe, oracle,
+    oracle_recipe, scorer, scorer_recipe, target, target_recipe,
+};
 pub use schema::schema;

@@ -60,6 +60,23 @@ static fmr_status create(fmr_str settings, const fmr_site *site, const fmr_call 
   return FMR_OK;
 }
 
+/* Settings as for create. */
+static fmr_status check(fmr_str settings, const fmr_site *site, const fmr_call *call,
+                        void (*file)(void *files, fmr_str key, fmr_str path), void *files) {
+  static const fmr_str key = FMR_STR("weights"), path = FMR_STR("w.bin"), bad = FMR_STR("\xff"), null = {NULL, 3};
+  const char *const at = settings.len > 12 ? settings.ptr + 10 : "";
+  (void)site;
+  if (strncmp(at, "check ", 6) != 0) return FMR_OK;
+  switch (at[6]) {
+  case '1': file(files, key, path); return FMR_OK;
+  case '2': file(files, bad, path); return FMR_OK;
+  case '3': file(files, key, null); return FMR_OK;
+  case '4': for (int i = 0; i < 70000; i++) file(files, key, path); return FMR_OK;
+  case '5': for (;;) pause();
+  default: return say(call, "no", 2);
+  }
+}
+
 static void destroy(fmr_instance *instance) { free(instance); }
 
 static const fmr_info *info(const fmr_instance *instance) {
@@ -124,6 +141,7 @@ static const fmr_component component = {
 #ifndef NO_RELEASE
     .release = release,
 #endif
+    .check = check,
 #ifdef BAD_SCHEMA
     .schema = FMR_STR("{"),
 #endif

@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use fmr_core::preprocess::Picture;
 use fmr_core::registry::{MakeContext, Settings};
 use ndarray::Array4;
 
@@ -59,4 +60,16 @@ pub(crate) fn build(cc: &str, source: &str, name: &str, arguments: &[&str], fold
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     library
+}
+
+/// A colour and a grey picture of sizes of their own.
+pub(crate) fn pictures() -> Vec<Picture> {
+    let picture = |shape: [usize; 3], bytes: u8| Picture { shape, bytes: vec![bytes; shape.iter().product()] };
+    vec![picture([3, 6, 10], 255), picture([1, 9, 2], 51)]
+}
+
+/// The message without the folder of the test.
+pub(crate) fn plain(message: impl ToString, folder: &Path) -> String {
+    let message = message.to_string().replace(&folder.canonicalize().unwrap().display().to_string(), "DIR");
+    message.replace(&folder.display().to_string(), "DIR")
 }

@@ -6,5 +6,5 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fmr_plugins::export! {
     before: fmr_nn::lane::stay_within_budget,
-    oracle "clip": fmr_clip::ClipSettings => |settings, context| fmr_clip::ClipOracle::from_settings(&settings, context),
+    oracle "clip": fmr_clip::ClipSettings,
 }

@@ -5,7 +5,5 @@
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fmr_plugins::export! {
-    generator "transforms": fmr_transforms::TransformsSettings => |settings, context| {
-        fmr_transforms::Transforms::from_settings(&settings, context)
-    },
+    generator "transforms": fmr_transforms::TransformsSettings,
 }

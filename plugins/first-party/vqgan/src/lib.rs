@@ -6,5 +6,5 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fmr_plugins::export! {
     before: fmr_nn::lane::stay_within_budget,
-    generator "vqgan": fmr_vqgan::VqganSettings => |settings, context| fmr_vqgan::Vqgan::from_settings(&settings, context),
+    generator "vqgan": fmr_vqgan::VqganSettings,
 }

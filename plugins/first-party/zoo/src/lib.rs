@@ -6,5 +6,5 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fmr_plugins::export! {
     before: fmr_nn::lane::stay_within_budget,
-    target "zoo": fmr_zoo::ClassifierSettings => |settings, context| fmr_zoo::Classifier::from_settings(&settings, context),
+    target "zoo": fmr_zoo::ClassifierSettings,
 }
