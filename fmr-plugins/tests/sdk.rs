@@ -245,7 +245,7 @@ fn failures(target: &dyn Target) -> (String, String) {
 #[test]
 fn the_library_says_what_it_holds() {
     insta::assert_snapshot!(library(), @r#"
-    fmr-plugins 0.1.0 (interface 1.1)
+    fmr-plugins 0.2.0 (interface 1.1)
       file    sdk
       target    square
         fault: string

@@ -72,12 +72,12 @@ impl Fingerprints {
     ) -> io::Result<()> {
         fields.insert(join(role, "kind"), table.kind.clone());
         flatten(role, &Value::Object(table.settings.0.clone()), fields);
+        self.learn(&files.sources);
         let one = files.sources.plugins.len() == 1;
         for (library, sha256) in &files.sources.plugins {
             let digest = format!("sha256:{sha256}");
             let field = if one { "plugin".to_owned() } else { format!("{}.plugin", file_name(library)) };
-            fields.insert(join(role, &field), digest.clone());
-            self.known.insert(canonical(library), digest);
+            fields.insert(join(role, &field), digest);
         }
         let named: Vec<(&str, PathBuf)> = files.named.iter().map(|f| (f.key.as_str(), canonical(&f.path))).collect();
         for (key, path) in named.iter().filter(|(_, path)| path.is_file()) {
@@ -112,6 +112,14 @@ impl Fingerprints {
             fields.insert(join(role, key), sha256(hash));
         }
         Ok(())
+    }
+
+    /// Takes over the hashes that components took themselves.
+    fn learn(&mut self, sources: &Sources) {
+        let hashed = sources.digests.iter().chain(sources.plugins.iter().map(|(library, sha256)| (library, sha256)));
+        for (file, sha256) in hashed {
+            self.known.insert(canonical(file), format!("sha256:{sha256}"));
+        }
     }
 
     fn file(&mut self, path: &Path) -> io::Result<String> {
@@ -161,5 +169,32 @@ pub(super) fn flatten(name: &str, value: &Value, fields: &mut BTreeMap<String, S
         other => {
             fields.insert(name.to_owned(), other.to_string());
         }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use fmr_core::registry::MakeContext;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_hashed_on_the_way_is_not_hashed_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let [hashed, other] = ["hashed", "other"].map(|name| folder.path().join(name));
+        for file in [&hashed, &other] {
+            std::fs::write(file, "abc").unwrap();
+        }
+        let context = MakeContext::alone([3, 4, 5]);
+        // Not its hash, which would be that of the other.
+        context.note_hashed_file(&hashed, "12");
+        context.note_file(&other);
+        let (sources, mut fingerprints) = (context.sources(), Fingerprints::default());
+        assert_eq!(sources.files, [hashed.clone(), other.clone()]);
+        fingerprints.learn(&sources);
+        assert_eq!(fingerprints.file(&canonical(&hashed)).unwrap(), "sha256:12");
+        let abc = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(fingerprints.file(&canonical(&other)).unwrap(), abc);
     }
 }

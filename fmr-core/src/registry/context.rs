@@ -1,5 +1,6 @@
 //! What a component is made for.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -36,6 +37,8 @@ pub struct MakeContext<'r> {
 pub struct Sources {
     /// Files that were read, in order.
     pub files: Vec<PathBuf>,
+    /// SHA-256, in lower-case hexadecimal, of those that were hashed on the way.
+    pub digests: BTreeMap<PathBuf, String>,
     /// Libraries of plugins, with the SHA-256 of each.
     pub plugins: Vec<(PathBuf, String)>,
 }
@@ -107,6 +110,14 @@ impl<'r> MakeContext<'r> {
         if !sources.files.contains(&file) {
             sources.files.push(file);
         }
+    }
+
+    /// Notes a file that the component read and hashed, so that nobody has to hash it again: its SHA-256 in lower-case
+    /// hexadecimal.
+    pub fn note_hashed_file(&self, file: impl Into<PathBuf>, sha256: impl Into<String>) {
+        let file = file.into();
+        self.note_file(&file);
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner).digests.insert(file, sha256.into());
     }
 
     /// Notes the plugin that the component is of.

@@ -52,3 +52,8 @@ impl MakeError {
         }
     }
 }
+
+/// There is no role of that name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no role {0:?}; it is generator, oracle, target or scorer")]
+pub struct UnknownRole(pub String);

@@ -18,7 +18,7 @@ use std::str::FromStr;
 use serde::de::DeserializeOwned;
 
 pub use context::{MakeContext, Sources};
-pub use error::MakeError;
+pub use error::{MakeError, UnknownRole};
 pub use recipe::{Maker, NamedFile, Recipe};
 
 use crate::{Generator, Oracle, Scorer, SettingError, Target, setting};
@@ -72,11 +72,11 @@ impl fmt::Display for Role {
 }
 
 impl FromStr for Role {
-    type Err = String;
+    type Err = UnknownRole;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, UnknownRole> {
         let role = Self::ALL.into_iter().find(|role| role.name() == text);
-        role.ok_or_else(|| format!("there is no role {text:?}; it is generator, oracle, target or scorer"))
+        role.ok_or_else(|| UnknownRole(text.to_owned()))
     }
 }
 

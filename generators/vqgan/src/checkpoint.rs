@@ -102,7 +102,7 @@ pub fn open_chosen(
         SizesFrom::Checkpoint => usual_sizes(weights, &file)?,
         SizesFrom::Model(model) => ((&model.config()).into(), weights.to_owned()),
     };
-    sizes.check().map_err(|problem| OpenError::Config { path: said_by.clone(), problem })?;
+    sizes.check().map_err(|e| OpenError::Config { path: said_by.clone(), problem: e.to_string() })?;
     let mut b = Builder::stored(std::mem::take(&mut file.tensors), device);
     let net = Autoencoder::with_sizes(&mut b, &sizes);
     b.finish(|key| key == "quantize.used").map_err(|e| {

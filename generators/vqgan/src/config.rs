@@ -109,34 +109,70 @@ impl Sizes {
     ///
     /// # Errors
     /// A size that the architecture cannot have.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), SizesError> {
         if self.widths.is_empty() || self.widths.len() > 16 {
-            return Err(format!("there are {} levels instead of 1 to 16", self.widths.len()));
+            return Err(SizesError::Levels(self.widths.len()));
         }
         let zero = [self.in_channels, self.out_channels, self.z_channels, self.embed_dim, self.n_embed, self.groups];
         if zero.contains(&0) {
-            return Err("a number of channels, codes or groups is zero".to_owned());
+            return Err(SizesError::Zero);
         }
         let channels = self.widths.iter().chain([&self.first]);
         if let Some(bad) = channels.clone().find(|c| **c == 0 || *c % self.groups != 0) {
-            return Err(format!("{bad} channels are not a multiple of the {} groups of a normalisation", self.groups));
+            return Err(SizesError::Groups { channels: *bad, groups: self.groups });
         }
         // A file may claim any size. These limits are far beyond every published model, and keep what is built small.
         let largest = channels.clone().chain([&self.in_channels, &self.out_channels, &self.z_channels, &self.blocks]);
         if let Some(absurd) = largest.copied().find(|size| *size > MOST_CHANNELS) {
-            return Err(format!("a size of {absurd} is larger than {MOST_CHANNELS}"));
+            return Err(SizesError::Large(absurd));
         }
         if self.n_embed.saturating_mul(self.embed_dim) > MOST_CODEBOOK {
-            return Err(format!("a codebook of {} rows of {} values is too large", self.n_embed, self.embed_dim));
+            return Err(SizesError::Codebook { rows: self.n_embed, values: self.embed_dim });
         }
         if self.quantizer == Quantizer::Gumbel && self.embed_dim != self.z_channels {
-            return Err(format!(
-                "a Gumbel quantiser needs embed_dim = z_channels, not {} and {}",
-                self.embed_dim, self.z_channels
-            ));
+            return Err(SizesError::Gumbel { embed_dim: self.embed_dim, z_channels: self.z_channels });
         }
         Ok(())
     }
+}
+
+/// Sizes of which no model can be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SizesError {
+    /// Too few or too many levels.
+    #[error("there are {0} levels instead of 1 to 16")]
+    Levels(usize),
+    /// A size that has to be there is zero.
+    #[error("a number of channels, codes or groups is zero")]
+    Zero,
+    /// Channels that a normalisation cannot share out.
+    #[error("{channels} channels are not a multiple of the {groups} groups of a normalisation")]
+    Groups {
+        /// Channels of a level.
+        channels: usize,
+        /// Groups of its normalisation.
+        groups: usize,
+    },
+    /// Far beyond every published model.
+    #[error("a size of {0} is larger than {MOST_CHANNELS}")]
+    Large(usize),
+    /// The same of the codebook.
+    #[error("a codebook of {rows} rows of {values} values is too large")]
+    Codebook {
+        /// Number of codes.
+        rows: usize,
+        /// Length of each.
+        values: usize,
+    },
+    /// A Gumbel quantiser maps nothing in between.
+    #[error("a Gumbel quantiser needs embed_dim = z_channels, not {embed_dim} and {z_channels}")]
+    Gumbel {
+        /// Length of a code.
+        embed_dim: usize,
+        /// Channels of the encoder's result.
+        z_channels: usize,
+    },
 }
 
 impl From<&VqganConfig> for Sizes {

@@ -15,7 +15,7 @@ mod yaml;
 
 pub use autoencoder::Autoencoder;
 pub use checkpoint::{OpenError, Opened, SizesFrom, open, open_chosen};
-pub use config::{DdConfig, Quantizer, Sizes, VqganConfig};
+pub use config::{DdConfig, Quantizer, Sizes, SizesError, VqganConfig};
 pub use generator::{Latent, Quantize, RowChoice, Vqgan, VqganSettings, register};
 pub use gumbel::{Gumbel, largest};
 pub use published::{Published, published};

@@ -231,13 +231,13 @@ fn tokenizer(
     let path = weights.with_file_name("merges.txt");
     let problem = |path: &Path, problem: String| OpenError::File { path: path.to_owned(), problem };
     if dialect != Dialect::HuggingFace || !path.is_file() {
-        return Tokenizer::standard(vocabulary, dialect).map_err(|e| problem(weights, e));
+        return Tokenizer::standard(vocabulary, dialect).map_err(|e| problem(weights, e.to_string()));
     }
     let merges = read_text(&path, LONGEST)?;
-    let tokenizer = Tokenizer::new(&merges, vocabulary, dialect).map_err(|e| problem(&path, e))?;
+    let tokenizer = Tokenizer::new(&merges, vocabulary, dialect).map_err(|e| problem(&path, e.to_string()))?;
     files.push(path);
     if let Some((path, value)) = beside(weights, &["vocab.json"])? {
-        tokenizer.agrees_with(&value).map_err(|e| problem(&path, e))?;
+        tokenizer.agrees_with(&value).map_err(|e| problem(&path, e.to_string()))?;
         files.push(path);
     }
     Ok(tokenizer)

@@ -18,7 +18,7 @@ pub use model::{Clip, ClipConfig, ImageConfig, ResNetConfig, TextConfig, VitConf
 pub use oracle::{ClipOracle, ClipSettings, register};
 pub use preprocess::Preprocess;
 pub use published::{Published, published};
-pub use tokenizer::{Dialect, Tokenizer};
+pub use tokenizer::{Dialect, Tokenizer, TokenizerError};
 
 /// Header and the 48,894 merges that OpenAI's CLIP uses of its list, gzip; MIT, copyright OpenAI.
 pub const MERGES: &[u8] = include_bytes!("../assets/bpe_merges_48894.txt.gz");

@@ -129,7 +129,7 @@ impl ClipOracle {
         let mut b = Builder::random_frozen(seed, &device);
         let clip = Clip::new(&mut b, &config).folded();
         let tokenizer = Tokenizer::standard(config.text.vocabulary, Dialect::OpenAi)
-            .map_err(|e| ComponentError::new(format!("oracle {name:?}"), "make the tokenizer", e))?;
+            .map_err(|e| ComponentError::new(format!("oracle {name:?}"), "make the tokenizer", e.to_string()))?;
         let preprocess = Preprocess::of_side(config.resolution);
         Ok(Self::new(name.to_owned(), Opened { clip, config, tokenizer, preprocess, files: Vec::new() }, device))
     }

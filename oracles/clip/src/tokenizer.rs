@@ -17,6 +17,36 @@ pub enum Dialect {
     HuggingFace,
 }
 
+/// Why there is no tokenizer, or two files do not belong together.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenizerError {
+    /// A vocabulary holds every byte twice, and two special tokens.
+    #[error("a vocabulary has at least 514 tokens")]
+    Vocabulary,
+    /// The list is too short.
+    #[error("{wanted} merges are needed for {vocabulary} tokens, and {found} were found")]
+    Merges {
+        /// Merges that the vocabulary needs.
+        wanted: usize,
+        /// Tokens of the vocabulary.
+        vocabulary: usize,
+        /// Merges of the list.
+        found: usize,
+    },
+    /// A `vocab.json` numbers a token otherwise.
+    #[error("token {token:?} is not number {number}, as the list of merges says")]
+    Number {
+        /// Text of the token.
+        token: String,
+        /// Its number by the list of merges.
+        number: usize,
+    },
+    /// The list that is part of the program cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] std::io::Error),
+}
+
 /// A tokenizer with the first merges of CLIP's list.
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
@@ -40,14 +70,11 @@ impl Tokenizer {
     ///
     /// # Errors
     /// The list is too short for the vocabulary.
-    pub fn new(text: &str, vocabulary: usize, dialect: Dialect) -> Result<Self, String> {
-        let wanted = vocabulary.checked_sub(514).ok_or("a vocabulary has at least 514 tokens")?;
+    pub fn new(text: &str, vocabulary: usize, dialect: Dialect) -> Result<Self, TokenizerError> {
+        let wanted = vocabulary.checked_sub(514).ok_or(TokenizerError::Vocabulary)?;
         let tokenizer = Self::build(text, vocabulary, dialect);
         if tokenizer.tokens.len() != 512 + wanted {
-            return Err(format!(
-                "{wanted} merges are needed for {vocabulary} tokens, and {} were found",
-                tokenizer.tokens.len() - 512
-            ));
+            return Err(TokenizerError::Merges { wanted, vocabulary, found: tokenizer.tokens.len() - 512 });
         }
         Ok(tokenizer)
     }
@@ -56,9 +83,9 @@ impl Tokenizer {
     ///
     /// # Errors
     /// The vocabulary is larger than the list's.
-    pub fn standard(vocabulary: usize, dialect: Dialect) -> Result<Self, String> {
+    pub fn standard(vocabulary: usize, dialect: Dialect) -> Result<Self, TokenizerError> {
         let mut merges = String::new();
-        flate2::read::GzDecoder::new(crate::MERGES).read_to_string(&mut merges).map_err(|e| e.to_string())?;
+        flate2::read::GzDecoder::new(crate::MERGES).read_to_string(&mut merges)?;
         Self::new(&merges, vocabulary, dialect)
     }
 
@@ -94,10 +121,10 @@ impl Tokenizer {
     ///
     /// # Errors
     /// The first token that it numbers otherwise.
-    pub fn agrees_with(&self, vocabulary: &serde_json::Value) -> Result<(), String> {
+    pub fn agrees_with(&self, vocabulary: &serde_json::Value) -> Result<(), TokenizerError> {
         for (number, token) in self.tokens.iter().enumerate() {
             if vocabulary.get(token).and_then(serde_json::Value::as_u64) != Some(number as u64) {
-                return Err(format!("token {token:?} is not number {number}, as the list of merges says"));
+                return Err(TokenizerError::Number { token: token.clone(), number });
             }
         }
         Ok(())

@@ -101,12 +101,12 @@ impl ClassifierSettings {
     /// The preprocessing of the file at `path`: that of the published file that it is, if it is known by its hash.
     fn preprocess_of(&self, Resolved { base, entry, .. }: &Resolved, path: &Path) -> Result<Shown, SettingError> {
         let Some(entry) = entry.filter(|e| self.classes.is_none() && e.has_known_files()) else {
-            return Ok(Shown { preprocess: *base, assumed: false });
+            return Ok(Shown { preprocess: *base, assumed: false, digest: None });
         };
         let digest = file_digest(path).map_err(|e| SettingError::new("weights", format!("{}: {e}", path.display())))?;
         match entry.of_file(&digest) {
             Some(published) if published.name == entry.name || entry.alias == Some(&*self.model) => {
-                Ok(Shown { preprocess: published.preprocess, assumed: false })
+                Ok(Shown { preprocess: published.preprocess, assumed: false, digest: Some(digest) })
             }
             Some(published) => {
                 let problem = format!("is {:?}, but by its hash the file is that of {:?}", self.model, published.name);
@@ -114,7 +114,7 @@ impl ClassifierSettings {
             }
             None => {
                 let assumed = entry.alias == Some(&*self.model) && self.preprocess.resize.is_none();
-                Ok(Shown { preprocess: *base, assumed })
+                Ok(Shown { preprocess: *base, assumed, digest: Some(digest) })
             }
         }
     }
@@ -133,6 +133,8 @@ struct Shown {
     preprocess: Preprocess,
     /// Whether nothing but the model's name tells it.
     assumed: bool,
+    /// The file's SHA-256, where it was taken.
+    digest: Option<String>,
 }
 
 /// A classifier of the zoo with its weights.
@@ -169,7 +171,10 @@ impl Classifier {
         let mut file = weights::read_selected(&path, &selection, |_| true)
             .map_err(|e| error(e.to_string()).about(Subject::File(e.path().to_owned())))?;
         file.files.iter().for_each(|file| context.note_file(file));
-        let Shown { preprocess: mut base, assumed } = settings.preprocess_of(&resolved, &path)?;
+        let Shown { preprocess: mut base, assumed, digest } = settings.preprocess_of(&resolved, &path)?;
+        if let Some(digest) = digest.filter(|_| path.is_file()) {
+            context.note_hashed_file(&path, digest);
+        }
         if let Some((mean, std)) = normaliser(&file) {
             (base.mean, base.std) = (mean, std);
         }

@@ -1,0 +1,17 @@
+//! The operations that models are written with, as functions on tensors.
+
+mod convolution;
+mod dense;
+mod normalisation;
+mod sampling;
+
+pub use convolution::{Reordered, Window, conv2d};
+pub use dense::linear;
+pub use normalisation::{batch_norm, channel_moments, group_norm, layer_norm};
+pub use sampling::{average_pool, straight_through, upsample2};
+
+pub use crate::attention::{attention, self_attention, spatial_self_attention};
+pub use crate::depthwise::depthwise_conv2d;
+pub use crate::kernels::conv::Rectify;
+pub use crate::kernels::norm::Activation;
+pub use crate::pointwise::{Pointwise, pointwise};
