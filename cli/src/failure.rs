@@ -3,9 +3,13 @@
 use std::process::ExitCode;
 
 use fmr::Error;
+use fmr::core::shown;
 use fmr::experiment::ConfigError;
 use fmr::store::StoreError;
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode, miette};
+
+/// Bytes of a line of an experiment file that is shown beside an error.
+const LONGEST_LINE: usize = 500;
 
 /// Why a command did not do what it was asked.
 pub(crate) enum Failure {
@@ -64,12 +68,29 @@ struct Shown {
     source: Option<NamedSource<String>>,
 }
 
+/// The file's text, of which the lines around the place are shown: what would act on a terminal is replaced, byte for
+/// byte, so that places stay. Absent where the error has no place, or a line too long to show.
+fn excerpt(wrong: &ConfigError) -> Option<String> {
+    let start = wrong.span.as_ref()?.start;
+    let (before, after) = (wrong.text.get(..start)?, wrong.text.get(start..)?);
+    let around = before.rsplit('\n').take(2).chain(after.split('\n').take(2));
+    if around.map(str::len).any(|length| length > LONGEST_LINE) {
+        return None;
+    }
+    let harmless = |c: char| match c.len_utf8() {
+        _ if matches!(c, '\n' | '\t') || shown::is_plain(c) => c,
+        1 => '?',
+        2 => '¿',
+        3 => '\u{fffd}',
+        _ => '\u{1f6ab}',
+    };
+    Some(wrong.text.chars().map(harmless).collect())
+}
+
 impl Shown {
     fn of(error: Error) -> Self {
         let source = match &error {
-            Error::Config(wrong) if wrong.span.is_some() => {
-                Some(NamedSource::new(wrong.file.display().to_string(), wrong.text.to_string()))
-            }
+            Error::Config(wrong) => excerpt(wrong).map(|text| NamedSource::new(shown::path(&wrong.file), text)),
             _ => None,
         };
         Self { error, source }
@@ -86,7 +107,7 @@ impl Shown {
 impl std::fmt::Display for Shown {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Some(wrong) = self.config() else { return self.error.fmt(f) };
-        write!(f, "{}", wrong.file.display())?;
+        f.write_str(&shown::path(&wrong.file))?;
         if let Some((line, column)) = wrong.line_and_column() {
             write!(f, ":{line}:{column}")?;
         }

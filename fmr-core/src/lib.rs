@@ -15,6 +15,7 @@ mod record;
 pub mod registry;
 pub mod scorer;
 pub mod setting;
+pub mod shown;
 mod target;
 pub mod threads;
 pub mod validity;

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use fmr_experiment::{Changes, Experiment};
+use fmr_fuzz::expect_words;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
@@ -14,6 +15,6 @@ fuzz_target!(|text: &str| {
             let again = read(experiment.resolved()).expect("a resolved file reads again");
             assert_eq!(again.rows.len(), experiment.rows.len());
         }
-        Err(error) => drop(error.to_string()),
+        Err(error) => expect_words(&error.to_string()),
     }
 });

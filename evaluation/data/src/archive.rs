@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use fmr_core::shown;
 use tar::{Archive, Entry, EntryType};
 
 use super::contents::{Contents, parts};
 use super::picture::Place;
-use super::{DataError, open, shown};
+use super::{DataError, open};
 
 /// What a name in the archive is at the end.
 enum Member {
@@ -56,7 +57,7 @@ fn member<R: std::io::Read>(
     mut entry: Entry<'_, R>,
     members: &BTreeMap<String, Member>,
 ) -> Result<Member, DataError> {
-    let refuse = |problem: String| Err(DataError::format(path, format!("{} {problem}", shown::name(name))));
+    let refuse = |problem: String| Err(DataError::format(path, format!("{} {problem}", shown::text(name))));
     let target = || -> Option<String> { Some(String::from_utf8_lossy(&entry.link_name_bytes()?).into_owned()) };
     Ok(match entry.header().entry_type() {
         EntryType::Regular | EntryType::Continuous => {
@@ -83,7 +84,7 @@ fn member<R: std::io::Read>(
             match members.get(&target) {
                 Some(Member::File(place)) => Member::File(place.clone()),
                 Some(Member::Link(to)) => Member::Link(to.clone()),
-                _ => return refuse(format!("is a link to {}, which is no file before it", shown::name(&target))),
+                _ => return refuse(format!("is a link to {}, which is no file before it", shown::text(&target))),
             }
         }
         EntryType::GNUSparse => {
@@ -118,7 +119,7 @@ fn below(path: &Path, members: BTreeMap<String, Member>, prefix: &str) -> Result
         match follow(&members, member) {
             Some(Member::File(place)) => contents.add_file(below, place.clone()),
             Some(Member::Folder) if matches!(member, Member::Link(_)) => {
-                let problem = format!("{} is a link to a folder; unpack the archive", shown::name(name));
+                let problem = format!("{} is a link to a folder; unpack the archive", shown::text(name));
                 return Err(DataError::format(path, problem));
             }
             Some(Member::Folder) => drop(contents.add_folder(&below)),
@@ -152,7 +153,7 @@ fn follow<'m>(members: &'m BTreeMap<String, Member>, member: &'m Member) -> Opti
 fn normal(path: &Path, name: &str) -> Result<String, DataError> {
     let parts: Vec<&str> = parts(name).collect();
     if parts.contains(&"..") {
-        return Err(DataError::format(path, format!("holds {}, which leaves its folder", shown::name(name))));
+        return Err(DataError::format(path, format!("holds {}, which leaves its folder", shown::text(name))));
     }
     Ok(parts.join("/"))
 }

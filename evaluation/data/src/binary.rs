@@ -4,10 +4,12 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use fmr_core::shown;
+
 use super::decode::Limits;
 use super::picture::Picture;
 use super::settings::Split;
-use super::{DataError, Dataset, open, shown};
+use super::{DataError, Dataset, open};
 
 const PIXELS: usize = 3 * 32 * 32;
 const NAMES: [&str; 10] = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];

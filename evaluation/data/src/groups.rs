@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::{DataError, shown};
+use fmr_core::shown;
+
+use super::DataError;
 
 /// The coarse class of each of `folders`, in label order, as an index into `classes`; none where no class takes it.
 ///

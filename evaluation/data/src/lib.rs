@@ -15,12 +15,12 @@ mod picture;
 pub mod pixels;
 mod samples;
 mod settings;
-mod shown;
 mod subset;
 
 use std::borrow::Cow;
 use std::path::PathBuf;
 
+use fmr_core::shown;
 use ndarray::Array3;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
@@ -39,7 +39,7 @@ use picture::Picture;
 #[non_exhaustive]
 pub enum DataError {
     /// The system refused.
-    #[error("{path}: {source}", path = shown::path(path), source = shown::name(&source.to_string()))]
+    #[error("{path}: {source}", path = shown::path(path), source = shown::text(&source.to_string()))]
     Io {
         /// File or folder.
         path: PathBuf,
@@ -47,7 +47,7 @@ pub enum DataError {
         source: std::io::Error,
     },
     /// The file is not what it should be.
-    #[error("{path}: {problem}", path = shown::path(path), problem = shown::name(problem))]
+    #[error("{path}: {problem}", path = shown::path(path), problem = shown::text(problem))]
     Format {
         /// File or folder.
         path: PathBuf,

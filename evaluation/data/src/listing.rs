@@ -4,11 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use fmr_core::shown;
+
 use super::contents::{self, Contents};
 use super::decode::{ENDINGS, Limits};
 use super::picture::{Failure, Picture, Place};
 use super::settings::Damaged;
-use super::{DataError, Dataset, groups, order, shown};
+use super::{DataError, Dataset, groups, order};
 
 /// What the settings say of class folders.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +42,7 @@ pub(super) fn list(path: &Path, wanted: Wanted<'_>) -> Result<Listing, DataError
     let refuse = |problem: String| Err(DataError::format(path, problem));
     let contents = contents::read(path, wanted.prefix)?;
     if let Some((name, what)) = contents.others.iter().find(|(name, _)| is_picture(name)) {
-        return refuse(format!("{} is {what}; only files are read", shown::name(name)));
+        return refuse(format!("{} is {what}; only files are read", shown::text(name)));
     }
     let (files, mut remarks) = sorted_out(&contents);
     if files.is_empty() {
@@ -105,7 +107,7 @@ fn sorted_out(contents: &Contents) -> (Vec<Found<'_>>, Vec<String>) {
         }
     };
     for (ending, names) in &endings {
-        let ending = if ending.contains(' ') { ending.clone() } else { format!("of type .{}", shown::name(ending)) };
+        let ending = if ending.contains(' ') { ending.clone() } else { format!("of type .{}", shown::text(ending)) };
         remark(names, &format!("files {ending}"));
     }
     remark(&loose, "pictures outside class folders");

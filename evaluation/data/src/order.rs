@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::shown;
+use fmr_core::shown;
 
 /// Class folders in label order, and what is to be said of it.
 ///
@@ -39,7 +39,7 @@ fn is_number(name: &str) -> bool {
 fn sample(names: &[String]) -> String {
     const SHOWN: usize = 12;
     let more = if names.len() > SHOWN { ", …" } else { "" };
-    let first: Vec<String> = names.iter().take(SHOWN).map(|name| shown::name(name)).collect();
+    let first: Vec<String> = names.iter().take(SHOWN).map(|name| shown::text(name)).collect();
     format!("{}{more}", first.join(", "))
 }
 

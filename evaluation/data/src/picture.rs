@@ -5,10 +5,11 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use fmr_core::shown;
 use sha2::{Digest as _, Sha256};
 
 use super::decode::{self, Limits, Pixels, Refusal};
-use super::{DataError, open, shown};
+use super::{DataError, open};
 
 /// One image of bytes, `[channels, height, width]` row-major.
 #[derive(Debug, Clone)]
@@ -128,7 +129,7 @@ impl Place {
     fn name(&self) -> String {
         match self {
             Self::File(_) => "the picture".to_owned(),
-            Self::Entry { name, .. } => shown::name(name),
+            Self::Entry { name, .. } => shown::text(name),
         }
     }
 

@@ -5,6 +5,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use fmr_core::shown;
+
 /// What is wrong with an experiment file, where, and what would be right.
 #[derive(Debug, Clone)]
 pub struct ConfigError {
@@ -35,13 +37,14 @@ impl ConfigError {
 
     /// An error about the whole file.
     pub(super) fn of_file(file: &Path, problem: impl Into<String>, help: Option<String>) -> Self {
-        Self { file: file.to_owned(), text: "".into(), span: None, problem: problem.into(), help }
+        let source = Source { file: file.to_owned(), text: "".into() };
+        source.error(None, problem, help)
     }
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file.display())?;
+        f.write_str(&shown::path(&self.file))?;
         if let Some((line, column)) = self.line_and_column() {
             write!(f, ":{line}:{column}")?;
         }
@@ -73,8 +76,9 @@ impl Source {
             file: self.file.clone(),
             text: self.text.clone(),
             span,
-            problem: problem.into(),
-            help: help.into(),
+            // Values and keys of the file are in both.
+            problem: shown::lines(&problem.into()),
+            help: help.into().map(|help| shown::lines(&help)),
         }
     }
 }

@@ -468,7 +468,16 @@ fn tables<T>(
             Some(help),
         ));
     };
-    all.entries().map(|(name, node)| Ok((name.to_owned(), read(source, name, node)?))).collect()
+    let read = |(name, node): (&str, &Node)| {
+        // Places in the file are dotted paths.
+        if name.is_empty() || name.contains(|c: char| c == '.' || c.is_control()) {
+            let problem =
+                format!("{name:?} cannot name one of the {role}: a name has letters, and no dots or controls");
+            return Err(source.error(node.key_span(), problem, None));
+        }
+        Ok((name.to_owned(), read(source, name, node)?))
+    };
+    all.entries().map(read).collect()
 }
 
 /// The `[masks.NAME]` tables, if any.

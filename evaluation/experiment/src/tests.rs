@@ -185,6 +185,18 @@ fn rows_name_masks() {
 }
 
 #[test]
+fn names_and_messages_are_harmless() {
+    for name in ["\"\"", "\"a.b\"", "\"a\\u001b[2J\""] {
+        let refused = error("[targets.wide]", &format!("[targets.{name}]"));
+        assert!(refused.contains("cannot name one of the targets"), "{refused}");
+    }
+    let hostile = error("budget = 5", "\"\\u001b[2J\" = 5");
+    assert!(hostile.contains(r"\u{1b}[2J"), "{hostile}");
+    let long = error("budget = 5", &format!("{} = 5", "k".repeat(100_000)));
+    assert!(long.len() < 5000, "{} bytes", long.len());
+}
+
+#[test]
 fn errors_of_masks_have_a_place_and_say_what_would_be_right() {
     let error = |line: &str, instead: &str| {
         let text = masked();

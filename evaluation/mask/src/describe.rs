@@ -2,17 +2,20 @@
 
 use std::fmt;
 
+use fmr_core::shown;
+
 use super::{Choose, Mask, MaskSettings, Unit};
 
 /// Layout, origin, what is kept, and how well it was learned.
 impl fmt::Display for Mask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let blocks: Vec<String> = self.layout().iter().map(|b| format!("{} {:?}", b.name, b.shape)).collect();
+        let blocks: Vec<String> =
+            self.layout().iter().map(|b| format!("{} {:?}", shown::text(&b.name), b.shape)).collect();
         writeln!(f, "latent      {} ({} values)", blocks.join(", "), self.kept().len())?;
         let origin = &self.origin;
         let facts = [("generator", &origin.generator), ("weights", &origin.weights_hash), ("learned on", &origin.data)];
         for (name, value) in facts.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
-            writeln!(f, "{name:<11} {value}")?;
+            writeln!(f, "{name:<11} {}", shown::text(value))?;
         }
         let units: Vec<String> = [Unit::Dimension, Unit::Channel, Unit::Site]
             .into_iter()

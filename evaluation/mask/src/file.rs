@@ -90,7 +90,7 @@ impl Mask {
     }
 
     fn from_toml(text: &str) -> Result<Self, String> {
-        let head: Head = toml::from_str(text).map_err(|e| format!("is no mask file: {e}"))?;
+        let head: Head = toml::from_str(text).map_err(|e| format!("is no mask file: {}", told(&e, text)))?;
         match (head.format.as_deref(), head.version) {
             (Some(FORMAT), Some(VERSION)) => {}
             (Some(FORMAT), version) => {
@@ -99,7 +99,7 @@ impl Mask {
             }
             _ => return Err(format!("is no mask file: it does not say format = \"{FORMAT}\"")),
         }
-        let file: File = toml::from_str(text).map_err(|e| format!("is a damaged mask file: {e}"))?;
+        let file: File = toml::from_str(text).map_err(|e| format!("is a damaged mask file: {}", told(&e, text)))?;
         if let Some(problem) = problem(&file.layout) {
             return Err(problem);
         }
@@ -120,6 +120,13 @@ impl Mask {
         }
         Ok(mask)
     }
+}
+
+/// Line and problem of text that does not parse, in one line.
+fn told(error: &toml::de::Error, text: &str) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let line = before.map_or_else(String::new, |before| format!("line {}: ", before.matches('\n').count() + 1));
+    format!("{line}{}", error.message())
 }
 
 /// `2, 5-7` for the indices of the kept values.
@@ -173,7 +180,7 @@ mod tests {
         insta::assert_snapshot!(error("4-6", "4-8"), @r#"kept: "4-8" is not within the latent's 8 values, from 0 to 7"#);
         insta::assert_snapshot!(error("4-6", "four"), @r#"kept: "four" is neither an index nor a range like 5-7"#);
         insta::assert_snapshot!(error("offset = 0", "offset = 1"), @r#"block "z" of shape [2, 2, 2] at offset 1 does not follow the 0 values before it"#);
-        assert!(error("kept", "keep").contains("keep"));
+        assert!(error("kept", "keep").contains("line 3: unknown field `keep`"));
 
         let saved = mask.to_toml().unwrap();
         let damaged = Mask::from_toml(&saved.replace("4-6", "4-7")).unwrap_err();
@@ -192,6 +199,13 @@ mod tests {
         assert_eq!(folder.path().read_dir().unwrap().count(), 1);
         let missing = Mask::load(&folder.path().join("b")).unwrap_err().to_string();
         assert!(missing.contains("b: cannot be read"), "{missing}");
+        // What a file holds does not act on a terminal.
+        std::fs::write(&path, BY_HAND.replace("kept", "\"\\u001b[2J\"")).unwrap();
+        let hostile = Mask::load(&path).unwrap_err().to_string();
+        assert!(hostile.contains(r"unknown field `\u{1b}[2J`"), "{hostile}");
+        std::fs::write(&path, BY_HAND.replace("kept", "\0")).unwrap();
+        let hostile = Mask::load(&path).unwrap_err().to_string();
+        assert!(!hostile.contains(char::is_control), "{hostile}");
     }
 
     proptest! {

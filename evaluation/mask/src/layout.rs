@@ -78,6 +78,9 @@ pub(super) fn describe(layout: &[LatentBlock], index: usize) -> String {
     }
 }
 
+/// Most values of a latent, which bounds the memory that a mask's file can ask for.
+const MOST_VALUES: usize = 1 << 24;
+
 /// What is wrong with a layout: blocks must follow one another without gaps.
 pub(super) fn problem(layout: &[LatentBlock]) -> Option<String> {
     let mut end = 0_usize;
@@ -92,6 +95,9 @@ pub(super) fn problem(layout: &[LatentBlock]) -> Option<String> {
                 ));
             }
         }
+    }
+    if end > MOST_VALUES {
+        return Some(format!("a layout of {end} values; there may be {MOST_VALUES}"));
     }
     layout.is_empty().then(|| "a layout without blocks".to_owned())
 }
@@ -113,5 +119,6 @@ mod tests {
         assert_eq!(describe(&layout, 7), "7 (w, value 1)");
         assert!(problem(&layout[1..]).is_some_and(|p| p.contains("\"w\"")));
         assert!(problem(&[]).is_some());
+        assert!(problem(&[block("z", &[1 << 20, 1 << 20], 0)]).is_some_and(|p| p.contains("1099511627776 values")));
     }
 }

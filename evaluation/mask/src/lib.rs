@@ -23,7 +23,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use fmr_core::SettingError;
+use fmr_core::{SettingError, shown};
 
 pub use columns::{Standardize, Value};
 pub use figures::MaskFigures;
@@ -71,7 +71,7 @@ pub enum MaskError {
         problem: String,
     },
     /// A mask file cannot be read or written.
-    #[error("{}: {problem}", path.display())]
+    #[error("{path}: {problem}", path = shown::path(path), problem = shown::text(problem))]
     File {
         /// The file.
         path: PathBuf,

@@ -1,14 +1,10 @@
 //! What the decoders do not tell of a file: that it is cut or damaged where they do not look, or of a kind that they
 //! read in another way than Pillow.
 
-use std::io::Cursor;
-
 use flate2::Crc;
 use image::ImageFormat;
-use tiff::decoder::Decoder as TiffDecoder;
-use tiff::tags::{CompressionMethod, Tag};
 
-use super::Refusal;
+use super::{Refusal, tiff};
 
 /// Refuses such files.
 pub(super) fn check(encoded: &[u8], format: ImageFormat) -> Result<(), Refusal> {
@@ -18,17 +14,17 @@ pub(super) fn check(encoded: &[u8], format: ImageFormat) -> Result<(), Refusal> 
         ImageFormat::Gif => gif(encoded),
         ImageFormat::Bmp => bmp(encoded),
         ImageFormat::Pnm => pnm(encoded),
-        ImageFormat::Tiff => tiff(encoded),
+        ImageFormat::Tiff => tiff::check(encoded),
         _ => None,
     };
     refused.map_or(Ok(()), Err)
 }
 
-fn damaged(problem: &str) -> Option<Refusal> {
+pub(super) fn damaged(problem: &str) -> Option<Refusal> {
     Some(Refusal::Damaged(problem.to_owned()))
 }
 
-fn unsupported(what: &str) -> Option<Refusal> {
+pub(super) fn unsupported(what: &str) -> Option<Refusal> {
     Some(Refusal::Unsupported(format!("{what}, which is not read; convert it to 8-bit RGB as PNG")))
 }
 
@@ -139,15 +135,5 @@ fn pnm(encoded: &[u8]) -> Option<Refusal> {
     match numbers[2] {
         255 => None,
         most => unsupported(&format!("holds a PPM or PGM of values up to {most}")),
-    }
-}
-
-/// JPEG inside TIFF, which goes through a decoder that rounds in its own way.
-fn tiff(encoded: &[u8]) -> Option<Refusal> {
-    let mut decoder = TiffDecoder::new(Cursor::new(encoded)).ok()?;
-    let method = decoder.find_tag_unsigned::<u16>(Tag::Compression).ok()??;
-    match CompressionMethod::from_u16(method)? {
-        CompressionMethod::JPEG | CompressionMethod::ModernJPEG => unsupported("holds a JPEG inside a TIFF"),
-        _ => None,
     }
 }

@@ -11,6 +11,7 @@ mod raster;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests;
+mod tiff;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

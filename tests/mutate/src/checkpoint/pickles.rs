@@ -1,10 +1,10 @@
 //! Well-formed pickles of random values, with the references, nesting and repetitions that make a reader work.
 
+use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::Rng;
 
-use crate::inputs::{below, pick, repetitions};
-use crate::support::Pickle;
+use super::support::Pickle;
+use crate::bytes::{below, pick, repetitions};
 
 /// Functions that are called with a random value.
 const FUNCTIONS: &[&[u8]] = &[
@@ -51,7 +51,7 @@ const LONGEST: usize = 64 << 10;
 const DEPTH: usize = 12;
 
 /// Makes a pickle whose first two values are tensors of the storages `0` and `1`.
-pub(crate) fn make(random: &mut ChaCha8Rng) -> Vec<u8> {
+pub(super) fn make(random: &mut ChaCha8Rng) -> Vec<u8> {
     let first = Pickle::new().raw(b"}(").str("a.weight").tensor("0", 8, 0, &[2, 3], &[1, 2]);
     let second = first.raw(b"q\x00").str("b").tensor("1", 1, 0, &[], &[]).raw(b"q\x01");
     let mut program = Program { pickle: second, length: 0, memo: 2 };

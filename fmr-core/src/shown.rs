@@ -1,4 +1,4 @@
-//! Names of files, as people read them: nothing in them reaches a terminal, and none is printed without end.
+//! Text from files, as people may safely read it: nothing in it reaches a terminal, and none is printed without end.
 
 use std::path::Path;
 
@@ -7,10 +7,15 @@ const LONGEST: usize = 1000;
 /// Most names in a list.
 const LISTED: usize = 3;
 
-/// A name, or a sentence with names in it, with control characters escaped. Of a long one the end is shown, which says most.
-pub(crate) fn name(name: &str) -> String {
-    let mut escaped = String::with_capacity(name.len());
-    for c in name.chars() {
+/// A name, or a sentence with names in it, with control characters and line breaks escaped. Of a long one the end is
+/// shown, which says most.
+///
+/// ```
+/// assert_eq!(fmr_core::shown::text("\u{1b}[2Jowned"), r"\u{1b}[2Jowned");
+/// ```
+pub fn text(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
         match is_plain(c) {
             true => escaped.push(c),
             false => escaped.extend(c.escape_default()),
@@ -24,21 +29,26 @@ pub(crate) fn name(name: &str) -> String {
     }
 }
 
-/// A path, likewise.
-pub(crate) fn path(path: &Path) -> String {
-    name(&path.to_string_lossy())
+/// Several lines, each likewise; the line breaks stay.
+pub fn lines(lines: &str) -> String {
+    lines.split('\n').map(text).collect::<Vec<_>>().join("\n")
+}
+
+/// A path, as [`text`].
+pub fn path(path: &Path) -> String {
+    text(&path.to_string_lossy())
 }
 
 /// The first few of several names.
-pub(crate) fn list<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
+pub fn list<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
     let mut names = names.into_iter();
-    let first: Vec<String> = names.by_ref().take(LISTED).map(name).collect();
+    let first: Vec<String> = names.by_ref().take(LISTED).map(text).collect();
     let more = if names.next().is_some() { ", …" } else { "" };
     format!("{}{more}", first.join(", "))
 }
 
 /// Whether a character is printed as itself: not a control, and none that turns the direction of the text or is unseen.
-fn is_plain(c: char) -> bool {
+pub fn is_plain(c: char) -> bool {
     !c.is_control()
         && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
@@ -49,9 +59,10 @@ mod tests {
 
     #[test]
     fn nothing_reaches_the_terminal() {
-        assert_eq!(name("a\u{1b}[2J\n\u{202e}b é.png"), "a\\u{1b}[2J\\n\\u{202e}b é.png");
-        let long = name(&"x".repeat(5000));
+        assert_eq!(text("a\u{1b}[2J\n\u{202e}b é.png"), "a\\u{1b}[2J\\n\\u{202e}b é.png");
+        let long = text(&"x".repeat(5000));
         assert_eq!((long.chars().count(), long.starts_with('…')), (LONGEST + 1, true));
+        assert_eq!(lines("a\u{7}\nb\r"), "a\\u{7}\nb\\r");
         assert_eq!(list(["a", "b\r", "c", "d"]), "a, b\\r, c, …");
     }
 }

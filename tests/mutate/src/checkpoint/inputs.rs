@@ -1,66 +1,40 @@
 //! Makes inputs: sound files with changes, and new files that keep the structure of their container.
 
+use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::Rng;
 
-use crate::pickles;
-use crate::support;
+use super::{pickles, support};
+use crate::Input;
+use crate::bytes::{below, change, pick, repetitions};
 
-/// One input.
-pub(crate) struct Input {
-    /// How it was made.
-    pub(crate) kind: &'static str,
-    pub(crate) bytes: Vec<u8>,
-    /// Whether it is the index of shards, which is read by its path.
-    pub(crate) is_index: bool,
-}
+/// The kind of inputs that are read by their path.
+pub(super) const INDEX: &str = "an index of shards";
 
-/// Makes inputs from numbers.
-pub(crate) struct Maker {
+/// Makes inputs from random numbers.
+pub(super) struct Maker {
     sound: Vec<(&'static str, Vec<u8>)>,
 }
 
-/// A number below `end`, which is not 0.
-pub(crate) fn below(random: &mut ChaCha8Rng, end: usize) -> usize {
-    (random.next_u64() % end.max(1) as u64) as usize
-}
-
-/// One of some values.
-pub(crate) fn pick<'v, T>(random: &mut ChaCha8Rng, values: &'v [T]) -> &'v T {
-    &values[below(random, values.len())]
-}
-
-/// A number of repetitions: mostly few, at times very many.
-pub(crate) fn repetitions(random: &mut ChaCha8Rng) -> usize {
-    match below(random, 64) {
-        0 => below(random, 20_000),
-        1..=7 => below(random, 500),
-        _ => below(random, 5),
-    }
-}
-
 impl Maker {
-    pub(crate) fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { sound: support::sound() }
     }
 
-    pub(crate) fn make(&self, random: &mut ChaCha8Rng) -> Input {
+    pub(super) fn make(&self, random: &mut ChaCha8Rng) -> Input {
         let (kind, bytes) = match below(random, 10) {
             0..=2 => ("a changed file", self.changed(random)),
             3..=6 => self.pickle(random),
             7 => ("an archive", archive(random)),
             8 => ("a safetensors header", header(random)),
-            _ => ("an index of shards", index(random)),
+            _ => (INDEX, index(random)),
         };
-        Input { kind, bytes, is_index: kind == "an index of shards" }
+        Input { kind, bytes }
     }
 
     /// A sound file, with bytes changed, doubled, moved or taken out.
     fn changed(&self, random: &mut ChaCha8Rng) -> Vec<u8> {
         let mut bytes = pick(random, &self.sound).1.clone();
-        for _ in 0..=below(random, 4) {
-            change(random, &mut bytes);
-        }
+        change(random, &mut bytes);
         bytes
     }
 
@@ -75,31 +49,6 @@ impl Maker {
             2 => ("a plain pickle", pickle),
             _ => ("an archive of a pickle", support::torch_zip(&pickle)),
         }
-    }
-}
-
-/// Changes a few bytes, or a stretch of them.
-fn change(random: &mut ChaCha8Rng, bytes: &mut Vec<u8>) {
-    if bytes.is_empty() {
-        return;
-    }
-    let at = below(random, bytes.len());
-    let end = (at + 1 + below(random, 32)).min(bytes.len());
-    match below(random, 7) {
-        0 => bytes[at] ^= 1 << below(random, 8),
-        1 => bytes[at..end.min(at + 8)].fill(*pick(random, &[0, 0x7f, 0x80, 0xff])),
-        2 => bytes.truncate(at),
-        3 => drop(bytes.drain(at..end)),
-        4 => {
-            let copy = bytes[at..end].repeat(1 + repetitions(random));
-            bytes.splice(at..at, copy);
-        }
-        5 => {
-            let stretch = bytes[at..end].to_vec();
-            let to = below(random, bytes.len());
-            bytes.splice(to..to, stretch);
-        }
-        _ => bytes[at] = *pick(random, b"(.)]}tuesbRQqhrj\x81\x85\x86\x94\x1b\n{}[]\","),
     }
 }
 
