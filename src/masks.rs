@@ -223,7 +223,7 @@ pub fn save(mask: &Mask, path: &Path) -> Result<PathBuf, MaskError> {
     }
     mask.save(path)?;
     let picture = path.with_extension("png");
-    let drawn = fmr_report::mask_art::picture(mask).save(&picture);
+    let drawn = fmr_report::mask_art::save(&fmr_report::mask_art::picture(mask), &picture);
     drawn.map_err(|e| MaskError::file(&picture, format!("cannot be written: {e}")))?;
     Ok(picture)
 }

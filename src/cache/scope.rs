@@ -20,7 +20,8 @@ impl Scope {
             field.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
         };
         let matters = |field: &str| FIELDS.iter().any(|name| below(field, name)) || SEARCH.contains(&field);
-        let mut hash = Sha256::new();
+        // Built-in components are part of the program: a folder may outlive a version of it.
+        let mut hash = Sha256::new().chain_update(env!("CARGO_PKG_VERSION"));
         let mut add = |text: &str| {
             hash.update((text.len() as u64).to_le_bytes());
             hash.update(text);

@@ -22,44 +22,52 @@ impl<T: ?Sized> Clone for Part<T> {
     }
 }
 
+/// Components of one role, by their table and the shape of the images.
+type Made<T> = BTreeMap<(String, [usize; 3]), Part<T>>;
+
 /// Checks and makes components as tables of the experiment describe them.
 pub(super) struct Parts<'a> {
+    bench: Bench<'a>,
+    targets: Made<dyn Target>,
+    generators: Made<dyn Generator>,
+    oracles: BTreeMap<(String, String), Part<dyn Oracle>>,
+}
+
+/// What components are made with.
+struct Bench<'a> {
     experiment: &'a Experiment,
     registry: &'a Registry,
     interrupt: &'a Interrupt,
-    targets: BTreeMap<(String, [usize; 3]), Part<dyn Target>>,
-    generators: BTreeMap<(String, [usize; 3]), Part<dyn Generator>>,
-    oracles: BTreeMap<(String, String), Part<dyn Oracle>>,
 }
 
 impl<'a> Parts<'a> {
     pub(super) fn new(experiment: &'a Experiment, registry: &'a Registry, interrupt: &'a Interrupt) -> Self {
         let (targets, generators, oracles) = Default::default();
-        Self { experiment, registry, interrupt, targets, generators, oracles }
+        Self { bench: Bench { experiment, registry, interrupt }, targets, generators, oracles }
     }
 
     /// Why a row cannot run here, if it cannot; found out without any of its files.
     pub(super) fn lacks(&self, row: &Row) -> Result<Option<Lack>, ConfigError> {
-        let e = self.experiment;
+        let e = self.bench.experiment;
         let side = e.data[&row.data].resolution;
         // The pictures are not looked at yet.
-        let context = self.context(side.map_or([0; 3], |side| [3, side, side]));
+        let context = self.bench.context(side.map_or([0; 3], |side| [3, side, side]));
         let mut named = BTreeMap::new();
         for (role, table) in e.components(row) {
             let (kind, settings) = (&table.kind, &table.settings);
             let checked = match role {
-                Role::Generator => self.registry.check::<dyn Generator>(kind, settings, &context),
-                Role::Oracle => self.registry.check::<dyn Oracle>(kind, settings, &context),
-                Role::Target => self.registry.check::<dyn Target>(kind, settings, &context),
-                Role::Scorer => self.registry.check::<dyn Scorer>(kind, settings, &context),
+                Role::Generator => self.bench.registry.check::<dyn Generator>(kind, settings, &context),
+                Role::Oracle => self.bench.registry.check::<dyn Oracle>(kind, settings, &context),
+                Role::Target => self.bench.registry.check::<dyn Target>(kind, settings, &context),
+                Role::Scorer => self.bench.registry.check::<dyn Scorer>(kind, settings, &context),
             };
             match checked {
                 Ok(files) => drop(named.insert(role, files)),
                 // What a table says how to obtain need not be known here yet.
                 Err(error) if table.obtain.is_some() && is_unknown(&error) => {
-                    return Ok(Some(Lack::NotImplemented(self.refuse(table, &[], error).in_a_line())));
+                    return Ok(Some(Lack::NotImplemented(self.bench.refuse(table, &[], error).in_a_line())));
                 }
-                Err(error) => return Err(self.refuse(table, &[], error)),
+                Err(error) => return Err(self.bench.refuse(table, &[], error)),
             }
         }
         let missing = e.missing(row, &|role, _| named.get(&role).cloned().unwrap_or_default());
@@ -71,25 +79,13 @@ impl<'a> Parts<'a> {
     }
 
     pub(super) fn generator(&mut self, row: &Row, image: [usize; 3]) -> Result<Part<dyn Generator>, ConfigError> {
-        let key = (row.generator.clone(), image);
-        if let Some(part) = self.generators.get(&key) {
-            return Ok(part.clone());
-        }
-        let part = self.make(&self.experiment.generators[&row.generator], image)?;
-        let part = Part { component: Arc::from(part.0), files: part.1 };
-        self.generators.insert(key, part.clone());
-        Ok(part)
+        let table = &self.bench.experiment.generators[&row.generator];
+        self.bench.once(&mut self.generators, (row.generator.clone(), image), table)
     }
 
     pub(super) fn target(&mut self, row: &Row, image: [usize; 3]) -> Result<Part<dyn Target>, ConfigError> {
-        let key = (row.target.clone(), image);
-        if let Some(part) = self.targets.get(&key) {
-            return Ok(part.clone());
-        }
-        let part = self.make(&self.experiment.targets[&row.target], image)?;
-        let part = Part { component: Arc::from(part.0), files: part.1 };
-        self.targets.insert(key, part.clone());
-        Ok(part)
+        let table = &self.bench.experiment.targets[&row.target];
+        self.bench.once(&mut self.targets, (row.target.clone(), image), table)
     }
 
     /// An oracle is told its classes once, so that each data set has one of its own.
@@ -103,9 +99,9 @@ impl<'a> Parts<'a> {
         if let Some(part) = self.oracles.get(&key) {
             return Ok(part.clone());
         }
-        let e = self.experiment;
+        let e = self.bench.experiment;
         let (table, data) = (&e.oracles[&row.oracle], &e.data[&row.data]);
-        let (mut oracle, files): (Box<dyn Oracle>, _) = self.make(table, image)?;
+        let (mut oracle, files): (Box<dyn Oracle>, _) = self.bench.make(table, image)?;
         let templates = data.templates.clone().or_else(|| table.templates.clone());
         let templates = templates.unwrap_or_else(|| vec![PROMPT.to_owned()]);
         oracle.set_classes(classes, &templates).map_err(|error| {
@@ -127,7 +123,25 @@ impl<'a> Parts<'a> {
         row: &Row,
         image: [usize; 3],
     ) -> Result<(Box<dyn Scorer>, ComponentFiles), ConfigError> {
-        self.make(&row.scorer, image)
+        self.bench.make(&row.scorer, image)
+    }
+}
+
+impl<'a> Bench<'a> {
+    /// The component of a table, made where no row had it before.
+    fn once<T: Component + ?Sized>(
+        &self,
+        made: &mut Made<T>,
+        key: (String, [usize; 3]),
+        table: &ComponentTable,
+    ) -> Result<Part<T>, ConfigError> {
+        if let Some(part) = made.get(&key) {
+            return Ok(part.clone());
+        }
+        let (component, files) = self.make::<T>(table, key.1)?;
+        let part = Part { component: Arc::from(component), files };
+        made.insert(key, part.clone());
+        Ok(part)
     }
 
     fn make<T: Component + ?Sized>(
@@ -136,6 +150,7 @@ impl<'a> Parts<'a> {
         image: [usize; 3],
     ) -> Result<(Box<T>, ComponentFiles), ConfigError> {
         let context = self.context(image);
+        // Checked once more, now that the shape of the images is known.
         let named = self.registry.check::<T>(&table.kind, &table.settings, &context);
         let named = named.map_err(|error| self.refuse(table, &[], error))?;
         let made = self.registry.make::<T>(&table.kind, &table.settings, &context);

@@ -123,13 +123,13 @@ fn show(arguments: &Show, out: &mut dyn Write) -> Result<(), Failure> {
     let stem = arguments.mask.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let folder = arguments.out.as_deref().or(arguments.mask.parent()).unwrap_or(Path::new(""));
     std::fs::create_dir_all(folder).map_err(|e| Failure::Text(format!("{}: {e}", folder.display())))?;
-    let write = |name: String, picture: &dyn Fn(&Path) -> Result<(), String>| {
+    let write = |name: String, picture: &_| {
         let path = folder.join(name);
-        picture(&path).map_err(|e| Failure::Text(format!("{}: {e}", path.display())))?;
+        mask_art::save(picture, &path).map_err(|e| Failure::Text(format!("{}: {e}", path.display())))?;
         Ok::<_, Failure>(path)
     };
     let grid = mask_art::picture(&mask);
-    let path = write(format!("{stem}.png"), &|path| grid.save(path).map_err(|e| e.to_string()))?;
+    let path = write(format!("{stem}.png"), &grid)?;
     writeln!(out, "picture     {}", path.display())?;
     let Some(row) = row else {
         writeln!(out, "strip       none: the mask names no experiment that is here; give one")?;
@@ -139,7 +139,7 @@ fn show(arguments: &Show, out: &mut dyn Write) -> Result<(), Failure> {
     let batch = row.samples.batch(&few).map_err(|e| Failure::Text(e.to_string()))?;
     let strip = mask_art::strip(&mask, &*row.generator, batch.images.view(), &batch.labels, arguments.images);
     let strip = strip.map_err(|e| Failure::Text(e.to_string()))?;
-    let path = write(format!("{stem}-strip.png"), &|path| strip.save(path).map_err(|e| e.to_string()))?;
+    let path = write(format!("{stem}-strip.png"), &strip)?;
     let steps: Vec<String> = STRIP_STEPS.iter().map(|step| format!("{step:+}")).collect();
     writeln!(out, "strip       {}", path.display())?;
     writeln!(

@@ -92,6 +92,26 @@ fn images_by_class_with_a_manifest() {
 }
 
 #[test]
+fn an_export_removes_what_an_earlier_one_listed() {
+    let home = TempDir::new().unwrap();
+    let images = home.path().join("images");
+    let export = |name: &str, samples: std::ops::Range<usize>| {
+        let mut store = RunStore::create(&home.path().join(name), &plan(12)).unwrap();
+        store.commit(ROW, &samples.map(|i| sample(i, 3, 8)).collect::<Vec<_>>(), Duration::ZERO).unwrap();
+        store.export_images(&store.results().unwrap(), &images).unwrap().remove(0)
+    };
+    let folder = export("first", 0..9);
+    fs::write(folder.join("zero/mine.png"), "").unwrap();
+    // A process that died in an export left the list aside.
+    fs::rename(folder.join("manifest.csv"), folder.join(".manifest-earlier.csv")).unwrap();
+    export("second", 4..6);
+    assert!(folder.join("zero/test-00004.png").is_file() && folder.join("one/test-00005.png").is_file());
+    assert!(!folder.join("zero/test-00008.png").exists() && !folder.join("one/test-00001.png").exists());
+    assert!(folder.join("zero/mine.png").is_file(), "no export listed it");
+    assert!(!folder.join(".manifest-earlier.csv").exists());
+}
+
+#[test]
 fn an_export_that_cannot_be_written_leaves_nothing() {
     let (home, folder, store) = exported();
     fs::remove_file(folder.join("steps.csv")).unwrap();

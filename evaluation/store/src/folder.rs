@@ -1,9 +1,9 @@
 //! The perturbed images of a run as folders of `class/image.png`, the form of the paper's static benchmarks
 //! (appendix O).
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
+use std::{fs, io};
 
 use fmr_core::SampleRecord;
 use fmr_core::metrics::Ending;
@@ -16,6 +16,8 @@ use super::{RowPlan, RowResults, RunResults, RunStore, StoreError};
 
 /// Name of the list of a folder's images.
 const MANIFEST: &str = "manifest.csv";
+/// The list of an earlier export, as long as its images are replaced.
+const EARLIER: &str = ".manifest-earlier.csv";
 
 /// One image of the folder.
 #[derive(Serialize)]
@@ -38,6 +40,8 @@ impl RunStore {
     /// that says of each image where it came from and what was seen in it; gives the rows' folders. `results` are this
     /// run's.
     ///
+    /// What an earlier export listed and this one does not is removed.
+    ///
     /// An image is written where the oracle accepted the reconstruction and the search did not fail: what the search
     /// refused is the untouched original, no new image. Names of target, generator and oracle come from the row's
     /// facts, or else from the fields of its fingerprint with those names.
@@ -52,6 +56,7 @@ impl RunStore {
         let row = &results.plan;
         let folder = folder.join(row.file_name());
         fs::create_dir_all(&folder).asking(&folder, "make the folder")?;
+        let earlier = Earlier::of(&folder).asking(&folder, "replace the images")?;
         let [target, generator, oracle] = components(results);
         let class_folders = class_folders(row);
         let (mut taken, mut lines) = (BTreeMap::new(), Vec::new());
@@ -86,8 +91,62 @@ impl RunStore {
             }
             Ok(table.flush()?)
         })?;
+        let files: BTreeSet<&str> = lines.iter().map(|line| line.file.as_str()).collect();
+        earlier.remove_but(&folder, &files).asking(&folder, "remove images of an earlier export")?;
         Ok(folder)
     }
+}
+
+/// Images that earlier exports listed.
+struct Earlier(BTreeSet<String>);
+
+impl Earlier {
+    /// Puts the list of a folder aside, as its images are about to be replaced. Where a process died of that before, its
+    /// list counts too.
+    fn of(folder: &Path) -> io::Result<Self> {
+        let (current, aside) = (folder.join(MANIFEST), folder.join(EARLIER));
+        let mut files = listed(&aside)?;
+        files.extend(listed(&current)?);
+        if !files.is_empty() {
+            let list = files.iter().fold("file\n".to_owned(), |list, file| list + file + "\n");
+            fmr_files::replace(&aside, list.as_bytes())?;
+        }
+        match fs::remove_file(&current) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(Self(files)),
+        }
+    }
+
+    /// Removes the images that are not among those.
+    fn remove_but(self, folder: &Path, kept: &BTreeSet<&str>) -> io::Result<()> {
+        let gone = |removed: io::Result<()>| match removed {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        };
+        for file in self.0.iter().filter(|file| !kept.contains(file.as_str())) {
+            gone(fs::remove_file(folder.join(file)))?;
+        }
+        gone(fs::remove_file(folder.join(EARLIER)))
+    }
+}
+
+/// The images that a list names, but for names that lead out of its folder. None where there is no list.
+fn listed(list: &Path) -> io::Result<BTreeSet<String>> {
+    let mut table = match fs::File::open(list) {
+        Ok(file) => csv::Reader::from_reader(file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+        Err(error) => return Err(error),
+    };
+    if table.headers().map_or(true, |header| header.get(0) != Some("file")) {
+        // Somebody else's table.
+        return Ok(BTreeSet::new());
+    }
+    let file = |line: csv::StringRecord| line.get(0).map(str::to_owned);
+    let inside = |file: &String| {
+        let path = Path::new(file);
+        file.ends_with(".png") && path.components().all(|part| matches!(part, Component::Normal(_)))
+    };
+    Ok(table.records().flatten().filter_map(file).filter(inside).collect())
 }
 
 /// Names of target, generator and oracle of a row, as far as they are on record.

@@ -1,5 +1,7 @@
 //! Asking the components: decoding latents, judging and classifying images, scoring logits.
 
+use std::borrow::Cow;
+
 use ndarray::{Array2, Array4, ArrayView4, Axis};
 
 use super::evaluation::{Evaluation, PullBack};
@@ -42,21 +44,23 @@ impl<'a> Perturber<'a> {
         Ok(scores)
     }
 
-    /// Oracle's probabilities `[n, classes]` of the originals of some samples: as their files hold them, where the oracle
+    /// Oracle's probabilities `[n, classes]` of the originals of some samples, in order: as their files hold them, where the oracle
     /// prepares pictures itself.
     pub(super) fn judge_originals(
         &self,
         batch: &SampleBatch,
         samples: &[usize],
     ) -> Result<Array2<f32>, ComponentError> {
+        let all = samples.len() == batch.len();
         if !batch.pictures.is_empty() {
-            let pictures: Vec<Picture> = samples.iter().map(|i| batch.pictures[*i].clone()).collect();
+            let some = || samples.iter().map(|i| batch.pictures[*i].clone()).collect::<Vec<Picture>>();
+            let pictures = if all { Cow::Borrowed(&batch.pictures) } else { Cow::Owned(some()) };
             if let Some(scores) = self.oracle.judge_pictures(&pictures)? {
                 self.check_scores(&scores, samples.len())?;
                 return Ok(scores);
             }
         }
-        self.judge(batch.images.select(Axis(0), samples).view())
+        if all { self.judge(batch.images.view()) } else { self.judge(batch.images.select(Axis(0), samples).view()) }
     }
 
     fn check_scores(&self, scores: &Array2<f32>, n: usize) -> Result<(), ComponentError> {

@@ -5,7 +5,6 @@
 //! depend on these roundings.
 
 use super::taps::{Filter, antialiased_weights};
-use super::{centre_offset, shorter_side};
 
 /// Fractional bits of a weight.
 const PRECISION: u32 = 22;
@@ -48,23 +47,6 @@ impl Picture {
             bytes = out;
         }
         Self { shape: [c, to_h, to_w], bytes }
-    }
-
-    /// The picture with its shorter side at `size` and the longer one in proportion, rounded down.
-    #[must_use]
-    pub fn resized_shorter(&self, size: usize, filter: Filter) -> Self {
-        let [_, h, w] = self.shape;
-        self.resized(shorter_side([h, w], size), filter)
-    }
-
-    /// The middle of the picture; a side that is shorter than the crop stays as it is. Offsets round half to even.
-    #[must_use]
-    pub fn cropped(&self, [to_h, to_w]: [usize; 2]) -> Self {
-        let [c, h, w] = self.shape;
-        let (to_h, to_w) = (to_h.min(h), to_w.min(w));
-        let (top, left) = (centre_offset(h, to_h), centre_offset(w, to_w));
-        let rows = self.bytes.chunks_exact((h * w).max(1)).flat_map(|plane| plane.chunks_exact(w).skip(top).take(to_h));
-        Self { shape: [c, to_h, to_w], bytes: rows.flat_map(|row| &row[left..left + to_w]).copied().collect() }
     }
 
     /// The rectangle of `[height, width]` whose first pixel is the picture's pixel at `[row, column]`; black where that is
@@ -127,18 +109,5 @@ mod tests {
             let resized = flat.resized([5, 30], filter);
             assert_eq!((resized.shape, resized.bytes), ([3, 5, 30], vec![201; 450]));
         }
-    }
-
-    #[test]
-    fn crops_the_middle() {
-        let picture = Picture { shape: [1, 4, 5], bytes: (0..20).collect() };
-        assert_eq!(picture.cropped([2, 3]).bytes, [6, 7, 8, 11, 12, 13]);
-        assert_eq!(picture.cropped([9, 1]).shape, [1, 4, 1]);
-    }
-
-    #[test]
-    fn keeps_the_aspect_ratio() {
-        let picture = Picture { shape: [1, 4, 6], bytes: vec![0; 24] };
-        assert_eq!(picture.resized_shorter(6, Filter::Bilinear).shape, [1, 6, 9]);
     }
 }
