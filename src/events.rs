@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use fmr_core::Working;
 use fmr_core::perturb::Perturbed;
 
 /// A run that begins or is resumed.
@@ -63,6 +64,10 @@ pub trait Events {
 
     /// A batch is finished. Where a row is measured, it is in the store already.
     fn batch(&self, _: &[Perturbed]) {}
+
+    /// What components work on that takes long, such as the inversion of one image: told while the run waits for a
+    /// batch, whenever it has changed. Nothing is under way any more where there is none.
+    fn working(&self, _: &[Working]) {}
 
     /// Something a user should know that does not end the run, in a sentence.
     fn warning(&self, _sentence: &str) {}

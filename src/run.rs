@@ -1,12 +1,13 @@
 //! A run: rows one after the other, batches side by side, results committed as they come.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use fmr_core::perturb::{AnswerCache, PerturbError, Perturber, Workers};
 use fmr_core::validity::RepeatCheck;
-use fmr_experiment::{RunSettings, SideBySide};
+use fmr_experiment::SideBySide;
 use fmr_mask::MaskError;
 use fmr_store::{ComponentNames, Keep, Part, RunPlan, RunStore, StoreError};
 
@@ -118,7 +119,7 @@ impl Runner<'_> {
         let caches = Caches::of(prepared, store.dir());
         for row in prepared.ready() {
             let (left, store, cache) = (&left[&row.plan.id], &mut store, caches.of_row(row));
-            self.with_workers(&prepared.experiment.run, |workers| {
+            self.with_workers(prepared, |workers| {
                 self.row(row, left, prepared.experiment.run.repeat, cache.as_ref(), workers, store)
             })?;
         }
@@ -139,7 +140,7 @@ impl Runner<'_> {
         };
         self.events.begun(Begun::new(None, samples.len(), 0));
         self.events.row(&row.plan.title, Phase::Mask);
-        let learned = self.with_workers(&prepared.experiment.run, |workers| {
+        let learned = self.with_workers(prepared, |workers| {
             masks::learn_mask(row, mask, samples, workers, |batch| self.events.batch(batch))
         })?;
         if learned.is_some() {
@@ -153,15 +154,16 @@ impl Runner<'_> {
     /// # Errors
     /// A component fails on the row's first images.
     pub fn plan(&self, prepared: &Prepared, row: &ReadyRow) -> Result<Estimate, Error> {
-        self.with_workers(&prepared.experiment.run, |workers| plan::estimate(row, workers))
+        self.with_workers(prepared, |workers| plan::estimate(row, workers))
     }
 
     /// Workers as the `[run]` table asks for them.
-    fn with_workers<T>(&self, run: &RunSettings, work: impl FnOnce(&Workers<'_>) -> T) -> T {
+    fn with_workers<T>(&self, prepared: &Prepared, work: impl FnOnce(&Workers<'_>) -> T) -> T {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let SideBySide { lanes: threads, batch } = run.side_by_side(cores);
+        let SideBySide { lanes: threads, batch } = prepared.experiment.run.side_by_side(cores);
         // Events stay on this thread; workers see the interrupt alone.
         let interrupt = &self.interrupt;
+        let told = RefCell::new(Vec::new());
         work(&Workers {
             threads,
             batch,
@@ -170,6 +172,13 @@ impl Runner<'_> {
                 fmr_core::threads::set_budget((threads > 1).then_some(std::num::NonZeroUsize::MIN));
             },
             go_on: &|| !interrupt.asked(),
+            tick: &|| {
+                let now = prepared.progress.now();
+                if now != *told.borrow() {
+                    self.events.working(&now);
+                    told.replace(now);
+                }
+            },
         })
     }
 

@@ -212,8 +212,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             observer: &(),
             cache: None,
         };
-        let workers =
-            Workers { threads: lanes, batch, enter: &|| run_serially_on_this_thread(lanes > 1), go_on: &|| true };
+        let workers = Workers {
+            threads: lanes,
+            batch,
+            enter: &|| run_serially_on_this_thread(lanes > 1),
+            go_on: &|| true,
+            tick: &|| {},
+        };
         let positions: Vec<usize> = (0..a.images).collect();
         let (mut updates, mut records) = (0, Vec::new());
         workers.run(&perturber, &positions, &samples, |batch| {

@@ -5,6 +5,7 @@ use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
 use fmr::core::Outcome;
+use fmr::core::Working;
 use fmr::core::perturb::Perturbed;
 use fmr::{Begun, Events, Phase};
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -21,6 +22,8 @@ struct Shown {
     bar: Option<ProgressBar>,
     log: Option<Log>,
     row: Counts,
+    /// What takes long, in words; empty where nothing does.
+    working: String,
 }
 
 /// Progress in plain lines.
@@ -82,6 +85,17 @@ impl Events for Terminal {
         shown.update();
     }
 
+    fn working(&self, working: &[Working]) {
+        let mut shown = self.0.borrow_mut();
+        shown.working = told(working);
+        let Shown { log, working, .. } = &mut *shown;
+        if let Some(log) = log.as_mut().filter(|log| log.last.elapsed() >= BETWEEN_LINES && !working.is_empty()) {
+            log.last = Instant::now();
+            eprintln!("{working}");
+        }
+        shown.update();
+    }
+
     fn warning(&self, sentence: &str) {
         let shown = self.0.borrow();
         match &shown.bar {
@@ -113,9 +127,20 @@ impl Drop for Terminal {
 impl Shown {
     fn update(&self) {
         if let Some(bar) = &self.bar {
-            bar.set_message(self.row.to_string());
+            let gap = if self.working.is_empty() { "" } else { "; " };
+            bar.set_message(format!("{}{gap}{}", self.working, self.row));
         }
     }
+}
+
+/// The work under way that began first, and how many others there are.
+fn told(working: &[Working]) -> String {
+    let Some((first, others)) = working.split_first() else { return String::new() };
+    let mut words = format!("{}: {} {}/{}", first.component, first.what, first.done, first.of);
+    if !others.is_empty() {
+        words += &format!(" and {} more", others.len());
+    }
+    words
 }
 
 fn bar(begun: Begun<'_>) -> ProgressBar {
@@ -175,7 +200,19 @@ impl std::fmt::Display for Counts {
 
 #[cfg(test)]
 mod tests {
+    use fmr::core::Progress;
+
     use super::*;
+
+    #[test]
+    fn work_that_takes_long_is_told() {
+        let progress = Progress::default();
+        let tasks = [10, 20].map(|of| progress.begin("generator \"toy\"", "invert an image", of));
+        assert!(tasks[0].reached(3).is_ok());
+        assert_eq!(told(&progress.now()), "generator \"toy\": invert an image 3/10 and 1 more");
+        drop(tasks);
+        assert_eq!(told(&progress.now()), "");
+    }
 
     #[test]
     fn a_log_line_says_how_far_the_run_is() {

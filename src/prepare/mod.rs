@@ -9,7 +9,7 @@ use std::sync::Arc;
 use fmr_core::perturb::Perturber;
 use fmr_core::registry::{Registry, Role};
 use fmr_core::verdict::Verdict;
-use fmr_core::{Generator, Oracle, Scorer, Target};
+use fmr_core::{Generator, Oracle, Progress, Scorer, Target};
 use fmr_data::{Dataset, Samples};
 use fmr_experiment::{ConfigError, Experiment, Fingerprints, LabelMatch, Lack, MaskTable, Masking, Row};
 use fmr_mask::{Mask, MaskError};
@@ -91,6 +91,8 @@ pub struct Prepared {
     pub experiment: Experiment,
     /// Its rows, in order.
     pub rows: Vec<PreparedRow>,
+    /// Where its components tell how far they are with what takes long.
+    pub progress: Progress,
 }
 
 impl Prepared {
@@ -136,10 +138,11 @@ pub fn prepare_until(
 ) -> Result<Prepared, ConfigError> {
     expect_file_names(&experiment)?;
     let parts = Parts::new(&experiment, registry, interrupt);
+    let progress = parts.progress().clone();
     let mut maker =
         Maker { experiment: &experiment, parts, data: BTreeMap::new(), fingerprints: Fingerprints::default() };
     let rows = experiment.rows.iter().map(|row| maker.row(row)).collect::<Result<_, _>>()?;
-    Ok(Prepared { experiment, rows })
+    Ok(Prepared { experiment, rows, progress })
 }
 
 /// Why a row cannot run here, if it cannot. Nothing is made, and no file is read but libraries of plugins, as far as the

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fmr_core::registry::{Component, MakeContext, MakeError, NamedFile, Registry, Role};
-use fmr_core::{Generator, Oracle, Scorer, SettingError, SettingProblem, Subject, Target, near};
+use fmr_core::{Generator, Oracle, Progress, Scorer, SettingError, SettingProblem, Subject, Target, near};
 use fmr_experiment::{ComponentFiles, ComponentTable, ConfigError, Experiment, Lack, Row};
 
 use super::PROMPT;
@@ -38,12 +38,19 @@ struct Bench<'a> {
     experiment: &'a Experiment,
     registry: &'a Registry,
     interrupt: &'a Interrupt,
+    progress: Progress,
 }
 
 impl<'a> Parts<'a> {
     pub(super) fn new(experiment: &'a Experiment, registry: &'a Registry, interrupt: &'a Interrupt) -> Self {
         let (targets, generators, oracles) = Default::default();
-        Self { bench: Bench { experiment, registry, interrupt }, targets, generators, oracles }
+        let progress = Progress::until(interrupt.flag());
+        Self { bench: Bench { experiment, registry, interrupt, progress }, targets, generators, oracles }
+    }
+
+    /// Where the components tell how far they are.
+    pub(super) fn progress(&self) -> &Progress {
+        &self.bench.progress
     }
 
     /// Why a row cannot run here, if it cannot; found out without any of its files.
@@ -165,6 +172,7 @@ impl<'a> Bench<'a> {
             .with_device(&run.device)
             .with_seed(run.seed);
         context.cancel = Some(self.interrupt.flag());
+        context.progress.clone_from(&self.progress);
         context.cache.clone_from(&run.cache);
         context
     }

@@ -8,6 +8,7 @@ mod dynamic;
 mod finishing;
 mod listings;
 mod mask;
+mod once;
 mod parts;
 mod plugins;
 mod python;

@@ -8,18 +8,20 @@ mod masks;
 mod node;
 mod paper;
 mod rows;
+mod sections;
 mod suggest;
 mod tables;
 mod world;
 
 pub use error::ConfigError;
-pub use experiment::{Changes, Experiment, ReportSettings, RunSettings, SideBySide};
+pub use experiment::{Changes, Experiment};
 pub use files::{Lack, MissingFiles};
 pub use fingerprint::{ComponentFiles, Fingerprints};
 pub use masks::{MaskTable, Masking};
 pub use node::Node;
 pub use paper::PaperFigures;
 pub use rows::Row;
+pub use sections::{ReportSettings, RunSettings, SideBySide};
 pub use tables::{ComponentTable, DataTable, LabelMatch, Obtain};
 pub use world::World;
 

@@ -74,6 +74,37 @@ impl Default for Keep {
 }
 
 /// A run's results on disk.
+///
+/// ```
+/// use fmr_store::{Part, RowPlan, RunPlan, RunStore};
+///
+/// # let home = tempfile::tempdir().unwrap();
+/// # let dir = home.path().join("digits-001");
+/// let row = RowPlan {
+///     id: "digits/lenet".to_owned(),
+///     title: "MNIST · LeNet".to_owned(),
+///     samples: 100,
+///     classes: (0..10).map(|digit| digit.to_string()).collect(),
+///     fingerprint: [("target.weights".to_owned(), "60303ae22b99".to_owned())].into(),
+/// };
+/// let plan = RunPlan {
+///     name: "digits".to_owned(),
+///     experiment: String::new(),
+///     rows: vec![row],
+///     versions: [].into(),
+///     part: Part::WHOLE,
+/// };
+/// drop(RunStore::create(&dir, &plan)?);
+///
+/// // A later process goes on where the first one ended, with the same plan alone.
+/// let store = RunStore::resume(&dir, &plan)?;
+/// assert_eq!(store.finished("digits/lenet")?.len(), 0);
+/// drop(store);
+/// let mut other = plan.clone();
+/// other.rows[0].fingerprint.insert("target.weights".to_owned(), "fd61a03af4f7".to_owned());
+/// assert!(RunStore::resume(&dir, &other).unwrap_err().to_string().contains("target.weights"));
+/// # Ok::<(), fmr_store::StoreError>(())
+/// ```
 #[derive(Debug)]
 pub struct RunStore {
     dir: PathBuf,

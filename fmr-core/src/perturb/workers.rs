@@ -1,9 +1,13 @@
 //! Many samples on several threads.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
 use super::{PerturbError, Perturbed, Perturber, SampleBatch};
+
+/// Time between two calls of [`Workers::tick`].
+const BETWEEN_TICKS: Duration = Duration::from_millis(200);
 
 /// Threads that perturb batches side by side.
 ///
@@ -20,6 +24,8 @@ pub struct Workers<'a> {
     /// Asked before each batch. `false` begins no more batches; those in progress are finished and handed over, except
     /// those that a component gave up because it was told to.
     pub go_on: &'a (dyn Fn() -> bool + Sync),
+    /// Called now and then on the calling thread while it waits for a batch.
+    pub tick: &'a dyn Fn(),
 }
 
 impl Workers<'_> {
@@ -36,6 +42,7 @@ impl Workers<'_> {
         mut done: impl FnMut(Vec<Perturbed>) -> Result<(), E>,
     ) -> Result<(), E> {
         let batches: Vec<&[usize]> = positions.chunks(self.batch.max(1)).collect();
+        let Self { enter, go_on, tick, .. } = *self;
         let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
         std::thread::scope(|scope| {
             let (sender, receiver) = mpsc::sync_channel(self.threads.max(1) * 2);
@@ -43,11 +50,11 @@ impl Workers<'_> {
                 let sender = sender.clone();
                 let (next, stop, batches) = (&next, &stop, &batches);
                 scope.spawn(move || {
-                    (self.enter)();
-                    while !stop.load(Ordering::Relaxed) && (self.go_on)() {
+                    enter();
+                    while !stop.load(Ordering::Relaxed) && go_on() {
                         let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
                         let outcome = match samples(batch).map(|batch| perturber.run(&batch)) {
-                            Ok(Err(PerturbError::Cancelled)) if !(self.go_on)() => break,
+                            Ok(Err(PerturbError::Cancelled)) if !go_on() => break,
                             Ok(outcome) => outcome.map_err(E::from),
                             Err(error) => Err(error),
                         };
@@ -60,7 +67,15 @@ impl Workers<'_> {
             }
             drop(sender);
             let mut result = Ok(());
-            for outcome in receiver {
+            loop {
+                let outcome = match receiver.recv_timeout(BETWEEN_TICKS) {
+                    Ok(outcome) => outcome,
+                    Err(RecvTimeoutError::Timeout) => {
+                        tick();
+                        continue;
+                    }
+                    Err(RecvTimeoutError::Disconnected) => break,
+                };
                 if result.is_ok() {
                     result = outcome.and_then(&mut done);
                     if result.is_err() {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use super::{MakeError, Registry, Role};
+use crate::Progress;
 
 /// Components inside components: an ensemble of ensembles is one thing, a component that makes itself another.
 const DEEPEST: usize = 8;
@@ -26,6 +27,8 @@ pub struct MakeContext<'r> {
     pub image: [usize; 3],
     /// Set once the component is not wanted any more; one that takes long to make should look now and then.
     pub cancel: Option<Arc<AtomicBool>>,
+    /// Where it tells how far it is with what takes long; see [`Progress`].
+    pub progress: Progress,
     /// Folder in which it may keep what is expensive to compute, shared by runs; it need not exist yet.
     pub cache: Option<PathBuf>,
     sources: Arc<Mutex<Sources>>,
@@ -63,6 +66,7 @@ impl<'r> MakeContext<'r> {
             seed: 0,
             image,
             cancel: None,
+            progress: Progress::default(),
             cache: None,
             sources: Arc::default(),
             depth: 0,
@@ -89,8 +93,8 @@ impl<'r> MakeContext<'r> {
 
     /// The same with other components to make members of; files are noted in the same place.
     pub fn with_registry<'s>(&self, registry: &'s Registry) -> MakeContext<'s> {
-        let Self { registry: _, base, device, seed, image, cancel, cache, sources, depth } = self.clone();
-        MakeContext { registry, base, device, seed, image, cancel, cache, sources, depth }
+        let Self { registry: _, base, device, seed, image, cancel, progress, cache, sources, depth } = self.clone();
+        MakeContext { registry, base, device, seed, image, cancel, progress, cache, sources, depth }
     }
 
     /// A path of the settings, relative ones taken from [`MakeContext::base`].

@@ -154,7 +154,7 @@ fn what_a_component_was_told_to_give_up_is_no_failure() {
     told.store(false, Ordering::Relaxed);
     let run = |go_on: &(dyn Fn() -> bool + Sync)| {
         let mut found = Vec::new();
-        let workers = Workers { threads: 1, batch: 1, enter: &|| {}, go_on };
+        let workers = Workers { threads: 1, batch: 1, enter: &|| {}, go_on, tick: &|| {} };
         let result = workers.run::<PerturbError>(&toy.perturber(), &all(), &|p| Ok(toy.samples(p)), |some| {
             found.extend(some.into_iter().map(|p| p.record));
             Ok(())

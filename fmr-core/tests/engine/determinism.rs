@@ -53,7 +53,7 @@ pub(crate) fn bits(one: &Perturbed) -> (String, Vec<u32>) {
 
 fn side_by_side(toy: &Toy, order: &[usize], threads: usize, batch: usize) -> BTreeMap<usize, (String, Vec<u32>)> {
     let mut found = BTreeMap::new();
-    let workers = Workers { threads, batch, enter: &|| {}, go_on: &|| true };
+    let workers = Workers { threads, batch, enter: &|| {}, go_on: &|| true, tick: &|| {} };
     workers
         .run::<PerturbError>(&toy.perturber(), order, &|positions| Ok(toy.samples(positions)), |outcomes| {
             for one in &outcomes {
@@ -108,7 +108,7 @@ fn workers_enter_once_a_thread_and_take_every_batch() {
     let enter = || {
         entered.fetch_add(1, Ordering::Relaxed);
     };
-    let workers = Workers { threads: 3, batch: 4, enter: &enter, go_on: &|| true };
+    let workers = Workers { threads: 3, batch: 4, enter: &enter, go_on: &|| true, tick: &|| {} };
     let samples = |positions: &[usize]| {
         batches.lock().unwrap().push(positions.len());
         Ok(toy.samples(positions))
@@ -129,7 +129,7 @@ fn workers_enter_once_a_thread_and_take_every_batch() {
 #[test]
 fn workers_without_samples_do_nothing() {
     let toy = Toy::new("budget = 2");
-    let workers = Workers { threads: 0, batch: 0, enter: &|| {}, go_on: &|| true };
+    let workers = Workers { threads: 0, batch: 0, enter: &|| {}, go_on: &|| true, tick: &|| {} };
     workers
         .run::<PerturbError>(&toy.perturber(), &[], &|p| Ok(toy.samples(p)), |_| panic!("nothing to hand over"))
         .unwrap();
@@ -138,7 +138,7 @@ fn workers_without_samples_do_nothing() {
 #[test]
 fn an_error_of_the_receiver_ends_the_run() {
     let toy = Toy::new("budget = 2\nstep-size = 0.05");
-    let workers = Workers { threads: 2, batch: 1, enter: &|| {}, go_on: &|| true };
+    let workers = Workers { threads: 2, batch: 1, enter: &|| {}, go_on: &|| true, tick: &|| {} };
     let positions: Vec<usize> = (0..200).collect();
     let mut calls = 0;
     let result = workers.run(&toy.perturber(), &positions, &|p| Ok(toy.samples(p)), |_| {

@@ -1,0 +1,42 @@
+//! What is compared.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use sha2::{Digest as _, Sha256};
+
+/// Values and hashes by name.
+pub(crate) type Results = BTreeMap<String, String>;
+
+/// The first few things that two pieces of work differ in.
+pub(crate) fn difference(wanted: &Results, found: &Results) -> Option<String> {
+    let names: std::collections::BTreeSet<&String> = wanted.keys().chain(found.keys()).collect();
+    let differing: Vec<&String> = names.into_iter().filter(|name| wanted.get(*name) != found.get(*name)).collect();
+    let first = *differing.first()?;
+    let shown =
+        |results: &Results| results.get(first).map_or("absent".to_owned(), |value| value.chars().take(300).collect());
+    Some(format!("{} results differ, first {first}: {} instead of {}", differing.len(), shown(found), shown(wanted)))
+}
+
+/// The content of bytes.
+pub(crate) fn hash(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Adds a hash of every file below a folder whose path has `wanted`.
+pub(crate) fn add_files(results: &mut Results, folder: &Path, wanted: &dyn Fn(&Path) -> bool) -> Result<(), String> {
+    let told = |error: std::io::Error| format!("{}: {error}", folder.display());
+    let mut open = vec![folder.to_owned()];
+    while let Some(next) = open.pop() {
+        for entry in std::fs::read_dir(&next).map_err(told)? {
+            let path = entry.map_err(told)?.path();
+            if path.is_dir() {
+                open.push(path);
+            } else if wanted(&path) {
+                let name = path.strip_prefix(folder).unwrap_or(&path).display().to_string();
+                results.insert(name, hash(&std::fs::read(&path).map_err(told)?));
+            }
+        }
+    }
+    Ok(())
+}
