@@ -75,11 +75,11 @@ fn campaign(arguments: &Arguments) -> Result<(), String> {
         Some(folder) => folder.clone(),
         None => tempfile::tempdir().map_err(told)?.keep(),
     };
-    let wanted = |job: &&Box<dyn Job>| arguments.job.is_empty() || arguments.job.iter().any(|n| n == job.name());
+    let wanted = |job: &dyn Job| arguments.job.is_empty() || arguments.job.iter().any(|name| name == job.name());
     println!("seed {}, in {}", arguments.seed, home.display());
     let mut whole = Vec::new();
-    for job in jobs.iter().filter(wanted) {
-        whole.push(undisturbed(&**job, &home.join(job.name()).join("whole"))?);
+    for job in jobs.iter().map(|job| &**job).filter(|job| wanted(*job)) {
+        whole.push(undisturbed(job, &home.join(job.name()).join("whole"))?);
     }
     let mut random = ChaCha8Rng::seed_from_u64(arguments.seed);
     let mut kills = vec![0; whole.len()];

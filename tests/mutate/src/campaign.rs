@@ -137,10 +137,9 @@ impl<'r> Campaign<'r> {
             Some(format!("it took {memory} bytes of memory; {most_memory} are allowed"))
         } else if reading.text.len() > allowance.text {
             Some(format!("{} bytes of text were shown", reading.text.len()))
-        } else if let Some(c) = reading.text.chars().find(|c| *c != '\n' && c.is_control()) {
-            Some(format!("the control character {c:?} was shown"))
         } else {
-            None
+            let control = reading.text.chars().find(|c| *c != '\n' && c.is_control());
+            control.map(|c| format!("the control character {c:?} was shown"))
         }
     }
 }

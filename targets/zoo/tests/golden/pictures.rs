@@ -1,6 +1,6 @@
 //! Pictures through the 8-bit path: bytes must be equal.
 
-use fmr_core::preprocess::{Filter, Picture};
+use fmr_core::preprocess::{CropRule, Filter, Fit, Framing, Picture, shorter_side};
 use fmr_golden::{Case, Report};
 
 /// Offers every picture that a case wants.
@@ -15,9 +15,11 @@ pub(crate) fn compare(case: &Case) -> Report<'_> {
     let number = |key: &str| case.number(key).unwrap_or_else(|| panic!("{} has no {key}", case.name())) as usize;
     let (short, crop) = (number("hyper.short"), number("hyper.crop"));
     for (name, filter) in [("bilinear", Filter::Bilinear), ("bicubic", Filter::Bicubic)] {
-        let shorter = source.resized_shorter(short, filter);
+        let [_, h, w] = source.shape;
+        let shorter = source.resized(shorter_side([h, w], short), filter);
         report.ints(&format!("output.short_{name}"), &interleaved(&shorter));
-        let cropped = shorter.cropped([crop, crop]);
+        let fit = Fit::Crop { shorter: short, rule: CropRule::HalfToEven };
+        let cropped = Framing { size: [crop, crop], fit, filter }.picture(&source);
         report.ints(&format!("output.short_crop_{name}"), &interleaved(&cropped));
         report.ints(&format!("output.direct_{name}"), &interleaved(&source.resized(pair("hyper.direct"), filter)));
         report.ints(&format!("output.up_{name}"), &interleaved(&source.resized(pair("hyper.up"), filter)));

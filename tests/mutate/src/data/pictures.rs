@@ -51,7 +51,7 @@ impl Reader for Pictures {
             panic!("{}: {error}", self.file.display());
         }
         // Both decoders of JPEGs are asked.
-        let pixels = if input.bytes.len() % 2 == 0 { "image" } else { "pillow" };
+        let pixels = if input.bytes.len().is_multiple_of(2) { "image" } else { "pillow" };
         super::read(serde_json::json!({"kind": "images", "path": self.folder.path(), "jpeg-pixels": pixels}))
     }
 }
