@@ -31,6 +31,8 @@ use crate::ComponentError;
 pub struct Progress {
     board: Arc<Mutex<Board>>,
     cancel: Option<Arc<AtomicBool>>,
+    /// Told of each step as `(done, of)`, on the thread that does it; says whether the result is not wanted any more.
+    relay: Option<fn(usize, usize) -> bool>,
 }
 
 #[derive(Debug, Default)]
@@ -63,7 +65,13 @@ pub struct Task {
 impl Progress {
     /// Progress of work whose result is wanted as long as the flag is not set.
     pub fn until(cancel: Arc<AtomicBool>) -> Self {
-        Self { board: Arc::default(), cancel: Some(cancel) }
+        Self { cancel: Some(cancel), ..Self::default() }
+    }
+
+    /// Progress of work that somebody else watches: `relay` is told of each step, as done and all steps, on the thread that
+    /// does it, and says whether the result is not wanted any more.
+    pub fn relayed(relay: fn(usize, usize) -> bool) -> Self {
+        Self { relay: Some(relay), ..Self::default() }
     }
 
     /// Begins work of `of` steps.
@@ -97,11 +105,13 @@ impl Task {
         let asked = self.progress.with(|board| {
             let working = board.tasks.get_mut(&self.number)?;
             working.done = done;
-            Some((working.component.clone(), working.what.clone()))
+            Some((working.component.clone(), working.what.clone(), working.of))
         });
-        let cancelled = self.progress.cancel.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed));
+        let told = |of: usize| self.progress.relay.is_some_and(|relay| relay(done, of));
+        let cancelled = self.progress.cancel.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed))
+            | asked.as_ref().is_some_and(|(.., of)| told(*of));
         match asked {
-            Some((component, what)) if cancelled => {
+            Some((component, what, _)) if cancelled => {
                 let error = ComponentError::new(component, what, "it was told to give up");
                 Err(ComponentError { cancelled, ..error })
             }

@@ -5,25 +5,30 @@
 use std::ffi::c_void;
 use std::path::PathBuf;
 use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use fmr_core::preprocess::Picture;
+
 use fmr_core::registry::{MakeContext, MakeError, NamedFile, Recipe, Registry, Role, Settings};
-use fmr_core::{ComponentError, ImagePullBack, Oracle, SettingError, SettingProblem, Target, TargetSpec};
+use fmr_core::{ComponentError, ImagePullBack, Oracle, Progress, SettingError, SettingProblem, Target, TargetSpec};
 use fmr_plugins::abi::{self, DType, Str, View};
 use fmr_plugins::host::{Library, Limits};
-use ndarray::{Array2, ArrayView4};
+use ndarray::{Array2, Array4, ArrayView4};
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 
 /// Logits are the first value of an image or picture, and one minus it.
-struct First(TargetSpec);
+struct First(TargetSpec, Progress);
 
 impl First {
     fn new(_: Nothing, context: &MakeContext<'_>) -> Result<Self, SettingError> {
         context.note_file(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
-        Ok(Self(TargetSpec { name: "first".into(), classes: 2, differentiable: false }))
+        let spec = TargetSpec { name: "first".into(), classes: 2, differentiable: false };
+        Ok(Self(spec, context.progress.clone()))
     }
 }
 
@@ -37,6 +42,13 @@ impl Target for First {
     }
 
     fn logits(&self, images: ArrayView4<'_, f32>) -> Result<Array2<f32>, ComponentError> {
+        if images[[0, 0, 0, 0]] == 99.0 {
+            let task = self.1.begin("first", "take long", 100_000);
+            for step in 0..100_000 {
+                task.reached(step)?;
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
         Ok(images.outer_iter().map(|image| row(image[[0, 0, 0]])).collect::<Vec<_>>().into())
     }
 
@@ -396,4 +408,28 @@ fn settings_are_checked_as_by_the_component_itself() {
     let settings = Settings(serde_json::from_str(r#"{"model": "last", "weights": "w"}"#).unwrap());
     let made = library.target(Some("checked"), &settings, &context, &Limits::default());
     assert_eq!(made.err().unwrap().to_string(), "model: there is no model \"last\"; known: `first`");
+}
+
+#[test]
+fn long_calls_are_seen_and_stopped() {
+    // SAFETY: the function of `export!`.
+    let library = unsafe { Library::linked("versions", fmr_plugin_v1) }.unwrap();
+    let (context, cancel) = (MakeContext::alone([3, 2, 2]), Arc::new(AtomicBool::new(false)));
+    let limits = Limits { cancel: Some(Arc::clone(&cancel)), ..Limits::default() };
+    let target = library.target(Some("first"), &Settings::default(), &context, &limits).unwrap();
+    std::thread::scope(|scope| {
+        let call = scope.spawn(|| target.logits(Array4::from_elem((1, 3, 2, 2), 99.0).view()).unwrap_err());
+        let working = loop {
+            match context.progress.now().pop() {
+                Some(working) if working.done > 3 => break working,
+                _ => std::thread::sleep(Duration::from_millis(1)),
+            }
+        };
+        assert_eq!(working.component, "target \"first\" of versions");
+        assert_eq!((working.what.as_str(), working.of), ("classify images", 100_000));
+        cancel.store(true, Ordering::Relaxed);
+        assert!(call.join().unwrap().cancelled);
+    });
+    // Work that ended is not shown.
+    assert!(context.progress.now().is_empty());
 }

@@ -3,9 +3,11 @@
 
 use std::ffi::c_void;
 use std::ptr::{self, NonNull};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
+
+use fmr_core::{Progress, Task};
 
 use super::buffers::{Output, Tensor};
 use super::describe::{self, Info, MOST_FILES};
@@ -30,7 +32,7 @@ impl Refusal {
 }
 
 /// What the host wishes of a call.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Wishes {
     pub(super) threads: u32,
     pub(super) seed: u64,
@@ -38,6 +40,10 @@ pub(super) struct Wishes {
     pub(super) cancel: Option<Arc<AtomicBool>>,
     /// Who speaks, for the log.
     pub(super) speaker: Arc<str>,
+    /// Where the run looks how far components are.
+    pub(super) progress: Progress,
+    /// What the call does, and the work that it tells of, once it does.
+    pub(super) work: Mutex<(&'static str, Option<Task>)>,
 }
 
 /// # Safety
@@ -55,6 +61,12 @@ unsafe extern "C" fn progress(context: *mut c_void, done: u64, total: u64) {
     // SAFETY: the caller's promise.
     let wishes = unsafe { &*context.cast::<Wishes>() };
     tracing::debug!(target: "fmr::plugin", component = &*wishes.speaker, done, total, "progress");
+    let steps = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+    let mut work = wishes.work.lock().unwrap_or_else(PoisonError::into_inner);
+    let what = work.0;
+    let task = work.1.get_or_insert_with(|| wishes.progress.begin(&*wishes.speaker, what, steps(total)));
+    // Whether the result is wanted is for `cancelled` to say.
+    let _ = task.reached(steps(done));
 }
 
 /// # Safety
@@ -110,6 +122,19 @@ fn call(wishes: &Wishes, f: impl FnOnce(*const abi::Call) -> Status) -> Result<(
         _ => message,
     };
     Err(Refusal { status, subject, message })
+}
+
+/// What a function does, for people.
+fn what(function: Function) -> &'static str {
+    match function {
+        abi::ENCODE => "encode images",
+        abi::DECODE => "decode latents",
+        abi::FINISH => "finish latents",
+        abi::QUANTIZE => "quantise latents",
+        abi::JUDGE | abi::JUDGE_PICTURES => "judge images",
+        abi::LOGITS | abi::LOGITS_OF_PICTURES => "classify images",
+        _ => "score",
+    }
 }
 
 /// A component that was made.
@@ -236,6 +261,7 @@ impl Instance {
         save: bool,
         wishes: &Wishes,
     ) -> Result<Option<Saved>, Refusal> {
+        wishes.work.lock().unwrap_or_else(PoisonError::into_inner).0 = what(function);
         let ins: Vec<abi::View> = inputs.iter().map(Tensor::view).collect();
         let outs: Vec<abi::View> = outputs.iter_mut().map(Output::view).collect();
         let mut handle = ptr::null_mut();

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use fmr_core::registry::{MakeContext, MakeError, NamedFile, Settings};
-use fmr_core::{ComponentError, SettingError, SettingProblem};
+use fmr_core::{ComponentError, Progress, SettingError, SettingProblem};
 
 use super::border::{Instance, Place, Refusal, Saved, Wishes};
 use super::buffers::{Output, Tensor};
@@ -77,6 +77,7 @@ pub(super) struct Handle {
     gate: Arc<Gate>,
     limits: Limits,
     seed: u64,
+    progress: Progress,
     /// E.g. `target "linear" of /plugins/liblinear.so`.
     label: Arc<str>,
 }
@@ -91,7 +92,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn wishes(limits: &Limits, seed: u64, speaker: &Arc<str>) -> Wishes {
+fn wishes(limits: &Limits, seed: u64, speaker: &Arc<str>, progress: &Progress) -> Wishes {
     let budget = || fmr_core::threads::budget().map_or(0, |most| u32::try_from(most.get()).unwrap_or(0));
     Wishes {
         threads: if limits.threads == 0 { budget() } else { limits.threads },
@@ -99,6 +100,8 @@ fn wishes(limits: &Limits, seed: u64, speaker: &Arc<str>) -> Wishes {
         deadline: limits.time.map(|t| Instant::now() + t),
         cancel: limits.cancel.clone(),
         speaker: Arc::clone(speaker),
+        progress: progress.clone(),
+        work: Mutex::new(("make it", None)),
     }
 }
 
@@ -182,7 +185,7 @@ pub(super) fn check(
     let component = library.component(role, name)?;
     let Some(check) = component.check else { return Ok(paths::named(&component.schema, settings, context)) };
     let label: Arc<str> = label(role, &component.name, library.path()).into();
-    let (place, wishes) = (place(context, &label, CHECK)?, wishes(limits, context.seed, &label));
+    let (place, wishes) = (place(context, &label, CHECK)?, wishes(limits, context.seed, &label, &context.progress));
     let settings = serde_json::Value::Object(settings.0.clone()).to_string();
     let files = within(limits, wishes, move |wishes| super::border::check(check, &settings, &place, wishes));
     let files = files.map_err(|u| unfinished(u, limits)).flatten();
@@ -205,7 +208,7 @@ impl Handle {
         let settings = paths::resolved(&component.schema, settings, context)
             .map_err(|problem| ComponentError::new(&*label, MAKE, problem))?;
         let recipe = Recipe { component, settings, place, classes: None };
-        let instance = match recipe.make(limits, wishes(limits, context.seed, &label)) {
+        let instance = match recipe.make(limits, wishes(limits, context.seed, &label, &context.progress)) {
             Ok(instance) => instance,
             Err(refusal) => return Err(refused(&label, MAKE, refusal, limits)),
         };
@@ -224,6 +227,7 @@ impl Handle {
             info,
             limits: limits.clone(),
             seed: context.seed,
+            progress: context.progress.clone(),
             label,
         })
     }
@@ -247,7 +251,7 @@ impl Handle {
         if instance.panicked.load(Ordering::Acquire) {
             tracing::warn!("{}: made anew after a panic", self.label);
             let recipe = lock(&self.recipe).clone();
-            let made = recipe.make(&self.limits, wishes(&self.limits, self.seed, &self.label))?;
+            let made = recipe.make(&self.limits, wishes(&self.limits, self.seed, &self.label, &self.progress))?;
             if made.info != self.info {
                 return Err(Refusal::new("made anew after a panic, it describes itself otherwise; tell its author"));
             }
@@ -263,7 +267,7 @@ impl Handle {
     ) -> Result<R, Refusal> {
         let stuck = |_| Refusal::new("an earlier call never returned; start fmr anew to use it again");
         let pass = self.gate.enter().map_err(stuck)?;
-        let (instance, wishes) = (self.instance()?, wishes(&self.limits, self.seed, &self.label));
+        let (instance, wishes) = (self.instance()?, wishes(&self.limits, self.seed, &self.label, &self.progress));
         let (limits, shared) = (self.limits.clone(), Arc::clone(&instance));
         let result = within(&self.limits, wishes, move |wishes| {
             let result = job(&shared, wishes).map_err(|r| overdue(r, &limits, wishes));

@@ -77,6 +77,12 @@ pub fn progress(done: u64, total: u64) {
     }
 }
 
+/// Passes a step of a component's [`fmr_core::Progress`] on; says whether the result is not wanted any more.
+pub(super) fn relay(done: usize, of: usize) -> bool {
+    progress(done as u64, of as u64);
+    cancelled()
+}
+
 /// Tells the host something.
 pub fn log(level: Level, text: &str) {
     if let Some(call) = CURRENT.get()

@@ -2,9 +2,11 @@
 
 use std::ffi::c_void;
 
+use fmr_core::Progress;
 use fmr_core::registry::{MakeContext, MakeError, NamedFile, Settings};
 use ndarray::{Ix1, Ix2, Ix4};
 
+use super::call;
 use super::failure::Failure;
 use super::guard::{self, guard};
 use super::live::{Kept, Live, Part, Pull};
@@ -36,7 +38,9 @@ unsafe fn order(settings: abi::Str, site: *const abi::Site) -> Result<(Settings,
     let (base, device) = unsafe { (text(raw.base)?, text(raw.device)?) };
     // The program's registry does not cross the border; a plugin that makes its component of others has its own.
     let context = MakeContext::new(guard::parts(), raw.image.map(|l| l as usize));
-    Ok((Settings(table), context.with_base(base).with_device(device).with_seed(raw.seed)))
+    let mut context = context.with_base(base).with_device(device).with_seed(raw.seed);
+    context.progress = Progress::relayed(call::relay);
+    Ok((Settings(table), context))
 }
 
 /// Checks settings and tells which files they name.
