@@ -51,14 +51,31 @@ fn png(encoded: &[u8]) -> Option<Refusal> {
     }
 }
 
-/// The length that the file states of itself, and that its parts state.
+/// The length that the file states of itself, and that its parts state; the size of its frames, for which the decoder makes
+/// room before it compares it with that of the picture.
 fn webp(encoded: &[u8]) -> Option<Refusal> {
     let length = |at: usize| Some(u32::from_le_bytes(encoded.get(at..at.checked_add(4)?)?.try_into().ok()?) as usize);
     let Some(end) = length(4).and_then(|n| n.checked_add(8)).filter(|end| *end <= encoded.len()) else {
         return damaged("is truncated");
     };
     let mut at = 12;
+    let mut canvas = None;
     while at + 8 <= end {
+        if encoded[at..].starts_with(b"VP8X") {
+            let side = |from: usize| Some(1 + (length(from)? as u64 & 0xff_ffff));
+            canvas = side(at + 12).zip(side(at + 15));
+        }
+        // A frame of an animation holds parts of its own behind its place and time: transparency, then colours.
+        let mut frame = if encoded[at..].starts_with(b"ANMF") { at + 24 } else { at };
+        if frame != at && encoded.get(frame..).is_some_and(|part| part.starts_with(b"ALPH")) {
+            let alpha = length(frame + 4).and_then(|n| n.checked_next_multiple_of(2)?.checked_add(frame + 8));
+            frame = alpha.unwrap_or(end);
+        }
+        if let Some(((width, height), most)) = frame_size(encoded.get(frame..end).unwrap_or(&[])).zip(canvas)
+            && (width > most.0 || height > most.1)
+        {
+            return damaged("holds a frame that is larger than the picture");
+        }
         // Parts are padded to an even length.
         let part = length(at + 4).and_then(|n| n.checked_next_multiple_of(2)?.checked_add(at + 8));
         match part.filter(|part| *part <= end) {
@@ -67,6 +84,19 @@ fn webp(encoded: &[u8]) -> Option<Refusal> {
         }
     }
     None
+}
+
+/// Width and height that a part with pixels declares.
+fn frame_size(part: &[u8]) -> Option<(u64, u64)> {
+    let number = |at: usize, width: usize| {
+        let bytes = part.get(at..at + width)?;
+        Some(bytes.iter().rev().fold(0_u64, |value, byte| value << 8 | u64::from(*byte)))
+    };
+    match part.get(..4)? {
+        b"VP8 " => Some((number(14, 2)? & 0x3fff, number(16, 2)? & 0x3fff)),
+        b"VP8L" => number(9, 4).map(|bits| (1 + (bits & 0x3fff), 1 + (bits >> 14 & 0x3fff))),
+        _ => None,
+    }
 }
 
 /// A first frame that covers a part of the picture: what lies outside it differs between readers.

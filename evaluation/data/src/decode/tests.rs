@@ -112,3 +112,14 @@ fn the_default_pixels_of_a_jpeg_are_those_of_earlier_versions() {
     }
     assert_eq!(compared, 1000);
 }
+
+#[test]
+fn a_webp_whose_frame_is_larger_than_the_picture_is_refused_before_room_is_made() {
+    // 24 × 17 pixels, and a frame of 16255 × 16255.
+    let mut bytes = b"RIFF\x26\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0\x17\0\0\x10\0\0VP8 \x0a\0\0\0".to_vec();
+    bytes.extend(b"\xb0\x08\0\x9d\x01\x2a\x7f\x3f\x7f\x3f");
+    let length = u32::try_from(bytes.len() - 8).unwrap();
+    bytes[4..8].copy_from_slice(&length.to_le_bytes());
+    let refused = decode(&bytes, LIMITS).unwrap_err().to_string();
+    assert_eq!(refused, "is damaged: it holds a frame that is larger than the picture");
+}
