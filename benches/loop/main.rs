@@ -12,12 +12,12 @@
 //! `--kept PERCENT` moves that share of the latent values alone, `--spare` lets the engine skip what an update left as
 //! it was, as it does in a run; without it every image-iteration is computed, which is what the peer does.
 //!
-//! Prints one JSON line. `fractions` are shares of the threads' time.
+//! Prints one JSON line a round. `fractions` are shares of the threads' time.
 
 mod models;
+mod timed;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use clap::Parser;
@@ -25,13 +25,15 @@ use fmr_core::metrics::Effort;
 use fmr_core::perturb::{PerturbError, Perturber, SampleBatch, SearchSettings, Workers};
 use fmr_core::scorer::CrossEntropy;
 use fmr_core::verdict::{Verdict, VerdictRule, VerdictSettings};
-use fmr_core::{ComponentError, Generator, GeneratorSpec, ImagePullBack, LatentPullBack, Oracle, Target, TargetSpec};
+use fmr_core::{Generator as _, Oracle as _, Target as _};
 use fmr_nn::device::device;
 use fmr_nn::kernels::parallel::run_serially_on_this_thread;
+use fmr_nn::kernels::simd::isa;
 use models::Models;
-use ndarray::{Array2, Array4, ArrayView2, ArrayView4};
+use ndarray::Array4;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use timed::{TimedGenerator, TimedOracle, TimedTarget, Timer};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -64,106 +66,12 @@ struct Arguments {
     /// Step size.
     #[arg(long, default_value_t = 0.001)]
     step_size: f64,
+    /// How often to do it all, with a line each time: many rounds show whether speed and memory stay as they are.
+    #[arg(long, default_value_t = 1)]
+    rounds: usize,
     /// Updates that change no codebook vector cost no decode.
     #[arg(long)]
     spare: bool,
-}
-
-/// Nanoseconds spent in one kind of work, over all threads.
-struct Timer(AtomicU64);
-
-impl Timer {
-    const fn new() -> Self {
-        Self(AtomicU64::new(0))
-    }
-
-    fn time<T>(&self, f: impl FnOnce() -> T) -> T {
-        let begin = Instant::now();
-        let result = f();
-        self.0.fetch_add(u64::try_from(begin.elapsed().as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
-        result
-    }
-}
-
-static DECODE: Timer = Timer::new();
-static QUANTIZE: Timer = Timer::new();
-static ORACLE: Timer = Timer::new();
-static TARGET: Timer = Timer::new();
-static PULL_GENERATOR: Timer = Timer::new();
-static PULL_TARGET: Timer = Timer::new();
-
-/// Draws latents instead of encoding, and times the rest.
-struct TimedGenerator {
-    inner: Box<dyn Generator>,
-    spare: bool,
-}
-
-impl Generator for TimedGenerator {
-    fn spec(&self) -> &GeneratorSpec {
-        self.inner.spec()
-    }
-
-    fn encode(&self, images: ArrayView4<'_, f32>, labels: &[usize]) -> Result<Array2<f32>, ComponentError> {
-        let mut random = ChaCha8Rng::seed_from_u64(labels.iter().fold(1, |seed, label| seed * 31 + *label as u64));
-        // Uniform with the deviation of a standard normal.
-        let half = 3_f32.sqrt();
-        Ok(Array2::from_shape_simple_fn((images.dim().0, self.spec().latent_len()), || {
-            random.random_range(-half..half)
-        }))
-    }
-
-    fn decode(&self, latents: ArrayView2<'_, f32>, labels: &[usize]) -> Result<Array4<f32>, ComponentError> {
-        DECODE.time(|| self.inner.decode(latents, labels))
-    }
-
-    fn quantized(&self, latents: ArrayView2<'_, f32>) -> Result<Option<Array2<f32>>, ComponentError> {
-        if self.spare { QUANTIZE.time(|| self.inner.quantized(latents)) } else { Ok(None) }
-    }
-
-    fn decode_with_pullback<'a>(
-        &'a self,
-        latents: ArrayView2<'_, f32>,
-        labels: &[usize],
-    ) -> Result<(Array4<f32>, LatentPullBack<'a>), ComponentError> {
-        let (images, pull_back) = DECODE.time(|| self.inner.decode_with_pullback(latents, labels))?;
-        Ok((images, Box::new(|gradient| PULL_GENERATOR.time(|| pull_back(gradient)))))
-    }
-}
-
-struct TimedOracle(Box<dyn Oracle>);
-
-impl Oracle for TimedOracle {
-    fn name(&self) -> &str {
-        self.0.name()
-    }
-
-    fn set_classes(&mut self, names: &[String], templates: &[String]) -> Result<(), ComponentError> {
-        self.0.set_classes(names, templates)
-    }
-
-    fn judge(&self, images: ArrayView4<'_, f32>) -> Result<Array2<f32>, ComponentError> {
-        ORACLE.time(|| self.0.judge(images))
-    }
-}
-
-struct TimedTarget(Box<dyn Target>);
-
-impl Target for TimedTarget {
-    fn spec(&self) -> &TargetSpec {
-        self.0.spec()
-    }
-
-    fn logits(&self, images: ArrayView4<'_, f32>) -> Result<Array2<f32>, ComponentError> {
-        TARGET.time(|| self.0.logits(images))
-    }
-
-    fn logits_with_pullback<'a>(
-        &'a self,
-        images: ArrayView4<'_, f32>,
-    ) -> Result<(Array2<f32>, ImagePullBack<'a>), ComponentError> {
-        let (logits, pull_back) = TARGET.time(|| self.0.logits_with_pullback(images))?;
-        Ok((logits, Box::new(|gradient| PULL_TARGET.time(|| pull_back(gradient)))))
-    }
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -230,56 +138,61 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     run(1)?;
     let timers = [
-        ("decode", &DECODE),
-        ("quantize", &QUANTIZE),
-        ("oracle", &ORACLE),
-        ("target", &TARGET),
-        ("pull_back_generator", &PULL_GENERATOR),
-        ("pull_back_target", &PULL_TARGET),
+        ("decode", &timed::DECODE),
+        ("quantize", &timed::QUANTIZE),
+        ("oracle", &timed::ORACLE),
+        ("target", &timed::TARGET),
+        ("pull_back_generator", &timed::PULL_GENERATOR),
+        ("pull_back_target", &timed::PULL_TARGET),
     ];
-    timers.iter().for_each(|(_, timer)| timer.0.store(0, Ordering::Relaxed));
-    let begin = Instant::now();
-    let (done, effort) = run(a.iterations)?;
-    let seconds = begin.elapsed().as_secs_f64();
-    let n = a.images * a.iterations;
-    if done != n {
-        return Err(format!("{done} of {n} image-iterations were done: some image was not kept alive").into());
+    for round in 0..a.rounds {
+        timers.iter().for_each(|(_, timer)| timer.reset());
+        let begin = Instant::now();
+        let (done, effort) = run(a.iterations)?;
+        let seconds = begin.elapsed().as_secs_f64();
+        let n = a.images * a.iterations;
+        if done != n {
+            return Err(format!("{done} of {n} image-iterations were done: some image was not kept alive").into());
+        }
+        let busy = seconds * 1e9 * lanes as f64;
+        let fraction = |timer: &Timer| (timer.nanoseconds() as f64 / busy * 1e4).round() / 1e4;
+        let mut fractions: serde_json::Map<_, _> =
+            timers.iter().map(|(name, timer)| ((*name).to_owned(), fraction(timer).into())).collect();
+        // Latents are drawn here; the loop proper never encodes.
+        fractions.insert("encode".to_owned(), 0.0.into());
+        let rounded = |value: f64, digits: i32| (value * 10_f64.powi(digits)).round() / 10_f64.powi(digits);
+        let line = serde_json::json!({
+            "peer": "fmr",
+            "scenario": format!("{:?}", a.scenario).to_lowercase(),
+            "style": if a.plugins.is_some() { "plugins" } else { "best" },
+            "device": a.device,
+            "images": a.images,
+            "batch": batch,
+            "lanes": lanes,
+            "channels_last": false,
+            "iterations": a.iterations,
+            "kept_percent": a.kept,
+            "spare": a.spare,
+            "unchanged": effort.unchanged,
+            "threads": threads,
+            "seconds": rounded(seconds, 4),
+            "seconds_per_image_iteration": rounded(seconds / n as f64, 6),
+            "image_iterations_per_second": rounded(n as f64 / seconds, 4),
+            "round": round,
+            "isa": format!("{:?}", isa()).to_lowercase(),
+            "rss_mib": memory_mib("VmRSS:"),
+            "peak_rss_mib": memory_mib("VmHWM:"),
+            "fmr": env!("CARGO_PKG_VERSION"),
+            "fractions": fractions,
+        });
+        println!("{line}");
     }
-    let busy = seconds * 1e9 * lanes as f64;
-    let fraction = |timer: &Timer| (timer.0.load(Ordering::Relaxed) as f64 / busy * 1e4).round() / 1e4;
-    let mut fractions: serde_json::Map<_, _> =
-        timers.iter().map(|(name, timer)| ((*name).to_owned(), fraction(timer).into())).collect();
-    // Latents are drawn here; the loop proper never encodes.
-    fractions.insert("encode".to_owned(), 0.0.into());
-    let round = |value: f64, digits: i32| (value * 10_f64.powi(digits)).round() / 10_f64.powi(digits);
-    let line = serde_json::json!({
-        "peer": "fmr",
-        "scenario": format!("{:?}", a.scenario).to_lowercase(),
-        "style": if a.plugins.is_some() { "plugins" } else { "best" },
-        "device": a.device,
-        "images": a.images,
-        "batch": batch,
-        "lanes": lanes,
-        "channels_last": false,
-        "iterations": a.iterations,
-        "kept_percent": a.kept,
-        "spare": a.spare,
-        "unchanged": effort.unchanged,
-        "threads": threads,
-        "seconds": round(seconds, 4),
-        "seconds_per_image_iteration": round(seconds / n as f64, 6),
-        "image_iterations_per_second": round(n as f64 / seconds, 4),
-        "peak_rss_mib": peak_rss_mib(),
-        "fmr": env!("CARGO_PKG_VERSION"),
-        "fractions": fractions,
-    });
-    println!("{line}");
     Ok(())
 }
 
-/// Peak resident memory, where the system tells.
-fn peak_rss_mib() -> Option<u64> {
+/// A line of the process's memory, where the system tells: `VmRSS:` is what it holds, `VmHWM:` the most that it held.
+fn memory_mib(name: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     line.trim().trim_end_matches("kB").trim().parse::<u64>().ok().map(|kib| kib / 1024)
 }

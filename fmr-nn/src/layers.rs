@@ -152,23 +152,21 @@ impl GroupNorm {
     }
 }
 
-/// Layer normalisation over the last dimension.
+/// Layer normalisation over the last dimension, eps 1e-5.
 #[derive(Module, Debug)]
 pub struct LayerNorm {
     affine: Affine,
-    #[module(skip)]
-    eps: f32,
 }
 
 impl LayerNorm {
-    /// Over a last dimension of this size; `eps` is added to the variance.
-    pub fn new(b: &mut Builder, name: &str, size: usize, eps: f32) -> Self {
-        Self { affine: Affine::new(b, name, size), eps }
+    /// Over a last dimension of this size.
+    pub fn new(b: &mut Builder, name: &str, size: usize) -> Self {
+        Self { affine: Affine::new(b, name, size) }
     }
 
     /// Same shape.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        f::layer_norm(x, self.affine.weight.val(), self.affine.bias.val(), self.eps)
+        f::layer_norm(x, self.affine.weight.val(), self.affine.bias.val(), 1e-5)
     }
 }
 

@@ -1,12 +1,14 @@
 //! Convolution, and the orders in which its kernels read weights.
 
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use burn::tensor::Tensor;
 
 use crate::device::is_host;
-use crate::kernels::conv::{self, ConvShape, Rectify};
-use crate::kernels::{bfloat16, buffers, winograd};
+use crate::kernels::conv::{self, ConvShape, Rectify, Weights};
+use crate::kernels::winograd::{self, Tile};
+use crate::kernels::{bfloat16, buffers};
 use crate::ops::{Host, HostOp, Saved, apply};
 use crate::standard;
 
@@ -30,46 +32,62 @@ impl Window {
 /// weights never change keeps them.
 #[derive(Debug, Default)]
 pub struct Reordered {
-    /// For the forward, by minimal filtering.
-    ahead: OnceLock<Vec<f32>>,
-    /// For the input gradient, by minimal filtering.
-    back: OnceLock<Vec<f32>>,
-    /// For the input gradient, directly.
-    flipped: OnceLock<Vec<f32>>,
+    ahead: Orders,
+    /// For the input gradient.
+    back: Orders,
+}
+
+/// One layer may see images of several sizes, and the kernel depends on the size.
+#[derive(Debug, Default)]
+struct Orders {
+    direct: OnceLock<Weights<'static>>,
+    two: OnceLock<winograd::Weights>,
+    four: OnceLock<winograd::Weights>,
+}
+
+impl Orders {
+    fn filtered<'w>(&self, s: &ConvShape, tile: Tile, weight: impl FnOnce() -> Cow<'w, [f32]>) -> &winograd::Weights {
+        let order = match tile {
+            Tile::Two => &self.two,
+            Tile::Four => &self.four,
+        };
+        order.get_or_init(|| winograd::Weights::new(s, tile, &weight()))
+    }
 }
 
 impl Reordered {
     fn forward(&self, s: &ConvShape, images: usize, x: &[f32], w: &[f32], b: Option<&[f32]>, cut: Rectify) -> Vec<f32> {
         let [h, wd] = s.output();
         let mut y = buffers::take(images * s.cout * h * wd);
-        if by_minimal_filtering(s) {
-            let weight = self.ahead.get_or_init(|| winograd::transform(s, w));
-            winograd::forward(s, images, x, weight, b, cut, &mut y);
+        if let Some(tile) = tile(s) {
+            let weights = self.ahead.filtered(s, tile, || w.into());
+            winograd::forward(s, images, x, weights, b, cut, &mut y);
         } else {
-            conv::forward(s, images, x, w, b, cut, &mut y);
+            let in_place = Weights::in_place(s, w, false);
+            let weights = in_place.as_ref().unwrap_or_else(|| self.ahead.direct.get_or_init(|| Weights::ahead(s, w)));
+            conv::forward(s, images, x, weights, b, cut, &mut y);
         }
         y
     }
 
     fn input_gradient(&self, s: &ConvShape, images: usize, dy: &[f32], w: &[f32]) -> Vec<f32> {
         let mut dx = buffers::take(images * s.cin * s.input[0] * s.input[1]);
-        if !conv::uses_flipped_weight(s) {
-            conv::input_gradient(s, images, dy, w, &mut dx);
-        } else if by_minimal_filtering(&s.transposed()) {
-            let t = s.transposed();
-            let weight = self.back.get_or_init(|| winograd::transform(&t, &conv::flip_weight(s, w)));
-            winograd::forward(&t, images, dy, weight, None, Rectify::None, &mut dx);
+        let convolution = conv::is_a_convolution(s).then(|| s.transposed());
+        if let Some((t, tile)) = convolution.and_then(|t| Some((t, tile(&t)?))) {
+            let weights = self.back.filtered(&t, tile, || conv::flip_weight(s, w).into());
+            winograd::forward(&t, images, dy, weights, None, Rectify::None, &mut dx);
         } else {
-            let weight = self.flipped.get_or_init(|| conv::flip_weight(s, w));
-            conv::input_gradient(s, images, dy, weight, &mut dx);
+            let in_place = Weights::in_place(s, w, true);
+            let weights = in_place.as_ref().unwrap_or_else(|| self.back.direct.get_or_init(|| Weights::back(s, w)));
+            conv::input_gradient(s, images, dy, weights, &mut dx);
         }
         dx
     }
 }
 
-/// Training with rounded operands has products that are faster still.
-fn by_minimal_filtering(s: &ConvShape) -> bool {
-    winograd::suits(s) && !bfloat16::enabled()
+/// The tile of a convolution by minimal filtering. Training with rounded operands has products that are faster still.
+fn tile(s: &ConvShape) -> Option<Tile> {
+    winograd::tile(s).filter(|_| !bfloat16::enabled())
 }
 
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 
 use crate::device::is_host;
 use crate::kernels::buffers;
-use crate::kernels::gemm::{Start, View, gemm, transpose};
+use crate::kernels::gemm::{Start, View, gemm};
 use crate::kernels::parallel::{Shared, for_each, threads};
 use crate::ops::{Host, HostOp, Saved, apply};
 use crate::standard;
@@ -26,7 +26,7 @@ impl HostOp for Linear {
         }
         let start = if self.bias { Start::Accumulate } else { Start::Zero };
         by_rows(rows, o, &mut y, |first, count, y| {
-            gemm(count, o, k, View::rows(&x.data[first * k..], k), w.data, o, y, o, start);
+            gemm(count, o, k, View::rows(&x.data[first * k..], k), View::rows(w.data, o), y, o, start);
         });
         let mut shape = x.shape.to_vec();
         if let Some(last) = shape.last_mut() {
@@ -43,11 +43,10 @@ impl HostOp for Linear {
         let (k, o) = (w.shape[0], w.shape[1]);
         let rows = dy.data.len() / o;
         let dx = needs[0].then(|| {
-            let mut transposed = vec![0.0; w.data.len()];
-            transpose(w.data, o, k, o, &mut transposed);
             let mut dx = buffers::take(rows * k);
             by_rows(rows, k, &mut dx, |first, count, dx| {
-                gemm(count, k, o, View::rows(&dy.data[first * o..], o), &transposed, k, dx, k, Start::Zero);
+                let dy = View::rows(&dy.data[first * o..], o);
+                gemm(count, k, o, dy, View::transposed(w.data, o), dx, k, Start::Zero);
             });
             dx
         });
@@ -55,7 +54,7 @@ impl HostOp for Linear {
             let mut dw = vec![0.0; w.data.len()];
             by_rows(k, o, &mut dw, |first, count, dw| {
                 let a = View { data: &x.data[first..], row: 1, col: k };
-                gemm(count, o, rows, a, dy.data, o, dw, o, Start::Zero);
+                gemm(count, o, rows, a, View::rows(dy.data, o), dw, o, Start::Zero);
             });
             dw
         });

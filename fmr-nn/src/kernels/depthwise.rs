@@ -100,7 +100,7 @@ pub fn forward(
 pub fn input_gradient(shape: &ConvShape, channels: usize, dy: &[f32], weight: &[f32], dx: &mut [f32]) {
     let [oh, ow] = shape.output();
     let (input, output, taps) = (shape.input[0] * shape.input[1], oh * ow, shape.taps());
-    if super::conv::uses_flipped_weight(shape) {
+    if super::conv::is_a_convolution(shape) {
         let flipped: Vec<f32> = weight.chunks_exact(taps).flat_map(|kernel| kernel.iter().rev().copied()).collect();
         forward(&shape.transposed(), channels, dy, &flipped, None, Rectify::None, dx);
         return;
@@ -190,12 +190,11 @@ mod tests {
                 let c = plane % channels;
                 let (xs, ws) = (&x[plane * input..][..input], &w[c * taps..][..taps]);
                 let mut expected = vec![0.0; output];
-                conv::forward(&s, 1, xs, ws, Some(&b[c..=c]), Rectify::Relu6, &mut expected);
+                conv::forward(&s, 1, xs, &conv::Weights::ahead(&s, ws), Some(&b[c..=c]), Rectify::Relu6, &mut expected);
                 prop_assert!(close(&y[plane * output..][..output], &expected, 1e-5));
                 let dys = &dy[plane * output..][..output];
                 let mut expected = vec![0.0; input];
-                let weights = if conv::uses_flipped_weight(&s) { conv::flip_weight(&s, ws) } else { ws.to_vec() };
-                conv::input_gradient(&s, 1, dys, &weights, &mut expected);
+                conv::input_gradient(&s, 1, dys, &conv::Weights::back(&s, ws), &mut expected);
                 prop_assert!(close(&dx[plane * input..][..input], &expected, 1e-5));
                 let mut part = vec![0.0; taps];
                 conv::weight_gradient(&s, 1, xs, dys, &mut part);

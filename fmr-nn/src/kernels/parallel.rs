@@ -72,7 +72,11 @@ pub fn for_parts(data: &mut [f32], unit: usize, f: impl Fn(usize, &mut [f32]) + 
     data.par_chunks_mut(size).enumerate().for_each(|(i, part)| f(i * size, part));
 }
 
-/// Calls `f` with a thread's reusable scratch buffer of `len` floats, whose contents are arbitrary.
+/// Floats of a line of the cache.
+const LINE: usize = 16;
+
+/// Calls `f` with a thread's reusable scratch buffer of `len` floats, whose contents are arbitrary and which begins with a
+/// line of the cache.
 ///
 /// Nested calls get buffers of their own.
 pub fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
@@ -80,10 +84,11 @@ pub fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
         static FREE: std::cell::RefCell<Vec<Vec<f32>>> = const { std::cell::RefCell::new(Vec::new()) };
     }
     let mut buffer = FREE.with(|free| free.borrow_mut().pop()).unwrap_or_default();
-    if buffer.len() < len {
-        buffer.resize(len, 0.0);
+    if buffer.len() < len + LINE {
+        buffer.resize(len + LINE, 0.0);
     }
-    let result = f(&mut buffer[..len]);
+    let first = buffer.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE);
+    let result = f(&mut buffer[first..first + len]);
     FREE.with(|free| free.borrow_mut().push(buffer));
     result
 }

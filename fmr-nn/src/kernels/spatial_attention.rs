@@ -1,11 +1,16 @@
 //! Self-attention of one head over the positions of images, `[n, channels, positions]`, and its gradients.
 //!
-//! With the channels first every product reads queries, keys and values as they are; only the weights, which are smaller,
-//! are ever transposed. They are kept by keys, `p[key][query]`, so that the softmax runs over columns.
+//! With the channels first every product reads queries, keys and values as they are. The weights are kept by keys,
+//! `p[key][query]`, so that the softmax runs over columns.
 
-use super::gemm::{Start, View, gemm, transpose};
+use std::ops::Range;
+
+use super::gemm::{Start, View, gemm};
 use super::parallel::{Shared, for_each, with_scratch};
 use super::simd::{exp, vectorized};
+
+/// Queries whose scores are worked on together.
+const PART: usize = 96;
 
 /// Sizes of an attention.
 #[derive(Debug, Clone, Copy)]
@@ -27,31 +32,37 @@ impl SpatialShape {
         1.0 / (self.channels as f32).sqrt()
     }
 
-    /// softmax over keys of kᵀ·q/√c, `[keys, queries]`; `totals` is scratch for two values a query.
-    fn weights(&self, q: &[f32], k: &[f32], p: &mut [f32], totals: &mut [f32]) {
-        let (c, l) = (self.channels, self.positions);
-        gemm(l, l, c, View::transposed(k, l), q, l, p, l, Start::Zero);
-        let (highest, sums) = totals.split_at_mut(l);
+    /// The queries in parts: scores of a part stay in the cache, and those of all are never in memory together.
+    fn parts(&self) -> impl Iterator<Item = Range<usize>> {
+        let all = self.positions;
+        (0..all).step_by(PART).map(move |first| first..all.min(first + PART))
+    }
+
+    /// softmax over keys of kᵀ·q/√c, `[keys, queries]`, for some of the queries; `totals` is scratch for two values a query.
+    fn weights(&self, queries: Range<usize>, q: &[f32], k: &[f32], p: &mut [f32], totals: &mut [f32]) {
+        let (c, l, n) = (self.channels, self.positions, queries.len());
+        gemm(l, n, c, View::transposed(k, l), View::rows(&q[queries.start..], l), p, n, Start::Zero);
+        let (highest, sums) = totals.split_at_mut(n);
         let scale = self.scale();
         vectorized(
             #[inline(always)]
             || {
                 highest.fill(f32::NEG_INFINITY);
                 sums.fill(0.0);
-                for row in p.chunks_exact_mut(l) {
+                for row in p.chunks_exact_mut(n) {
                     for (v, most) in row.iter_mut().zip(highest.iter_mut()) {
                         *v *= scale;
                         *most = if *v > *most { *v } else { *most };
                     }
                 }
-                for row in p.chunks_exact_mut(l) {
+                for row in p.chunks_exact_mut(n) {
                     for ((v, most), sum) in row.iter_mut().zip(highest.iter()).zip(sums.iter_mut()) {
                         *v = exp(*v - most);
                         *sum += *v;
                     }
                 }
                 sums.iter_mut().for_each(|sum| *sum = 1.0 / *sum);
-                for row in p.chunks_exact_mut(l) {
+                for row in p.chunks_exact_mut(n) {
                     row.iter_mut().zip(sums.iter()).for_each(|(v, share)| *v *= share);
                 }
             },
@@ -63,15 +74,19 @@ impl SpatialShape {
 pub fn attention(s: &SpatialShape, q: &[f32], k: &[f32], v: &[f32], out: &mut [f32]) {
     let (c, l, len) = (s.channels, s.positions, s.len());
     let shared = Shared::new(out);
-    for_each(s.n, |n| {
-        let sample = n * len..(n + 1) * len;
+    for_each(s.n, |sample| {
+        let sample = sample * len..(sample + 1) * len;
         // SAFETY: each task writes its own sample.
         let out = unsafe { shared.slice(sample.start, len) };
-        with_scratch(l * l + 2 * l, |scratch| {
-            let (p, totals) = scratch.split_at_mut(l * l);
-            s.weights(&q[sample.clone()], &k[sample.clone()], p, totals);
-            gemm(c, l, l, View::rows(&v[sample], l), p, l, out, l, Start::Zero);
-        });
+        let [q, k, v] = [q, k, v].map(|t| &t[sample.clone()]);
+        for part in s.parts() {
+            let n = part.len();
+            with_scratch((l + 2) * n, |scratch| {
+                let (p, totals) = scratch.split_at_mut(l * n);
+                s.weights(part.clone(), q, k, p, totals);
+                gemm(c, n, l, View::rows(v, l), View::rows(p, n), &mut out[part.start..], l, Start::Zero);
+            });
+        }
     });
 }
 
@@ -79,42 +94,48 @@ pub fn attention(s: &SpatialShape, q: &[f32], k: &[f32], v: &[f32], out: &mut [f
 pub fn attention_gradients(s: &SpatialShape, [q, k, v]: [&[f32]; 3], dout: &[f32], [dq, dk, dv]: [&mut [f32]; 3]) {
     let (c, l, len) = (s.channels, s.positions, s.len());
     let [dq, dk, dv] = [dq, dk, dv].map(Shared::new);
-    let scale = s.scale();
-    for_each(s.n, |n| {
-        let sample = n * len..(n + 1) * len;
+    for_each(s.n, |sample| {
+        let sample = sample * len..(sample + 1) * len;
         let [q, k, v, dout] = [q, k, v, dout].map(|t| &t[sample.clone()]);
         // SAFETY: each task writes its own sample.
         let [dq, dk, dv] = [&dq, &dk, &dv].map(|t| unsafe { t.slice(sample.start, len) });
-        with_scratch(3 * l * l + 2 * l, |scratch| {
-            let (p, rest) = scratch.split_at_mut(l * l);
-            let (dp, rest) = rest.split_at_mut(l * l);
-            let (transposed, totals) = rest.split_at_mut(l * l);
-            s.weights(q, k, p, totals);
-            transpose(p, l, l, l, transposed);
-            gemm(c, l, l, View::rows(dout, l), transposed, l, dv, l, Start::Zero);
-            gemm(l, l, c, View::transposed(v, l), dout, l, dp, l, Start::Zero);
-            let dots = &mut totals[..l];
-            vectorized(
-                #[inline(always)]
-                || {
-                    dots.fill(0.0);
-                    for (p, dp) in p.chunks_exact(l).zip(dp.chunks_exact(l)) {
-                        for ((dot, p), d) in dots.iter_mut().zip(p).zip(dp) {
-                            *dot += p * d;
-                        }
-                    }
-                    for (p, dp) in p.chunks_exact(l).zip(dp.chunks_exact_mut(l)) {
-                        for ((dot, p), d) in dots.iter().zip(p).zip(dp) {
-                            *d = p * (*d - dot) * scale;
-                        }
-                    }
-                },
-            );
-            gemm(c, l, l, View::rows(k, l), dp, l, dq, l, Start::Zero);
-            transpose(dp, l, l, l, transposed);
-            gemm(c, l, l, View::rows(q, l), transposed, l, dk, l, Start::Zero);
-        });
+        for part in s.parts() {
+            let n = part.len();
+            // The first part overwrites the gradients of keys and values, the others add to them.
+            let start = if part.start == 0 { Start::Zero } else { Start::Accumulate };
+            with_scratch(2 * l * n + 2 * n, |scratch| {
+                let (p, rest) = scratch.split_at_mut(l * n);
+                let (dp, totals) = rest.split_at_mut(l * n);
+                s.weights(part.clone(), q, k, p, totals);
+                let (q, dout) = (View::rows(&q[part.start..], l), View::rows(&dout[part.start..], l));
+                gemm(c, l, n, dout, View::transposed(p, n), dv, l, start);
+                gemm(l, n, c, View::transposed(v, l), dout, dp, n, Start::Zero);
+                score_gradients(n, s.scale(), p, dp, &mut totals[..n]);
+                gemm(c, n, l, View::rows(k, l), View::rows(dp, n), &mut dq[part.start..], l, Start::Zero);
+                gemm(c, l, n, q, View::transposed(dp, n), dk, l, start);
+            });
+        }
     });
+}
+
+/// Gradients of scores of `n` queries, given the weights `p` and their gradients, in whose place they come.
+fn score_gradients(n: usize, scale: f32, p: &[f32], dp: &mut [f32], dots: &mut [f32]) {
+    vectorized(
+        #[inline(always)]
+        || {
+            dots.fill(0.0);
+            for (p, dp) in p.chunks_exact(n).zip(dp.chunks_exact(n)) {
+                for ((dot, p), d) in dots.iter_mut().zip(p).zip(dp) {
+                    *dot += p * d;
+                }
+            }
+            for (p, dp) in p.chunks_exact(n).zip(dp.chunks_exact_mut(n)) {
+                for ((dot, p), d) in dots.iter().zip(p).zip(dp) {
+                    *d = p * (*d - dot) * scale;
+                }
+            }
+        },
+    );
 }
 
 #[cfg(test)]
@@ -123,10 +144,11 @@ mod tests {
 
     use super::*;
     use crate::kernels::attention as rows_first;
+    use crate::kernels::gemm::transpose;
 
     proptest! {
         #[test]
-        fn equals_attention_with_positions_first(n in 1usize..3, c in 1usize..40, l in 1usize..40, seed: u32) {
+        fn equals_attention_with_positions_first(n in 1usize..3, c in 1usize..40, l in 1usize..250, seed: u32) {
             let values = |salt: u32| -> Vec<f32> {
                 let hash = |i: u32| (i ^ seed).wrapping_add(salt).wrapping_mul(2_654_435_761) >> 8;
                 (0..(n * c * l) as u32).map(|i| hash(i) as f32 / (1 << 22) as f32 - 2.0).collect()

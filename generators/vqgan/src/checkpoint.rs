@@ -22,8 +22,6 @@ pub struct Opened {
     pub sizes: Sizes,
     /// Every file that was read.
     pub files: Vec<PathBuf>,
-    /// Which weights were taken, where the file keeps averaged and raw ones.
-    pub taken: Option<String>,
 }
 
 /// Why a model could not be opened. Every variant names the file.
@@ -116,12 +114,11 @@ pub fn open_chosen(
         }
         file.misfit(e, wanted)
     })?;
-    let taken = file.taken();
     let mut files = file.files;
     if !files.contains(&said_by) {
         files.push(said_by);
     }
-    Ok(Opened { net, sizes, files, taken })
+    Ok(Opened { net, sizes, files })
 }
 
 /// Parameters that only training needs, whatever their shape.

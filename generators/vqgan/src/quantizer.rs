@@ -96,7 +96,7 @@ pub fn squared_distances(rows: &[f32], z: &[f32], d: usize) -> Vec<f64> {
 pub fn nearest(rows: &[f32], z: &[f32], d: usize) -> Vec<usize> {
     let (k, positions) = (rows.len() / d, z.len() / d);
     let mut scores = vec![0.0; k * positions];
-    gemm(k, positions, d, View::rows(rows, d), z, positions, &mut scores, positions, Start::Zero);
+    gemm(k, positions, d, View::rows(rows, d), View::rows(z, positions), &mut scores, positions, Start::Zero);
     let squares: Vec<f32> = rows.chunks_exact(d).map(|r| r.iter().map(|v| v * v).sum()).collect();
     let longest = squares.iter().fold(0.0_f32, |m, v| m.max(*v));
     let mut best = vec![f32::INFINITY; positions];

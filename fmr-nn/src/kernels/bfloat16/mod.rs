@@ -14,9 +14,9 @@ mod product;
 mod tiles;
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-pub use product::{enable, enabled};
+pub(super) use product::{Packed, pack, product};
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-pub(super) use product::{pack, product};
+pub use product::{enable, enabled};
 
 /// Rows of a tile.
 const ROWS: usize = 16;
@@ -28,9 +28,9 @@ const TILE: usize = ROWS * DEPTH;
 const COLUMNS: usize = 48;
 
 #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
-pub use elsewhere::{enable, enabled};
+pub(super) use elsewhere::{Packed, pack, product};
 #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
-pub(super) use elsewhere::{pack, product};
+pub use elsewhere::{enable, enabled};
 
 /// Stands in where there are no such instructions.
 #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
@@ -38,6 +38,7 @@ mod elsewhere {
     use super::super::gemm::{Start, View};
 
     /// Never made.
+    #[derive(Debug)]
     pub(in super::super) enum Packed {}
 
     /// Rounds nothing here.

@@ -68,6 +68,7 @@ thread_local! {
 }
 
 /// The left operand of a product as tiles.
+#[derive(Debug)]
 pub(in super::super) struct Packed {
     unit: Unit,
     m: usize,

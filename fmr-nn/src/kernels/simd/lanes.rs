@@ -2,12 +2,12 @@
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{
-    __m256, __m256i, __m512, _mm256_add_ps, _mm256_andnot_si256, _mm256_castpd_ps, _mm256_castps_pd, _mm256_fmadd_ps,
-    _mm256_i32gather_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskload_ps, _mm256_maskstore_ps, _mm256_max_ps,
-    _mm256_min_ps, _mm256_permute2f128_ps, _mm256_permute4x64_pd, _mm256_set1_ps, _mm256_shuffle_ps, _mm256_storeu_ps,
-    _mm256_sub_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
-    _mm512_loadu_si512, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_max_ps, _mm512_min_ps,
-    _mm512_permutex2var_ps, _mm512_set1_ps, _mm512_setr_epi32, _mm512_storeu_ps, _mm512_sub_ps,
+    __m256, __m256i, __m512, _mm256_add_ps, _mm256_andnot_si256, _mm256_blendv_ps, _mm256_castpd_ps, _mm256_castps_pd,
+    _mm256_castsi256_ps, _mm256_fmadd_ps, _mm256_i32gather_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskload_ps,
+    _mm256_maskstore_ps, _mm256_max_ps, _mm256_min_ps, _mm256_permute2f128_ps, _mm256_permute4x64_pd, _mm256_set1_ps,
+    _mm256_shuffle_ps, _mm256_storeu_ps, _mm256_sub_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps, _mm512_add_ps,
+    _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_max_ps,
+    _mm512_min_ps, _mm512_permutex2var_ps, _mm512_set1_ps, _mm512_setr_epi32, _mm512_storeu_ps, _mm512_sub_ps,
 };
 
 /// Widest vector of any instruction set, in floats; scratch panels are padded to it.
@@ -21,6 +21,8 @@ pub const MAX_LANES: usize = 16;
 pub unsafe trait Lanes: Copy {
     /// Number of floats.
     const N: usize;
+    /// Vectors that the registers of the instruction set hold.
+    const REGISTERS: usize;
     /// All lanes equal to `x`.
     ///
     /// # Safety
@@ -109,6 +111,26 @@ pub unsafe trait Lanes: Copy {
     /// # Safety
     /// See the trait.
     unsafe fn zip(self, b: Self) -> [Self; 2];
+    /// The first `lanes` floats of `self`, then those of `b`.
+    ///
+    /// # Safety
+    /// See the trait.
+    #[inline(always)]
+    unsafe fn join(self, b: Self, lanes: usize) -> Self {
+        let mut all = [0.0; 2 * MAX_LANES];
+        // SAFETY: the buffer holds two vectors; where both stand, the first `lanes` floats are of `self`.
+        unsafe {
+            b.store(all.as_mut_ptr().add(MAX_LANES));
+            self.store(all.as_mut_ptr());
+            let lanes = lanes.min(Self::N);
+            std::ptr::copy_nonoverlapping(
+                all.as_ptr().add(MAX_LANES + lanes),
+                all.as_mut_ptr().add(lanes),
+                Self::N - lanes,
+            );
+            Self::load(all.as_ptr())
+        }
+    }
     /// The floats at the distances `at[..N]` from `p`, each less than `2 * MAX_LANES`.
     ///
     /// # Safety
@@ -139,6 +161,7 @@ unsafe fn first_of_eight(len: usize) -> __m256i {
 // SAFETY: thin wrappers; the contract is the trait's.
 unsafe impl Lanes for __m512 {
     const N: usize = 16;
+    const REGISTERS: usize = 32;
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self {
         // SAFETY: the caller guarantees AVX-512F.
@@ -218,6 +241,7 @@ unsafe impl Lanes for __m512 {
 // SAFETY: thin wrappers; the contract is the trait's.
 unsafe impl Lanes for __m256 {
     const N: usize = 8;
+    const REGISTERS: usize = 16;
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self {
         // SAFETY: the caller guarantees AVX2 and FMA.
@@ -291,19 +315,28 @@ unsafe impl Lanes for __m256 {
         }
     }
     #[inline(always)]
+    unsafe fn join(self, b: Self, lanes: usize) -> Self {
+        // SAFETY: the caller guarantees AVX2.
+        unsafe { _mm256_blendv_ps(b, self, _mm256_castsi256_ps(first_of_eight(lanes))) }
+    }
+    #[inline(always)]
     unsafe fn pick(p: *const f32, at: *const i32) -> Self {
         // SAFETY: the caller guarantees AVX2, 8 distances, and readable floats there.
         unsafe { _mm256_i32gather_ps::<4>(p, _mm256_loadu_si256(at.cast())) }
     }
 }
 
-/// Eight floats in plain Rust, for machines without AVX2.
+/// Eight floats in plain Rust, for machines without AVX2: two registers of SSE2 or NEON.
 #[derive(Clone, Copy)]
 pub struct Portable([f32; 8]);
+
+/// Whether every processor of the target multiplies and adds in one instruction, as those with NEON do.
+const FUSED: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
 
 // SAFETY: needs no instruction set; pointers as the trait says.
 unsafe impl Lanes for Portable {
     const N: usize = 8;
+    const REGISTERS: usize = if cfg!(target_arch = "aarch64") { 16 } else { 8 };
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self {
         Self([x; 8])
@@ -321,7 +354,7 @@ unsafe impl Lanes for Portable {
     #[inline(always)]
     unsafe fn mul_add(self, b: Self, mut c: Self) -> Self {
         for i in 0..8 {
-            c.0[i] += self.0[i] * b.0[i];
+            c.0[i] = if FUSED { self.0[i].mul_add(b.0[i], c.0[i]) } else { c.0[i] + self.0[i] * b.0[i] };
         }
         c
     }
@@ -385,6 +418,10 @@ mod tests {
             assert_eq!((all(low), all(high)), (first.to_vec(), second.to_vec()));
             assert!(all(a.max(V::splat(0.0))).iter().zip(first).all(|(m, v)| *m == v.max(0.0)));
             assert!(all(a.min(V::splat(0.0))).iter().zip(first).all(|(m, v)| *m == v.min(0.0)));
+            for lanes in 0..=V::N {
+                let expected: Vec<f32> = first[..lanes].iter().chain(&second[lanes..]).copied().collect();
+                assert_eq!(all(a.join(b, lanes)), expected);
+            }
             for from in 0..=V::N {
                 for to in 0..=V::N {
                     let kept = |i: usize| if (from..to).contains(&i) { first[i] } else { 0.0 };

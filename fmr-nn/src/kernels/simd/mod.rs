@@ -21,6 +21,19 @@ pub enum Isa {
     Portable,
 }
 
+impl Isa {
+    /// Vectors that its registers hold.
+    pub fn registers(self) -> usize {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => __m512::REGISTERS,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => __m256::REGISTERS,
+            _ => Portable::REGISTERS,
+        }
+    }
+}
+
 /// The best instruction set of this machine; `FMR_ISA=avx2|portable` asks for a lesser one.
 pub fn isa() -> Isa {
     static ISA: std::sync::OnceLock<Isa> = std::sync::OnceLock::new();
