@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use fmr_core::perturb::{AnswerCache, PerturbError, Perturber, Workers};
 use fmr_core::validity::RepeatCheck;
-use fmr_experiment::SideBySide;
+use fmr_experiment::{MinimalFiltering, SideBySide};
 use fmr_mask::MaskError;
+use fmr_nn::kernels::winograd::{Tile, limit_this_thread};
 use fmr_store::{ComponentNames, Keep, Part, RunPlan, RunStore, StoreError};
 
 use crate::cache::{Caches, FolderCache};
@@ -163,6 +164,11 @@ impl Runner<'_> {
         let SideBySide { lanes: threads, batch } = prepared.experiment.run.side_by_side(cores);
         // Events stay on this thread; workers see the interrupt alone.
         let interrupt = &self.interrupt;
+        let largest = match prepared.experiment.run.minimal_filtering {
+            MinimalFiltering::Four => Some(Tile::Four),
+            MinimalFiltering::Two => Some(Tile::Two),
+            MinimalFiltering::Off => None,
+        };
         let told = RefCell::new(Vec::new());
         work(&Workers {
             threads,
@@ -170,6 +176,7 @@ impl Runner<'_> {
             // A worker's kernels must not start threads of their own where workers fill the cores already.
             enter: &|| {
                 fmr_core::threads::set_budget((threads > 1).then_some(std::num::NonZeroUsize::MIN));
+                limit_this_thread(largest);
             },
             go_on: &|| !interrupt.asked(),
             tick: &|| {
@@ -202,7 +209,6 @@ impl Runner<'_> {
         };
         store.update_facts(id, |facts| {
             facts.components = Some(components);
-            facts.published_accuracy = row.published_accuracy;
             facts.remarks.clone_from(&row.remarks);
         })?;
         self.events.row(&row.plan.title, Phase::Mask);
@@ -253,11 +259,8 @@ fn plan(prepared: &Prepared, part: Part) -> Result<RunPlan, Error> {
             PreparedRow::CannotRun(row, lack) => format!("  {}: {lack}", row.id),
             PreparedRow::Ready(row) => format!("  {}: nothing", row.settings.id),
         });
-        let mut needs: Vec<String> = lines.collect();
-        if prepared.rows.iter().any(|row| matches!(row, PreparedRow::CannotRun(_, lack) if lack.is_published())) {
-            needs.push(format!("`fmr fetch {}` downloads what is published", prepared.experiment.file().display()));
-        }
-        return Err(Error::NothingToRun { file: prepared.experiment.file().to_owned(), needs: needs.join("\n") });
+        let needs = lines.collect::<Vec<_>>().join("\n");
+        return Err(Error::NothingToRun { file: prepared.experiment.file().to_owned(), needs });
     }
     let versions = [("fmr", env!("CARGO_PKG_VERSION")), ("target", std::env::consts::ARCH)];
     let versions = versions.map(|(name, version)| (name.to_owned(), version.to_owned()));

@@ -37,4 +37,4 @@ pub use target::{ImagePullBack, Target, TargetSpec};
 
 /// Revision of what turns an image into a result. Rows are bound to it: a run that was begun under one revision is not
 /// resumed under another. Every change that alters a result by a bit raises it.
-pub const ENGINE_REVISION: u32 = 1;
+pub const ENGINE_REVISION: u32 = 2;

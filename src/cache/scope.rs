@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use sha2::{Digest as _, Sha256};
 
 /// Fields of a row's fingerprint that answers without a target depend on, by their first word or whole name.
-const FIELDS: [&str; 6] = ["engine", "generator", "oracle", "templates", "run.device", "run.seed"];
+const FIELDS: [&str; 7] =
+    ["engine", "generator", "oracle", "templates", "run.device", "run.minimal-filtering", "run.seed"];
 /// How decoded images become the images that everybody sees.
 const SEARCH: [&str; 2] = ["search.clamp", "search.image-domain"];
 

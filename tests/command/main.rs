@@ -5,13 +5,11 @@
 mod check;
 mod determinism;
 mod dynamic;
-mod fetch;
 mod finishing;
 mod listings;
 mod mask;
 mod once;
 mod parts;
-mod plan;
 mod plugins;
 mod python;
 mod resume;
@@ -19,4 +17,3 @@ mod rows;
 mod store;
 mod support;
 mod table1;
-mod validity;

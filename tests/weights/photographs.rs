@@ -27,7 +27,6 @@ kind = "images"
 prefix = "imagenet-sample"
 class-names = "imagenet"
 resolution = 64
-jpeg-pixels = "pillow"
 
 [targets.lite0]
 kind = "zoo"

@@ -15,13 +15,13 @@ mod world;
 
 pub use error::ConfigError;
 pub use experiment::{Changes, Experiment};
-pub use files::{Lack, MissingFiles, TableFile, TableFiles};
+pub use files::{Lack, MissingFiles};
 pub use fingerprint::{ComponentFiles, Fingerprints};
 pub use masks::{MaskTable, Masking};
 pub use node::Node;
 pub use paper::PaperFigures;
 pub use rows::Row;
-pub use sections::{ReportSettings, RunSettings, SideBySide};
+pub use sections::{MinimalFiltering, ReportSettings, RunSettings, SideBySide};
 pub use tables::{ComponentTable, DataTable, LabelMatch, Obtain};
 pub use world::World;
 

@@ -6,6 +6,33 @@ use serde::{Deserialize, Serialize};
 
 use super::world::World;
 
+/// Tiles in which 3 × 3 convolutions of stride 1 are computed on the processor. Larger tiles take fewer multiplications and
+/// round more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum MinimalFiltering {
+    /// 4 × 4 outputs at most: a quarter of the multiplications, about twice the rounding error of the direct sum.
+    #[default]
+    #[serde(rename = "4x4")]
+    Four,
+    /// 2 × 2 outputs: 4/9 of the multiplications, about the rounding error of the direct sum.
+    #[serde(rename = "2x2")]
+    Two,
+    /// The direct sum.
+    #[serde(rename = "off")]
+    Off,
+}
+
+impl MinimalFiltering {
+    /// The value as experiment files write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Four => "4x4",
+            Self::Two => "2x2",
+            Self::Off => "off",
+        }
+    }
+}
+
 /// The `[run]` table: how the work is done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
@@ -20,6 +47,8 @@ pub struct RunSettings {
     pub seed: u64,
     /// Device that computes unless a component's table names another.
     pub device: String,
+    /// How far 3 × 3 convolutions of built-in components may save products on the processor.
+    pub minimal_filtering: MinimalFiltering,
     /// Folder that new runs are put in, relative to where the command runs.
     pub folder: PathBuf,
     /// Whether final images are kept with all their digits; else rounded to 8 bits.
@@ -43,6 +72,7 @@ impl Default for RunSettings {
             lanes: 0,
             seed: 0,
             device: "cpu".to_owned(),
+            minimal_filtering: MinimalFiltering::default(),
             folder: "runs".into(),
             keep_exact_finals: true,
             keep_latents: false,
@@ -93,6 +123,6 @@ pub struct ReportSettings {
 
 impl Default for ReportSettings {
     fn default() -> Self {
-        Self { world: World::default(), digits: 2, samples: 12, remarks: Vec::new() }
+        Self { world: World::Small, digits: 2, samples: 12, remarks: Vec::new() }
     }
 }

@@ -9,7 +9,6 @@
 mod context;
 mod error;
 mod recipe;
-mod remote;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,7 +20,6 @@ use serde::de::DeserializeOwned;
 pub use context::{MakeContext, Sources};
 pub use error::{MakeError, UnknownRole};
 pub use recipe::{Maker, NamedFile, Recipe};
-pub use remote::RemoteFile;
 
 use crate::{Generator, Oracle, Scorer, SettingError, Target, setting};
 

@@ -15,7 +15,6 @@ mod library;
 mod list;
 mod paths;
 mod plugins;
-mod private;
 mod search;
 mod tables;
 mod texts;

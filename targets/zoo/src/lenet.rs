@@ -36,7 +36,6 @@ pub(crate) fn entries() -> Vec<Entry> {
         labels: LabelSet::Digits,
         source: "trained here: experiments/recipes/lenet.toml",
         sha256: &[],
-        download: None,
         top1: None,
     }]
 }

@@ -1,5 +1,5 @@
-//! JPEG: what is refused, and with `jpeg-pixels = "pillow"` the pixels too, by libjpeg-turbo's own code (in mozjpeg), as Pillow decodes it: the same transform, upsampling and colour
-//! conversion, so that pixels are equal bit for bit, and the same refusals.
+//! JPEG by libjpeg-turbo's own code (in mozjpeg): what is refused, and the pixels. They are those of Pillow bit for bit: the
+//! same transform, upsampling and colour conversion, and the same refusals.
 //!
 //! Decoders written anew differ by up to 9 of 255 levels (`docs/data.md` has the figures), and go on after the end of a
 //! file with invented pixels.

@@ -25,8 +25,6 @@ pub(super) struct StackSizes {
     pub(super) layers: usize,
     /// Values between the two matrices of a block's perceptron.
     pub(super) mlp: usize,
-    /// Added to the variance by the layer normalisations.
-    pub(super) eps: f32,
 }
 
 /// A stack of blocks.
@@ -44,7 +42,7 @@ pub(super) struct Transformer {
 impl Transformer {
     /// Blocks under `name.resblocks.N`.
     pub(super) fn new(b: &mut Builder, name: &str, sizes: StackSizes, causal: bool, activation: Pointwise) -> Self {
-        let StackSizes { width, heads, layers, mlp: hidden, eps } = sizes;
+        let StackSizes { width, heads, layers, mlp: hidden } = sizes;
         // As upstream initialises: residual branches shrink with depth.
         let w = width as f32;
         let (branch, attention, mlp) = (
@@ -57,10 +55,10 @@ impl Transformer {
                 let at = |part: &str| format!("{name}.resblocks.{i}.{part}");
                 let (weight, bias) = (at("attn.in_proj_weight"), at("attn.in_proj_bias"));
                 Block {
-                    ln_1: LayerNorm::new(b, &at("ln_1"), width, eps),
+                    ln_1: LayerNorm::new(b, &at("ln_1"), width),
                     in_proj: Linear::named(b, &weight, Some(&bias), [width, 3 * width], attention),
                     out_proj: Linear::with_init(b, &at("attn.out_proj"), [width, width], true, branch),
-                    ln_2: LayerNorm::new(b, &at("ln_2"), width, eps),
+                    ln_2: LayerNorm::new(b, &at("ln_2"), width),
                     c_fc: Linear::with_init(b, &at("mlp.c_fc"), [width, hidden], true, mlp),
                     c_proj: Linear::with_init(b, &at("mlp.c_proj"), [hidden, width], true, branch),
                 }
