@@ -4,4 +4,4 @@ mod name;
 mod write;
 
 pub use name::{LONGEST, Names, safe_name};
-pub use write::{is_partial, replace, replace_with};
+pub use write::{is_partial, remove_partials, replace, replace_with};

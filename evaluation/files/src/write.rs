@@ -48,6 +48,21 @@ pub fn is_partial(name: &str) -> bool {
     name.starts_with(PARTIAL[0]) && name.ends_with(PARTIAL[1])
 }
 
+/// Removes from a folder, not from those below it, what processes left that died while they wrote. Nobody may be writing
+/// there.
+///
+/// # Errors
+/// The folder cannot be read, or a file cannot be removed.
+pub fn remove_partials(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() && is_partial(&entry.file_name().to_string_lossy()) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 fn beside(folder: &Path) -> io::Result<NamedTempFile> {
     let mut builder = Builder::new();
     builder.prefix(PARTIAL[0]).suffix(PARTIAL[1]);
@@ -125,5 +140,15 @@ mod tests {
         fs::write(&usual, b"x").unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
         assert_eq!(mode(&ours), mode(&usual));
+    }
+
+    #[test]
+    fn what_dead_processes_left_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [".fmr-a1.partial", "image.png", ".fmr-kept", "b.partial"] {
+            fs::write(folder.path().join(name), "x").unwrap();
+        }
+        remove_partials(folder.path()).unwrap();
+        assert_eq!(names(folder.path()), [".fmr-kept", "b.partial", "image.png"]);
     }
 }

@@ -93,6 +93,12 @@ impl RunStore {
         })?;
         let files: BTreeSet<&str> = lines.iter().map(|line| line.file.as_str()).collect();
         earlier.remove_but(&folder, &files).asking(&folder, "remove images of an earlier export")?;
+        // An export that was killed leaves the file that it was writing.
+        let parents: BTreeSet<&Path> = files.iter().filter_map(|file| Path::new(file).parent()).collect();
+        for parent in std::iter::once(Path::new("")).chain(parents) {
+            let parent = folder.join(parent);
+            fmr_files::remove_partials(&parent).asking(&parent, "remove what a killed export left")?;
+        }
         Ok(folder)
     }
 }

@@ -35,8 +35,9 @@ impl Reader for Masks {
         "mask"
     }
 
+    /// A mask may be of a latent with 2²⁴ values, of which its file says in a few bytes which are kept: 12 bytes for each.
     fn allowance(&self) -> Allowance {
-        Allowance { memory: 32 << 20, memory_per_byte: 1000, micros: 500_000, micros_per_byte: 20, text: 16 << 10 }
+        Allowance { memory: 12 << 24, memory_per_byte: 1000, micros: 500_000, micros_per_byte: 20, text: 16 << 10 }
     }
 
     fn make(&self, random: &mut ChaCha8Rng) -> Input {

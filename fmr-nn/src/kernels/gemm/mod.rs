@@ -4,7 +4,7 @@
 //! The bits therefore depend neither on how the work is cut into tiles and blocks nor on the number of threads.
 //!
 //! The blocks are those of Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008: a strip of
-//! B stays in the first-level cache while the panels of A pass by; sums stay in registers ([`tile`]).
+//! B stays in the first-level cache while the panels of A pass by; sums stay in registers.
 
 mod panels;
 mod tile;

@@ -2,7 +2,7 @@
 //! instead of 36, one of 4 × 4 outputs costs 36 instead of 144.
 //!
 //! Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2016. Patches of inputs and the kernels are
-//! transformed by small matrices ([`matrices`]); each component is then a matrix product over the channels, and the sums
+//! transformed by small matrices; each component is then a matrix product over the channels, and the sums
 //! are transformed back. A tile is computed from its own patch alone, so that the bits depend neither on the batch nor on
 //! the threads.
 
