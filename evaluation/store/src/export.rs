@@ -126,11 +126,14 @@ impl RunStore {
             replace_file(&path, write)?;
             Ok(path)
         };
-        Ok(vec![
+        let written = vec![
             export("samples.jsonl", &|out| write_jsonl(results, out))?,
             export("samples.csv", &|out| write_samples_csv(results, out))?,
             export("steps.csv", &|out| write_steps_csv(results, out))?,
-        ])
+        ];
+        // An export that was killed leaves the file that it was writing.
+        fmr_files::remove_partials(folder).asking(folder, "remove what a killed export left")?;
+        Ok(written)
     }
 }
 

@@ -118,7 +118,8 @@ fn whole_pictures(folder: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Everything that a run keeps of every sample, and the facts of its rows but for what a machine's speed decides.
+/// Everything that a run keeps of every sample, and the facts of its rows but for what a machine's speed and the kill
+/// decide.
 fn of_store(folder: &Path) -> Result<Results, String> {
     let told = |error: fmr::store::StoreError| error.to_string();
     let store = RunStore::read(folder).map_err(told)?;
@@ -126,6 +127,8 @@ fn of_store(folder: &Path) -> Result<Results, String> {
     for row in &store.plan().rows {
         let mut facts = store.facts(&row.id).map_err(told)?;
         (facts.seconds, facts.repeated) = (None, None);
+        // What a run knew before it was killed, it knows from the cache when it goes on.
+        facts.cache.known = 0;
         if let Some(mask) = &mut facts.mask {
             mask.seconds = None;
         }

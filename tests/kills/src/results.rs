@@ -13,9 +13,11 @@ pub(crate) fn difference(wanted: &Results, found: &Results) -> Option<String> {
     let names: std::collections::BTreeSet<&String> = wanted.keys().chain(found.keys()).collect();
     let differing: Vec<&String> = names.into_iter().filter(|name| wanted.get(*name) != found.get(*name)).collect();
     let first = *differing.first()?;
-    let shown =
-        |results: &Results| results.get(first).map_or("absent".to_owned(), |value| value.chars().take(300).collect());
-    Some(format!("{} results differ, first {first}: {} instead of {}", differing.len(), shown(found), shown(wanted)))
+    let texts = [found, wanted].map(|results| results.get(first).map_or("absent", String::as_str));
+    // From a little before the place where they part.
+    let same = texts[0].chars().zip(texts[1].chars()).take_while(|(a, b)| a == b).count().saturating_sub(40);
+    let [ours, theirs] = texts.map(|text| text.chars().skip(same).take(300).collect::<String>());
+    Some(format!("{} results differ, first {first}: … {ours} instead of … {theirs}", differing.len()))
 }
 
 /// The content of bytes.
