@@ -157,6 +157,10 @@ impl Target for Reordered {
         self.target.preprocessing()
     }
 
+    fn published_accuracy(&self) -> Option<f64> {
+        self.target.published_accuracy()
+    }
+
     fn class_names(&self) -> Option<Vec<Vec<String>>> {
         let known = self.target.class_names()?;
         Some(self.order.iter().map(|label| known[*label].clone()).collect())

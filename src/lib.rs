@@ -5,6 +5,7 @@ mod classes;
 mod components;
 mod error;
 mod events;
+pub mod files;
 mod interrupt;
 mod masks;
 mod merge;
@@ -12,6 +13,7 @@ mod plan;
 mod prepare;
 pub mod report;
 mod run;
+mod trial;
 
 pub use components::{registry, registry_of};
 pub use error::Error;

@@ -3,8 +3,8 @@
 //! Two things are measured apart, because a search that ends early says little about the price of an update. With a
 //! verdict that lets every image stand, the *price*: seconds to begin a sample, and seconds an update. With the row's own
 //! verdict, the *survival*: how often reconstructions are rejected and updates refused. A weak prior keeps a few lucky
-//! images from promising a cheap run. The expected cost follows from a constant hazard; its interval takes the hazard's
-//! and the rejection rate's 90 % bounds.
+//! images from promising a cheap run. Survival is watched over as much of the budget as ten seconds allow. The expected
+//! cost follows from a constant hazard; its interval takes the hazard's and the rejection rate's 90 % bounds.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::masks::RowMask;
 use crate::prepare::ReadyRow;
 
-/// Updates of the longest pilot search.
+/// Updates that the price is measured on, and that survival is measured on at least.
 const MOST_UPDATES: usize = 8;
 /// Seconds that a pilot aims at.
 const SECONDS: f64 = 10.0;
@@ -83,7 +83,9 @@ pub(crate) fn estimate(row: &ReadyRow, workers: &Workers<'_>) -> Result<Estimate
     let start = pilot(row, workers, images, 0, Accept::All)?;
     let priced = pilot(row, workers, images, updates, Accept::All)?;
     let (begin, each) = price(&start, &priced, images);
-    let own = pilot(row, workers, images, updates, Accept::Own)?;
+    // Refusals become more frequent as an image moves away: as much of the budget is watched as there is time for.
+    let affordable = (SECONDS / (images as f64 * each.max(1e-6))) as usize;
+    let own = pilot(row, workers, images, most_updates.min(affordable.max(MOST_UPDATES)), Accept::Own)?;
     let survival = Survival::of(&own.samples);
     let learned_from = row.mask.as_ref().and_then(RowMask::learns).map_or(0, |(_, samples)| samples.len());
     let total = (row.samples.len() + learned_from) as f64 * (search.restarts + 1) as f64;

@@ -209,6 +209,7 @@ impl Runner<'_> {
         };
         store.update_facts(id, |facts| {
             facts.components = Some(components);
+            facts.published_accuracy = row.published_accuracy;
             facts.remarks.clone_from(&row.remarks);
         })?;
         self.events.row(&row.plan.title, Phase::Mask);
@@ -259,8 +260,11 @@ fn plan(prepared: &Prepared, part: Part) -> Result<RunPlan, Error> {
             PreparedRow::CannotRun(row, lack) => format!("  {}: {lack}", row.id),
             PreparedRow::Ready(row) => format!("  {}: nothing", row.settings.id),
         });
-        let needs = lines.collect::<Vec<_>>().join("\n");
-        return Err(Error::NothingToRun { file: prepared.experiment.file().to_owned(), needs });
+        let mut needs: Vec<String> = lines.collect();
+        if prepared.rows.iter().any(|row| matches!(row, PreparedRow::CannotRun(_, lack) if lack.is_published())) {
+            needs.push(format!("`fmr fetch {}` downloads what is published", prepared.experiment.file().display()));
+        }
+        return Err(Error::NothingToRun { file: prepared.experiment.file().to_owned(), needs: needs.join("\n") });
     }
     let versions = [("fmr", env!("CARGO_PKG_VERSION")), ("target", std::env::consts::ARCH)];
     let versions = versions.map(|(name, version)| (name.to_owned(), version.to_owned()));

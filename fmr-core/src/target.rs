@@ -106,6 +106,12 @@ pub trait Target: Send + Sync {
         None
     }
 
+    /// Standard accuracy, from 0 to 1, that is published for the target's weights on the test images of the data set that
+    /// they were trained for; `None` where none is known. A run that measures something far from it says so.
+    fn published_accuracy(&self) -> Option<f64> {
+        None
+    }
+
     /// Logits, equal to [`Target::logits`]'s, and the pull-back to the images.
     fn logits_with_pullback<'a>(
         &'a self,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use fmr_checkpoint::{
-    Checkpoint, CheckpointError, Container, FloatType, Misfit, Misshapen, OtherType, Place, Scalar, Selection,
+    Checkpoint, CheckpointError, Container, FloatType, Misfit, Misshapen, OtherType, Place, Scalar, Selection, shown,
     write_safetensors,
 };
 
@@ -82,11 +82,36 @@ pub struct Loaded {
     pub container: Container,
     /// Where in the file the parameters stand, and whether they are a moving average.
     pub place: Place,
+    /// Other places of the file with a model of the same names: raw weights beside averaged ones, or the other way round.
+    pub others: Vec<Place>,
     /// Small tensors beside the model in a wrapper around it: mean and deviation of a normalising layer.
     pub beside: Vec<(String, Vec<f32>)>,
 }
 
 impl Loaded {
+    /// Which weights were taken, in a sentence, where the file keeps averaged ones: nobody should have to guess.
+    pub fn taken(&self) -> Option<String> {
+        let kind = |averaged: bool| if averaged { "averaged" } else { "raw" };
+        let taken = kind(self.place.averaged);
+        let other = self.others.iter().find(|other| other.averaged != self.place.averaged);
+        let place = |place: &Place| match place.prefix.as_str() {
+            "" => "at the top level".to_owned(),
+            prefix => format!("under {}", shown::quoted(prefix, shown::KEY)),
+        };
+        match other {
+            Some(other) => {
+                let choice = if other.averaged { "ema = true" } else { "ema = false" };
+                Some(format!(
+                    "the {taken} weights {} are used; `{choice}` takes the {} ones {}",
+                    place(&self.place),
+                    kind(other.averaged),
+                    place(other)
+                ))
+            }
+            None => self.place.averaged.then(|| format!("the averaged weights {} are used", place(&self.place))),
+        }
+    }
+
     /// The whole story in one error: the file, what it looks like, what was wanted (with its article: "a ResNet-50"),
     /// and the first keys of each kind.
     pub fn misfit(&self, error: WeightsError, wanted: String) -> CheckpointError {
@@ -139,6 +164,7 @@ pub fn read_selected(
         files: file.files().to_vec(),
         container: file.container(),
         place: weights.place(),
+        others: weights.alternatives(),
         beside: beside.collect::<Result<_, CheckpointError>>()?,
     })
 }

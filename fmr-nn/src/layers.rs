@@ -152,21 +152,23 @@ impl GroupNorm {
     }
 }
 
-/// Layer normalisation over the last dimension, eps 1e-5.
+/// Layer normalisation over the last dimension.
 #[derive(Module, Debug)]
 pub struct LayerNorm {
     affine: Affine,
+    #[module(skip)]
+    eps: f32,
 }
 
 impl LayerNorm {
-    /// Over a last dimension of this size.
-    pub fn new(b: &mut Builder, name: &str, size: usize) -> Self {
-        Self { affine: Affine::new(b, name, size) }
+    /// Over a last dimension of this size; `eps` is added to the variance.
+    pub fn new(b: &mut Builder, name: &str, size: usize, eps: f32) -> Self {
+        Self { affine: Affine::new(b, name, size), eps }
     }
 
     /// Same shape.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        f::layer_norm(x, self.affine.weight.val(), self.affine.bias.val(), 1e-5)
+        f::layer_norm(x, self.affine.weight.val(), self.affine.bias.val(), self.eps)
     }
 }
 

@@ -80,7 +80,7 @@ fn a_component_checks_its_settings_and_names_files() {
         let settings = settings(&format!(r#"{{"fault":"{fault}"}}"#));
         library.check(Role::Target, None, &settings, &context(), &limits)
     };
-    assert_eq!(check("check 1").unwrap(), [NamedFile { key: "weights".into(), path: "w.bin".into() }]);
+    assert_eq!(check("check 1").unwrap(), [NamedFile { key: "weights".into(), path: "w.bin".into(), published: None }]);
     let refused = ["check 2", "check 3", "check 4", "check 5", "check 6"].map(|fault| {
         plain(check(fault).unwrap_err(), folder.path()).split_once("check its settings: ").unwrap().1.to_owned()
     });

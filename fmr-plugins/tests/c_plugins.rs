@@ -65,6 +65,21 @@ fn a_target_in_c_works_like_a_built_in_one() {
     assert_eq!(refused(r#"{"scale": -1}"#).to_string(), "scale: must be a number above 0");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_is_cut_short_while_its_library_works_ends_nothing() {
+    let Some(cc) = common::compiler() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let file = build(&cc, "linear.c", "linear", &[], folder.path());
+    let target = target(&file, r#"{"scale": 0.5}"#, &Limits::default()).unwrap();
+    // As a careless copy over it does: the same file, without its pages.
+    std::fs::File::create(&file).unwrap();
+    let x = images(3);
+    let (logits, pull) = target.logits_with_pullback(x.view()).unwrap();
+    assert_eq!(target.logits(x.view()).unwrap(), logits);
+    pull(logits.view()).unwrap();
+}
+
 #[test]
 fn the_oldest_plugin_works_with_this_host() {
     let Some(cc) = common::compiler() else { return };
@@ -251,7 +266,7 @@ fn experiment_files_name_plugins_by_file_or_by_name() {
     insta::assert_snapshot!(refused(r#"{"plugin": "linear", "size": 1}"#), @"size: there is no such setting; there is `scale`");
     assert!(registry.make::<dyn Scorer>(KIND, &settings(r#"{"plugin": "linear"}"#), &context).is_err());
     let named = registry.check::<dyn Target>(KIND, &settings(r#"{"plugin": "linear"}"#), &context).unwrap();
-    assert_eq!(named, [NamedFile { key: "plugin".into(), path: file }]);
+    assert_eq!(named, [NamedFile { key: "plugin".into(), path: file, published: None }]);
 }
 
 #[test]

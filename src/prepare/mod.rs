@@ -11,7 +11,7 @@ use fmr_core::registry::{Registry, Role};
 use fmr_core::verdict::Verdict;
 use fmr_core::{Generator, Oracle, Progress, Scorer, Target};
 use fmr_data::{Dataset, Samples};
-use fmr_experiment::{ConfigError, Experiment, Fingerprints, LabelMatch, Lack, MaskTable, Masking, Row};
+use fmr_experiment::{ConfigError, Experiment, Fingerprints, LabelMatch, Lack, MaskTable, Masking, Row, TableFiles};
 use fmr_mask::{Mask, MaskError};
 use fmr_store::RowPlan;
 
@@ -43,6 +43,8 @@ pub struct ReadyRow {
     pub verdict: Verdict,
     /// What may move; absent: everything.
     pub mask: Option<RowMask>,
+    /// Standard accuracy that is published for the target, where the data's classes are those that it was published for.
+    pub published_accuracy: Option<f64>,
     /// Remarks about images and classes that a reader of the figures needs, one sentence each.
     pub remarks: Vec<String>,
 }
@@ -154,6 +156,14 @@ pub fn lacks(experiment: &Experiment, registry: &Registry, row: &Row) -> Result<
     Parts::new(experiment, registry, &Interrupt::default()).lacks(row)
 }
 
+/// The files that a row's tables name. Nothing is made and no file is read.
+///
+/// # Errors
+/// A setting that makes no sense, or an `obtain` for a file that the table does not name.
+pub(crate) fn files(experiment: &Experiment, registry: &Registry, row: &Row) -> Result<Vec<TableFiles>, ConfigError> {
+    Parts::new(experiment, registry, &Interrupt::default()).files(row)
+}
+
 /// Why a mask for the images `evaluated` cannot be learned from the images `learned`.
 fn unfit(learned: &Samples, evaluated: &Samples) -> Option<String> {
     let [(a, ac), (b, bc)] = [learned, evaluated].map(|samples| (samples.image(), samples.data().classes()));
@@ -213,7 +223,8 @@ impl Maker<'_> {
                 })?
             }
         };
-        let remarks = samples.data().remarks().iter().cloned().chain(remark).collect();
+        let by_name = table.label_match == LabelMatch::Name;
+        let published_accuracy = ordered.published_accuracy().filter(|_| by_name);
         let oracle = self.parts.oracle(row, &classes, image)?;
         let (scorer, scorer_files) = self.parts.scorer(row, image)?;
         let files = BTreeMap::from([
@@ -222,6 +233,8 @@ impl Maker<'_> {
             (Role::Oracle, oracle.files),
             (Role::Scorer, scorer_files),
         ]);
+        let of_components = files.values().flat_map(|files| files.sources.remarks.iter().cloned());
+        let remarks = samples.data().remarks().iter().cloned().chain(remark).chain(of_components).collect();
         let fingerprint = self.fingerprints.of_row(e, row, samples.data(), &files);
         let fingerprint = fingerprint.map_err(|error| e.error_at(&row.at, error.to_string(), None))?;
         let plan = RowPlan {
@@ -241,6 +254,7 @@ impl Maker<'_> {
             oracle: oracle.component,
             target: ordered,
             mask: None,
+            published_accuracy,
             remarks,
         };
         if let Some(name) = &row.mask {

@@ -1,11 +1,12 @@
 //! The components of rows: checked first, made once for all rows that share them.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use fmr_core::registry::{Component, MakeContext, MakeError, NamedFile, Registry, Role};
 use fmr_core::{Generator, Oracle, Progress, Scorer, SettingError, SettingProblem, Subject, Target, near};
-use fmr_experiment::{ComponentFiles, ComponentTable, ConfigError, Experiment, Lack, Row};
+use fmr_experiment::{ComponentFiles, ComponentTable, ConfigError, Experiment, Lack, Row, TableFiles};
 
 use super::PROMPT;
 use crate::interrupt::Interrupt;
@@ -56,19 +57,9 @@ impl<'a> Parts<'a> {
     /// Why a row cannot run here, if it cannot; found out without any of its files.
     pub(super) fn lacks(&self, row: &Row) -> Result<Option<Lack>, ConfigError> {
         let e = self.bench.experiment;
-        let side = e.data[&row.data].resolution;
-        // The pictures are not looked at yet.
-        let context = self.bench.context(side.map_or([0; 3], |side| [3, side, side]));
         let mut named = BTreeMap::new();
         for (role, table) in e.components(row) {
-            let (kind, settings) = (&table.kind, &table.settings);
-            let checked = match role {
-                Role::Generator => self.bench.registry.check::<dyn Generator>(kind, settings, &context),
-                Role::Oracle => self.bench.registry.check::<dyn Oracle>(kind, settings, &context),
-                Role::Target => self.bench.registry.check::<dyn Target>(kind, settings, &context),
-                Role::Scorer => self.bench.registry.check::<dyn Scorer>(kind, settings, &context),
-            };
-            match checked {
+            match self.check(row, role, table) {
                 Ok(files) => drop(named.insert(role, files)),
                 // What a table says how to obtain need not be known here yet.
                 Err(error) if table.obtain.is_some() && is_unknown(&error) => {
@@ -79,10 +70,57 @@ impl<'a> Parts<'a> {
         }
         let missing = e.missing(row, &|role, _| named.get(&role).cloned().unwrap_or_default());
         if let Some(file) = missing.iter().find(|file| file.obtain.is_none()) {
-            let help = "correct the path, or say in `obtain = { what = …, get = … }` what to get".to_owned();
+            let help = if file.published {
+                format!("`fmr fetch {}` downloads it; or correct the path", e.file().display())
+            } else {
+                "correct the path, or say in `obtain = { what = …, get = … }` what to get".to_owned()
+            };
             return Err(e.error_at(&file.key, format!("there is no file {}", file.list()), Some(help)));
         }
         Ok((!missing.is_empty()).then_some(Lack::Files(missing)))
+    }
+
+    /// The files that a row's tables name; of a component that there is not, those that its table says how to obtain.
+    pub(super) fn files(&self, row: &Row) -> Result<Vec<TableFiles>, ConfigError> {
+        let e = self.bench.experiment;
+        let mut named = BTreeMap::new();
+        for (role, table) in e.components(row) {
+            let files = match self.check(row, role, table) {
+                Ok(files) => files,
+                Err(error) if table.obtain.is_some() && is_unknown(&error) => obtainable(table, &e.base),
+                Err(error) => return Err(self.bench.refuse(table, &[], error)),
+            };
+            named.insert(role, files);
+        }
+        let tables = e.files(row, &|role, _| named.get(&role).cloned().unwrap_or_default());
+        for table in &tables {
+            let keys: Vec<&str> = table.files.iter().map(|file| file.key.as_str()).collect();
+            let remote = table.obtain.iter().flat_map(|obtain| &obtain.files);
+            if let Some((i, file)) = remote.enumerate().find(|(_, file)| !keys.contains(&&*file.key)) {
+                let place = format!("{}.obtain.files[{i}].key", table.at);
+                let problem = format!("{place} is {:?}, which names no file of [{}]", file.key, table.at);
+                return Err(e.error_at(
+                    &place,
+                    problem,
+                    Some(format!("the keys of its files are {}", keys.join(", "))),
+                ));
+            }
+        }
+        Ok(tables)
+    }
+
+    /// Checks the settings of a component of a row, and gives the files that they name.
+    fn check(&self, row: &Row, role: Role, table: &ComponentTable) -> Result<Vec<NamedFile>, MakeError> {
+        let side = self.bench.experiment.data[&row.data].resolution;
+        // The pictures are not looked at yet.
+        let context = self.bench.context(side.map_or([0; 3], |side| [3, side, side]));
+        let (kind, settings) = (&table.kind, &table.settings);
+        match role {
+            Role::Generator => self.bench.registry.check::<dyn Generator>(kind, settings, &context),
+            Role::Oracle => self.bench.registry.check::<dyn Oracle>(kind, settings, &context),
+            Role::Target => self.bench.registry.check::<dyn Target>(kind, settings, &context),
+            Role::Scorer => self.bench.registry.check::<dyn Scorer>(kind, settings, &context),
+        }
     }
 
     pub(super) fn generator(&mut self, row: &Row, image: [usize; 3]) -> Result<Part<dyn Generator>, ConfigError> {
@@ -204,6 +242,16 @@ impl<'a> Bench<'a> {
             error => e.error_at(&table.at, error.to_string(), None),
         }
     }
+}
+
+/// Files that a table's settings name and its `obtain` knows.
+fn obtainable(table: &ComponentTable, base: &Path) -> Vec<NamedFile> {
+    let path = |key: &str| table.settings.0.get(key).and_then(|path| path.as_str()).map(|path| base.join(path));
+    let remote = table.obtain.iter().flat_map(|obtain| &obtain.files);
+    let named = remote.filter_map(|file| {
+        Some(NamedFile { key: file.key.clone().into_owned(), path: path(&file.key)?, published: None })
+    });
+    named.collect()
 }
 
 /// Whether the table names a component or a model that there is not.

@@ -13,7 +13,7 @@ fn a_sound_file_passes_and_rows_with_missing_files_are_named() {
     let printed = lab.succeed(&["check", "lab.toml"]);
     insta::assert_snapshot!(printed, @r"
     ready    digits/lenet: 10 images 3×28×28, 10 classes
-    missing  digits/wide: wide.pth
+    missing  digits/wide: wide.pth (a wide LeNet: train it)
     ");
 }
 
@@ -62,6 +62,16 @@ fn errors_of_components_show_the_setting() {
         let said = lab.refuse(&["check", "lab.toml"]);
         assert!(said.contains(wanted), "{said}");
     }
+}
+
+#[test]
+fn a_folder_that_holds_a_run_is_refused_before_any_work() {
+    let lab = Lab::new();
+    lab.succeed(&["run", "lab.toml", "--out", "out"]);
+    // Nothing is prepared: weights that are gone meanwhile are not missed.
+    std::fs::remove_file(lab.path("vqgan.safetensors")).unwrap();
+    let refused = lab.refuse(&["run", "lab.toml", "--out", "out"]);
+    assert!(refused.contains("out already holds a run: resume it with `fmr resume out`"), "{refused}");
 }
 
 #[test]

@@ -5,11 +5,13 @@
 mod check;
 mod determinism;
 mod dynamic;
+mod fetch;
 mod finishing;
 mod listings;
 mod mask;
 mod once;
 mod parts;
+mod plan;
 mod plugins;
 mod python;
 mod resume;
@@ -17,3 +19,4 @@ mod rows;
 mod store;
 mod support;
 mod table1;
+mod validity;

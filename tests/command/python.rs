@@ -45,6 +45,14 @@ class InNumpy:
         return gradient.numpy()
 "#;
 
+/// The model over again, whose forward leaves autograd.
+const WITHOUT_GRADIENT: &str = r#"
+class Detached(LeNet):
+    def forward(self, x):
+        with torch.no_grad():
+            return super().forward(x)
+"#;
+
 /// safetensors without its package, to what `torch.load` reads.
 const CONVERT: &str = r#"
 import json, struct, torch
@@ -118,6 +126,12 @@ module = "my_model.py"
 attribute = "LeNet"
 weights = "lenet.pt"
 "#;
+    let head = format!("plugin-path = [{:?}]\n", folder.display().to_string());
+    lab.write("lab.toml", &(head + &experiment.replace(table, &module.replace("LeNet", "Detached"))));
+    lab.write("my_model.py", &format!("{MODEL}{WITHOUT_GRADIENT}"));
+    let refused = lab.refuse(&["check", "lab.toml"]);
+    assert!(refused.contains("the model's logits carry no gradient"), "{refused}");
+    lab.write("my_model.py", MODEL);
     let callable = "plugin = \"python\"\nmodule = \"my_model.py\"\nattribute = \"InNumpy\"\n";
     for (run, target) in [("module", module), ("callable", callable)] {
         let head = format!("plugin-path = [{:?}]\n", folder.display().to_string());

@@ -16,6 +16,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     let prepared = arguments.experiment.prepare(&Interrupt::default())?;
+    prepared.try_gradients()?;
     for row in &prepared.rows {
         match row {
             PreparedRow::Ready(row) => {
@@ -42,6 +43,10 @@ pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Fail
                 writeln!(out, "not implemented  {}: {lack}", row.id)?;
             }
         }
+    }
+    let is_published = |row: &PreparedRow| matches!(row, PreparedRow::CannotRun(_, lack) if lack.is_published());
+    if prepared.rows.iter().any(is_published) {
+        writeln!(out, "`fmr fetch {}` downloads what is published", prepared.experiment.file().display())?;
     }
     Ok(())
 }

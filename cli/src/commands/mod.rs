@@ -2,6 +2,7 @@
 
 mod check;
 mod export;
+mod fetch;
 mod inspect;
 mod mask;
 mod merge;
@@ -42,6 +43,8 @@ enum Command {
     Report(report::Arguments),
     /// Check an experiment file, its data, weights and class names, without running it
     Check(check::Arguments),
+    /// Download the published files that an experiment or a model needs
+    Fetch(fetch::Arguments),
     /// Estimate the cost of an experiment and the width of its intervals
     Plan(plan::Arguments),
     /// Export the samples and images of a run in open formats
@@ -70,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::Merge(arguments) => merge::run(&arguments, out),
         Command::Report(arguments) => report::run(&arguments, out),
         Command::Check(arguments) => check::run(&arguments, out),
+        Command::Fetch(arguments) => fetch::run(&arguments, out),
         Command::Plan(arguments) => plan::run(&arguments, out),
         Command::Export(arguments) => export::run(&arguments, out),
         Command::Train(arguments) => train::run(&arguments, out),

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 use fmr::Runner;
 use fmr::experiment::{Changes, Experiment};
-use fmr::store::Part;
+use fmr::store::{Part, RunStore};
 
 use super::shared::{ExperimentArguments, prepare, print_finished};
 use crate::failure::{self, Failure};
@@ -39,6 +39,10 @@ pub(crate) fn run_file(file: &Path, profile: Option<String>) -> ExitCode {
 }
 
 fn run_in(experiment: Experiment, dir: Option<&Path>, part: Part, out: &mut dyn Write) -> Result<(), Failure> {
+    // Making components may take minutes; what can be refused before is.
+    if let Some(dir) = dir {
+        RunStore::expect_new(dir)?;
+    }
     let terminal = Terminal::default();
     let runner = Runner { events: &terminal, part, ..Runner::default() };
     let prepared = prepare(experiment, &runner.interrupt)?;

@@ -3,12 +3,37 @@
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
-use fmr_core::registry::{NamedFile, Role};
+use fmr_core::registry::{NamedFile, RemoteFile, Role};
 use fmr_data::DataSettings;
 
 use super::experiment::Experiment;
+use super::masks::MaskTable;
 use super::rows::Row;
 use super::tables::{ComponentTable, DataTable, Obtain};
+
+/// A file that a table names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableFile {
+    /// Key that names it, relative to the table, e.g. `weights`.
+    pub key: String,
+    /// Where it is looked for.
+    pub path: PathBuf,
+    /// Where it is published: what the table's `obtain` says, or else what the component knows.
+    pub published: Option<RemoteFile>,
+}
+
+/// The files that one table names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableFiles {
+    /// Path of the table, e.g. `targets.vit`.
+    pub at: String,
+    /// What people read of the table.
+    pub label: String,
+    /// What to get, as the experiment file says.
+    pub obtain: Option<Obtain>,
+    /// The files.
+    pub files: Vec<TableFile>,
+}
 
 /// Files of one table that a row needs and that are not on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,20 +44,35 @@ pub struct MissingFiles {
     pub paths: Vec<PathBuf>,
     /// What to get, as the experiment file says; without it the missing files are an error.
     pub obtain: Option<Obtain>,
+    /// Whether the addresses of all of them are known, so that `fmr fetch` downloads them.
+    pub published: bool,
+}
+
+impl TableFiles {
+    fn new(at: String, label: &str, obtain: Option<&Obtain>, files: Vec<TableFile>) -> Self {
+        let mut files = files;
+        for remote in obtain.iter().flat_map(|obtain| &obtain.files) {
+            files.iter_mut().filter(|file| file.key == remote.key).for_each(|file| {
+                file.published = Some(remote.clone());
+            });
+        }
+        Self { at, label: label.to_owned(), obtain: obtain.cloned(), files }
+    }
+
+    /// Those that are not there, if any.
+    pub fn missing(&self) -> Option<MissingFiles> {
+        let missing: Vec<&TableFile> = self.files.iter().filter(|file| !file.path.exists()).collect();
+        let first = missing.first()?;
+        Some(MissingFiles {
+            key: format!("{}.{}", self.at, first.key),
+            paths: missing.iter().map(|file| file.path.clone()).collect(),
+            obtain: self.obtain.clone(),
+            published: missing.iter().all(|file| file.published.is_some()),
+        })
+    }
 }
 
 impl MissingFiles {
-    pub(super) fn among<K: std::fmt::Display>(
-        at: &str,
-        files: Vec<(K, PathBuf)>,
-        obtain: Option<&Obtain>,
-    ) -> Option<Self> {
-        let mut missing = files.into_iter().filter(|(_, path)| !path.exists());
-        let (key, first) = missing.next()?;
-        let paths = std::iter::once(first).chain(missing.map(|(_, path)| path)).collect();
-        Some(Self { key: format!("{at}.{key}"), paths, obtain: obtain.cloned() })
-    }
-
     /// The paths as people read them.
     pub fn list(&self) -> String {
         self.paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
@@ -51,25 +91,45 @@ pub enum Lack {
 impl fmt::Display for Lack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Files(files) => f.write_str(&files.iter().map(MissingFiles::list).collect::<Vec<_>>().join(", ")),
+            Self::Files(files) => {
+                for (i, missing) in files.iter().enumerate() {
+                    let between = if i == 0 { "" } else { ", " };
+                    write!(f, "{between}{}", missing.list())?;
+                    if let Some(Obtain { what, get, .. }) = &missing.obtain {
+                        write!(f, " ({what}: {get})")?;
+                    }
+                }
+                Ok(())
+            }
             Self::NotImplemented(problem) => f.write_str(problem),
         }
     }
 }
 
+impl Lack {
+    /// Whether `fmr fetch` downloads some of the files that are not there.
+    pub fn is_published(&self) -> bool {
+        matches!(self, Self::Files(files) if files.iter().any(|missing| missing.published))
+    }
+}
+
 impl Experiment {
-    /// Files that a row needs and that are not there, one entry a table. `named` says which files a component's settings
-    /// name, which only the component knows.
-    pub fn missing(&self, row: &Row, named: &dyn Fn(Role, &ComponentTable) -> Vec<NamedFile>) -> Vec<MissingFiles> {
-        let data = |name: &str| self.data[name].missing(&self.base);
-        let components = self.components(row).map(|(role, table)| table.missing(&named(role, table)));
+    /// The files that a row needs, one entry a table. `named` says which files a component's settings name, which only
+    /// the component knows.
+    pub fn files(&self, row: &Row, named: &dyn Fn(Role, &ComponentTable) -> Vec<NamedFile>) -> Vec<TableFiles> {
+        let data = |name: &str| self.data[name].table_files(&self.base);
+        let components = self.components(row).map(|(role, table)| table.table_files(named(role, table)));
         let mask = row.mask.as_ref().map(|name| &self.masks[name]);
         let learn_from = mask.and_then(|mask| mask.learn_from.as_deref()).filter(|from| *from != row.data);
         std::iter::once(data(&row.data))
             .chain(components)
-            .chain([mask.and_then(|mask| mask.missing(&self.base)), learn_from.and_then(data)])
-            .flatten()
+            .chain([mask.map(|mask| mask.table_files(&self.base)), learn_from.map(data)].into_iter().flatten())
             .collect()
+    }
+
+    /// Files that a row needs and that are not there, one entry a table.
+    pub fn missing(&self, row: &Row, named: &dyn Fn(Role, &ComponentTable) -> Vec<NamedFile>) -> Vec<MissingFiles> {
+        self.files(row, named).iter().filter_map(TableFiles::missing).collect()
     }
 
     /// The components of a row and what they are for.
@@ -91,17 +151,25 @@ impl DataTable {
         named.filter_map(|(key, path)| Some((*key, tidy(&base.join(path.as_ref()?))))).collect()
     }
 
-    /// Its files that are not there, if any.
-    pub fn missing(&self, base: &Path) -> Option<MissingFiles> {
-        MissingFiles::among(&format!("data.{}", self.name), self.files(base), self.obtain.as_ref())
+    fn table_files(&self, base: &Path) -> TableFiles {
+        let file = |(key, path): (&str, PathBuf)| TableFile { key: key.to_owned(), path, published: None };
+        let files = self.files(base).into_iter().map(file).collect();
+        TableFiles::new(format!("data.{}", self.name), &self.label, self.obtain.as_ref(), files)
     }
 }
 
 impl ComponentTable {
-    /// Those of the files that its settings name that are not there, if any.
-    pub fn missing(&self, files: &[NamedFile]) -> Option<MissingFiles> {
-        let files = files.iter().map(|file| (&file.key, tidy(&file.path))).collect();
-        MissingFiles::among(&self.at, files, self.obtain.as_ref())
+    fn table_files(&self, named: Vec<NamedFile>) -> TableFiles {
+        let file = |NamedFile { key, path, published }| TableFile { key, path: tidy(&path), published };
+        TableFiles::new(self.at.clone(), &self.label, self.obtain.as_ref(), named.into_iter().map(file).collect())
+    }
+}
+
+impl MaskTable {
+    fn table_files(&self, base: &Path) -> TableFiles {
+        let file = |path| TableFile { key: "file".to_owned(), path, published: None };
+        let files = self.file(base).into_iter().map(file).collect();
+        TableFiles::new(self.at(), &self.label, self.obtain.as_ref(), files)
     }
 }
 

@@ -15,7 +15,7 @@ mod world;
 
 pub use error::ConfigError;
 pub use experiment::{Changes, Experiment};
-pub use files::{Lack, MissingFiles};
+pub use files::{Lack, MissingFiles, TableFile, TableFiles};
 pub use fingerprint::{ComponentFiles, Fingerprints};
 pub use masks::{MaskTable, Masking};
 pub use node::Node;

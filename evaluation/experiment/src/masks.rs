@@ -8,7 +8,7 @@ use fmr_data::Dataset;
 use fmr_mask::{Mask, MaskSettings};
 
 use super::error::{ConfigError, Source};
-use super::files::{MissingFiles, tidy};
+use super::files::tidy;
 use super::fingerprint::flatten;
 use super::node::{Node, join};
 use super::suggest;
@@ -51,7 +51,7 @@ impl MaskTable {
         let table = Self {
             name: name.to_owned(),
             label: read_optional(source, &at, "label", label)?.unwrap_or_else(|| "sparse mask".to_owned()),
-            obtain: read_optional(source, &at, "obtain", obtain)?,
+            obtain: Obtain::read(source, &at, obtain)?,
             learn_from: read_optional(source, &at, "learn-from", learn_from)?,
             settings: rest.read(source, &at)?,
         };
@@ -94,12 +94,6 @@ impl MaskTable {
     /// Where the mask's file is looked for.
     pub fn file(&self, base: &Path) -> Option<PathBuf> {
         Some(tidy(&base.join(self.settings.file.as_ref()?)))
-    }
-
-    /// Its file, where it is not there.
-    pub fn missing(&self, base: &Path) -> Option<MissingFiles> {
-        let files = self.file(base).map(|file| ("file", file)).into_iter().collect();
-        MissingFiles::among(&self.at(), files, self.obtain.as_ref())
     }
 
     /// What the results of a row depend on where it has this mask, which is the one that was read or is learned from

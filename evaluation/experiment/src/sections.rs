@@ -123,6 +123,6 @@ pub struct ReportSettings {
 
 impl Default for ReportSettings {
     fn default() -> Self {
-        Self { world: World::Small, digits: 2, samples: 12, remarks: Vec::new() }
+        Self { world: World::default(), digits: 2, samples: 12, remarks: Vec::new() }
     }
 }

@@ -1,7 +1,7 @@
 //! Tables that name one thing each: a data set, a target, a generator, an oracle.
 
 use fmr_core::SettingError;
-use fmr_core::registry::Settings;
+use fmr_core::registry::{RemoteFile, Settings};
 use fmr_data::{DataSettings, ResizeKind};
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,21 @@ pub struct Obtain {
     pub what: String,
     /// Where to get it.
     pub get: String,
+    /// Files that `fmr fetch` downloads, each for the setting that its `key` names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<RemoteFile>,
+}
+
+impl Obtain {
+    pub(super) fn read(source: &Source, at: &str, node: Option<Node>) -> Result<Option<Self>, ConfigError> {
+        let Some(node) = node else { return Ok(None) };
+        let obtain: Self = node.read(source, &join(at, "obtain"))?;
+        for (i, file) in obtain.files.iter().enumerate() {
+            let refuse = |error: SettingError| node.setting_error(source, &join(at, "obtain"), &error);
+            file.check().map_err(|error| refuse(error.within(&format!("files[{i}]"))))?;
+        }
+        Ok(Some(obtain))
+    }
 }
 
 /// How a data set's classes find the target's logits.
@@ -62,7 +77,7 @@ impl DataTable {
         let table = Self {
             name: name.to_owned(),
             label: read_optional(source, &at, "label", label)?.unwrap_or_else(|| name.to_owned()),
-            obtain: read_optional(source, &at, "obtain", obtain)?,
+            obtain: Obtain::read(source, &at, obtain)?,
             templates: read_optional(source, &at, "templates", templates)?,
             resolution: read_optional(source, &at, "resolution", resolution)?,
             resize: read_optional(source, &at, "resize", resize)?.unwrap_or_default(),
@@ -139,7 +154,7 @@ impl ComponentTable {
         Ok(Self {
             at: at.to_owned(),
             label: read_optional(source, at, "label", label)?.unwrap_or_else(|| name.to_owned()),
-            obtain: read_optional(source, at, "obtain", obtain)?,
+            obtain: Obtain::read(source, at, obtain)?,
             templates: read_optional(source, at, "templates", templates)?,
             kind,
             settings,

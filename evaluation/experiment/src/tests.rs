@@ -43,7 +43,8 @@ fn read_with(text: &str, changes: &Changes) -> Result<Experiment, ConfigError> {
 /// The file that a table names by `weights`, as its component would say.
 fn weights(experiment: &Experiment, table: &ComponentTable) -> Vec<NamedFile> {
     let path = table.settings.0.get("weights").and_then(|path| path.as_str());
-    path.map(|path| NamedFile { key: "weights".to_owned(), path: experiment.base.join(path) }).into_iter().collect()
+    let named = |path| NamedFile { key: "weights".to_owned(), path: experiment.base.join(path), published: None };
+    path.map(named).into_iter().collect()
 }
 
 /// The error of the sound file with one line in another's place.
@@ -230,12 +231,37 @@ fn a_budget_of_zero_can_be_allowed() {
 #[test]
 fn missing_files_say_what_to_get() {
     let experiment = read(SOUND).unwrap();
-    let missing = |table: &ComponentTable| table.missing(&weights(&experiment, table));
-    let lenet = missing(&experiment.targets["lenet"]).unwrap();
-    assert_eq!((lenet.key.as_str(), lenet.list().as_str()), ("targets.lenet.weights", "/base/lenet.safetensors"));
-    assert_eq!(lenet.obtain.unwrap().what, "LeNet");
-    assert_eq!(experiment.data["digits"].missing(&experiment.base).unwrap().key, "data.digits.images");
-    assert_eq!(missing(&experiment.generators["vqgan"]), None);
+    let missing = experiment.missing(&experiment.rows[0], &|_, table| weights(&experiment, table));
+    let keys: Vec<&str> = missing.iter().map(|missing| missing.key.as_str()).collect();
+    assert_eq!(keys, ["data.digits.images", "targets.lenet.weights"]);
+    let lenet = &missing[1];
+    assert_eq!((lenet.list().as_str(), lenet.published), ("/base/lenet.safetensors", false));
+    assert_eq!(lenet.obtain.as_ref().unwrap().what, "LeNet");
+}
+
+#[test]
+fn obtain_says_where_files_are_published() {
+    let obtain = "obtain = { what = \"LeNet\", get = \"train it\" }";
+    let with = |file: &str| SOUND.replace(obtain, &format!("{}, files = [{file}] }}", obtain.trim_end_matches(" }")));
+    let url = "url = \"https://a.org/lenet.pth\"";
+    let experiment = read(&with(&format!("{{ key = \"weights\", {url}, sha256 = \"01234567\" }}"))).unwrap();
+    let files = experiment.files(&experiment.rows[0], &|_, table| weights(&experiment, table));
+    let lenet = &files.iter().find(|files| files.at == "targets.lenet").unwrap().files[0];
+    assert_eq!(lenet.published.as_ref().unwrap().url, "https://a.org/lenet.pth");
+    let error = |file: &str| read(&with(file)).err().unwrap().to_string();
+    let cases = [
+        (format!("{{ {url} }}"), "lacks the key `key`"),
+        (
+            "{ key = \"weights\", url = \"a.org/b\" }".to_owned(),
+            "obtain.files[0].url is \"a.org/b\", must be https://HOST/PATH",
+        ),
+        (format!("{{ key = \"weights\", {url}, sha256 = \"012\" }}"), "must be 8 to 64 hexadecimal digits"),
+        (format!("{{ key = \"weights\", {url}, size = 3 }}"), "size is not a known key"),
+    ];
+    for (file, wanted) in cases {
+        let error = error(&file);
+        assert!(error.starts_with("tiny.toml:") && error.contains(wanted), "{error}");
+    }
 }
 
 #[test]

@@ -44,6 +44,8 @@ pub struct RowFacts {
     pub repeated: Option<RepeatFacts>,
     /// The mask that the search runs with; absent without one, and until it is ready.
     pub mask: Option<MaskFigures>,
+    /// Standard accuracy, from 0 to 1, that is published for the target on data of these classes.
+    pub published_accuracy: Option<f64>,
     /// Sentences about the row's images and classes that a reader of its figures must know.
     pub remarks: Vec<String>,
 }
@@ -103,6 +105,7 @@ impl RowFacts {
         self.seconds = sum(self.seconds, other.seconds);
         let new = other.remarks.iter().filter(|remark| !self.remarks.contains(remark)).cloned().collect::<Vec<_>>();
         self.remarks.extend(new);
+        self.published_accuracy = self.published_accuracy.or(other.published_accuracy);
         self.logits.merge(&other.logits);
         self.cache.merge(&other.cache);
         match (&mut self.repeated, other.repeated) {
@@ -121,6 +124,9 @@ impl RowFacts {
         let bad = |seconds: Option<f64>| seconds.is_some_and(|s| !s.is_finite() || s < 0.0);
         if bad(self.seconds) || self.mask.as_ref().is_some_and(|mask| bad(mask.seconds)) {
             return Some("a time that is none");
+        }
+        if self.published_accuracy.is_some_and(|accuracy| !(0.0..=1.0).contains(&accuracy)) {
+            return Some("an accuracy that is none");
         }
         if self.logits.like_probabilities > self.logits.rows || self.cache.contradicted > self.cache.known {
             return Some("more of a kind than there are");
@@ -174,6 +180,7 @@ mod tests {
             cache: CacheFacts { known: rows, contradicted: 0 },
             repeated: Some(RepeatFacts { samples: 1, ..RepeatFacts::default() }),
             mask: None,
+            published_accuracy: None,
             remarks: Vec::new(),
         }
     }

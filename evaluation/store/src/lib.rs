@@ -135,6 +135,14 @@ impl RunStore {
         Ok(Self { dir: dir.to_owned(), plan: plan.clone(), keep, database, lock: Some(lock) })
     }
 
+    /// Whether a run could begin in a folder, before the work of preparing one.
+    ///
+    /// # Errors
+    /// The folder holds a run or other files.
+    pub fn expect_new(dir: &Path) -> Result<(), StoreError> {
+        open::expect_new(dir)
+    }
+
     /// Opens a run to go on with it; this process alone may write to it. Samples on which a component failed are no
     /// longer there, to be done again.
     ///

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fmr_files::is_partial;
@@ -17,19 +17,7 @@ use super::{DATABASE_FILE, EXPERIMENT_FILE, Keep, StoreError, plan_rows, schema}
 /// Makes the folder where needed and takes its lock, unless it holds a run or other files.
 pub(super) fn claim_new(dir: &Path) -> Result<RunLock, StoreError> {
     fs::create_dir_all(dir).map_err(as_not_a_folder).asking(dir, "make the folder")?;
-    // What a process leaves that dies while it begins a run; no results can be in it.
-    let database = |name: &str| name.starts_with(DATABASE_FILE);
-    let ours = |name: &str| [EXPERIMENT_FILE, LOCK_FILE].contains(&name) || database(name) || is_partial(name);
-    let mut leftovers = Vec::new();
-    for entry in fs::read_dir(dir).asking(dir, "list the folder")? {
-        let name = entry.asking(dir, "list the folder")?.file_name().to_string_lossy().into_owned();
-        if !ours(&name) {
-            return Err(StoreError::NotEmpty { dir: dir.to_owned(), example: name });
-        }
-        if database(&name) || is_partial(&name) {
-            leftovers.push(dir.join(name));
-        }
-    }
+    let leftovers = leftovers(dir)?;
     let lock = RunLock::take(dir)?;
     if !holds_nothing(dir)? {
         return Err(StoreError::Exists { dir: dir.to_owned() });
@@ -43,6 +31,35 @@ pub(super) fn claim_new(dir: &Path) -> Result<RunLock, StoreError> {
         }
     }
     Ok(lock)
+}
+
+/// Refuses a folder that holds a run or other files; nothing in it is touched.
+pub(super) fn expect_new(dir: &Path) -> Result<(), StoreError> {
+    if dir.exists() { leftovers(dir).map(drop) } else { Ok(()) }
+}
+
+/// What a process left in the folder that died while it began a run; no results can be in it.
+fn leftovers(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    // A finished run has reports beside its database: that it is a run comes first.
+    if dir.join(DATABASE_FILE).is_file() && !holds_nothing(dir)? {
+        return Err(match RunLock::take(dir) {
+            Err(in_use @ StoreError::InUse { .. }) => in_use,
+            _ => StoreError::Exists { dir: dir.to_owned() },
+        });
+    }
+    let database = |name: &str| name.starts_with(DATABASE_FILE);
+    let ours = |name: &str| [EXPERIMENT_FILE, LOCK_FILE].contains(&name) || database(name) || is_partial(name);
+    let mut leftovers = Vec::new();
+    for entry in fs::read_dir(dir).asking(dir, "list the folder")? {
+        let name = entry.asking(dir, "list the folder")?.file_name().to_string_lossy().into_owned();
+        if !ours(&name) {
+            return Err(StoreError::NotEmpty { dir: dir.to_owned(), example: name });
+        }
+        if database(&name) || is_partial(&name) {
+            leftovers.push(dir.join(name));
+        }
+    }
+    Ok(leftovers)
 }
 
 /// `create_dir_all` says "exists" for a file in the folder's place.

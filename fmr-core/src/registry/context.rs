@@ -44,6 +44,8 @@ pub struct Sources {
     pub digests: BTreeMap<PathBuf, String>,
     /// Libraries of plugins, with the SHA-256 of each.
     pub plugins: Vec<(PathBuf, String)>,
+    /// What a reader of the figures must know of them, one sentence each.
+    pub remarks: Vec<String>,
 }
 
 /// Of no components.
@@ -122,6 +124,15 @@ impl<'r> MakeContext<'r> {
         let file = file.into();
         self.note_file(&file);
         self.sources.lock().unwrap_or_else(PoisonError::into_inner).digests.insert(file, sha256.into());
+    }
+
+    /// Notes what a reader of the figures must know of the component, in a sentence: a choice that was made for the user.
+    pub fn note_remark(&self, sentence: impl Into<String>) {
+        let sentence = sentence.into();
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        if !sources.remarks.contains(&sentence) {
+            sources.remarks.push(sentence);
+        }
     }
 
     /// Notes the plugin that the component is of.

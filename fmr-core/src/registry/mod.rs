@@ -9,6 +9,7 @@
 mod context;
 mod error;
 mod recipe;
+mod remote;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,6 +21,7 @@ use serde::de::DeserializeOwned;
 pub use context::{MakeContext, Sources};
 pub use error::{MakeError, UnknownRole};
 pub use recipe::{Maker, NamedFile, Recipe};
+pub use remote::RemoteFile;
 
 use crate::{Generator, Oracle, Scorer, SettingError, Target, setting};
 

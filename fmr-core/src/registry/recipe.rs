@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
 
-use super::{MakeContext, MakeError, Settings};
+use super::{MakeContext, MakeError, RemoteFile, Settings};
 use crate::setting::join;
 
 /// A file or folder that a setting names.
@@ -15,12 +15,21 @@ pub struct NamedFile {
     pub key: String,
     /// Where it is, relative paths taken from the context's base.
     pub path: PathBuf,
+    /// Where the file is published, if the component knows.
+    pub published: Option<RemoteFile>,
 }
 
 impl NamedFile {
     /// The file that the setting `key` names, if it is set.
     pub fn of(key: &str, path: Option<&PathBuf>, context: &MakeContext<'_>) -> Option<Self> {
-        path.map(|path| Self { key: key.to_owned(), path: context.path(path) })
+        path.map(|path| Self { key: key.to_owned(), path: context.path(path), published: None })
+    }
+
+    /// The same, published as that one of these files whose key it has.
+    #[must_use]
+    pub fn published_as(self, files: &[RemoteFile]) -> Self {
+        let published = files.iter().find(|file| file.key == self.key).cloned();
+        Self { published, ..self }
     }
 
     /// The same of a table inside the table `name`.

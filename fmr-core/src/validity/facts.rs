@@ -23,6 +23,8 @@ pub struct Facts {
     pub mask: Option<MaskFacts>,
     /// η of the search, against which a latent's movement is held.
     pub step_size: Option<f64>,
+    /// Standard accuracy, from 0 to 1, that is published for the target on data of these classes.
+    pub published_accuracy: Option<f64>,
 }
 
 /// What the target's outputs look like. Collect it row by row from [`crate::perturb::Perturbed::final_logits`].
@@ -113,6 +115,9 @@ pub struct RepeatFacts {
     pub whole: usize,
     /// Of the samples, how many gave a different result.
     pub differing: usize,
+    /// Of those, how many gave the same result whenever they were perturbed alone: the difference is that of batches.
+    #[serde(default)]
+    pub by_batch: usize,
     /// Largest absolute difference of any compared number.
     #[serde(with = "or_infinite")]
     pub largest_difference: f64,
@@ -127,6 +132,7 @@ impl RepeatFacts {
         self.samples = self.samples.saturating_add(other.samples);
         self.whole = self.whole.saturating_add(other.whole);
         self.differing = self.differing.saturating_add(other.differing);
+        self.by_batch = self.by_batch.saturating_add(other.by_batch);
         self.largest_difference = self.largest_difference.max(other.largest_difference);
         self.largest = self.largest.max(&other.largest);
     }
@@ -173,13 +179,17 @@ mod tests {
     fn a_repeat_check_holds_only_where_both_do() {
         let held = RepeatFacts { samples: 1, whole: 1, ..RepeatFacts::default() };
         let largest = Difference { score: 0.5, pixel: 0.1, ..Difference::default() };
-        let failed = RepeatFacts { samples: 2, whole: 1, differing: 1, largest_difference: 0.5, largest };
+        let failed = RepeatFacts { samples: 2, whole: 1, differing: 1, by_batch: 0, largest_difference: 0.5, largest };
         let other = Difference { score: 0.1, pixel: 0.2, ..Difference::default() };
-        let again = RepeatFacts { samples: 1, whole: 0, differing: 1, largest_difference: 0.2, largest: other };
+        let again =
+            RepeatFacts { samples: 1, whole: 0, differing: 1, by_batch: 1, largest_difference: 0.2, largest: other };
         let mut all = held;
         all.merge(&failed);
         all.merge(&again);
         let largest = Difference { score: 0.5, pixel: 0.2, ..Difference::default() };
-        assert_eq!(all, RepeatFacts { samples: 4, whole: 2, differing: 2, largest_difference: 0.5, largest });
+        assert_eq!(
+            all,
+            RepeatFacts { samples: 4, whole: 2, differing: 2, by_batch: 1, largest_difference: 0.5, largest }
+        );
     }
 }

@@ -76,6 +76,36 @@ pub(super) fn below_chance(records: &[SampleRecord], classes: usize) -> Option<F
     })
 }
 
+/// Confidence of the interval of a standard accuracy that is held against a published one.
+const FAR: f64 = 0.999;
+/// Difference that other decoders, other resizing and other subsets explain (0.03: 3 points).
+const EXPLAINED_BY_PIPELINE: f64 = 0.03;
+
+/// A standard accuracy whose interval lies more than 3 points from what is published for the target's weights.
+pub(super) fn far_from_published(records: &[SampleRecord], published: Option<f64>) -> Option<Flag> {
+    let published = published?;
+    let of = answers(records).count();
+    let right = answers(records).filter(|(label, answer)| label == answer).count();
+    let Interval { lo, hi } = Interval::wilson(right, of, FAR)?;
+    let below = hi < published - EXPLAINED_BY_PIPELINE;
+    let above = lo > published + EXPLAINED_BY_PIPELINE;
+    flag(FlagKind::FarFromPublished, of, of, below || above, || {
+        let cause = if below {
+            "the preprocessing, the order of classes or the images are not those that it was published with"
+        } else {
+            "images that it was trained on may be among these, or they are easier than those that it was published with"
+        };
+        format!(
+            "The target is right on {right} of {of} originals ({}, 99.9 % interval {:.1} to {:.1} %), far from the {:.1} % that \
+             are published for its weights: {cause}.",
+            percent(right, of),
+            100.0 * lo,
+            100.0 * hi,
+            100.0 * published
+        )
+    })
+}
+
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
@@ -101,6 +131,24 @@ mod tests {
         // One class for everything is no permutation.
         let same: Vec<(usize, usize)> = (0..4).flat_map(|c| vec![(c, 0); 4]).collect();
         assert_eq!(classes_permuted(&records(&same)), None);
+    }
+
+    #[test]
+    fn an_accuracy_far_from_the_published_one_is_found() {
+        let found = |right: usize, of: usize, published: f64| {
+            let answers: Vec<(usize, usize)> = (0..of).map(|i| (0, usize::from(i >= right))).collect();
+            far_from_published(&records(&answers), Some(published)).map(|flag| flag.sentence)
+        };
+        let below = found(540, 1000, 0.76).unwrap();
+        assert!(below.contains("far from the 76.0 %") && below.contains("preprocessing"), "{below}");
+        assert!(found(950, 1000, 0.76).unwrap().contains("trained on"));
+        // 70 % of a thousand reach to 74.5 %: within three points.
+        assert_eq!(found(700, 1000, 0.76), None);
+        // Few images say little.
+        assert_eq!(found(5, 10, 0.76), None);
+        assert_eq!(found(0, 0, 0.76), None);
+        assert!(found(0, 10, 0.76).is_some());
+        assert_eq!(far_from_published(&records(&[(0, 1); 100]), None), None);
     }
 
     #[test]

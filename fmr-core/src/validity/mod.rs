@@ -44,6 +44,8 @@ pub enum FlagKind {
     FailedSamples,
     /// The same sample done twice gave two results.
     NonDeterminism,
+    /// The same sample gave one result in a batch and another alone.
+    BatchDependence,
     /// The same latent decoded twice gave two reconstructions.
     ChangingReconstructions,
     /// Samples were made with an earlier file of a plugin that was mended since.
@@ -58,6 +60,8 @@ pub enum FlagKind {
     ClassesPermuted,
     /// The target is right less often than guessing would be.
     BelowChance,
+    /// The target is right far less or far more often than what is published for its weights.
+    FarFromPublished,
     /// The oracle is wrong on originals.
     OracleWrongOnOriginals,
     /// Scores that did not rise though updates were accepted.
@@ -98,6 +102,7 @@ pub fn flags(records: &[SampleRecord], summary: &Summary, facts: &Facts) -> Vec<
         non_finite_gradients(records),
         failed(summary),
         non_determinism(facts),
+        batch_dependence(facts),
         changing_reconstructions(facts),
         replaced(facts, summary),
         probabilities(facts),
@@ -105,6 +110,7 @@ pub fn flags(records: &[SampleRecord], summary: &Summary, facts: &Facts) -> Vec<
         oracle_flips(records),
         labels::classes_permuted(records),
         labels::below_chance(records, summary.classes.len()),
+        labels::far_from_published(records, facts.published_accuracy),
         oracle_wrong(records, summary),
         score_does_not_rise(records, facts),
         hardly_moved(records, facts),
@@ -167,16 +173,34 @@ fn failed(summary: &Summary) -> Option<Flag> {
 }
 
 fn non_determinism(facts: &Facts) -> Option<Flag> {
-    let RepeatFacts { samples, differing, largest_difference, largest, .. } = facts.repeated?;
-    flag(FlagKind::NonDeterminism, differing, samples, true, || {
-        let kinds = largest.kinds().into_iter().filter(|(_, difference)| *difference > 0.0);
-        let kinds: Vec<String> = kinds.map(|(kind, difference)| format!("{kind} {difference:.1e}")).collect();
-        let largest = if kinds.is_empty() { format!("{largest_difference:.1e}") } else { kinds.join(", ") };
+    let repeated = facts.repeated?;
+    let (count, of) = (repeated.differing.saturating_sub(repeated.by_batch), repeated.samples);
+    flag(FlagKind::NonDeterminism, count, of, true, || {
         format!(
-            "{differing} of {samples} samples gave a different result when perturbed again (largest differences: \
-             {largest}): a component is not deterministic, and the run cannot be repeated bit for bit."
+            "{count} of {of} samples gave a different result when perturbed again (largest differences: {}): a component \
+             is not deterministic, and the run cannot be repeated bit for bit.",
+            largest_differences(&repeated)
         )
     })
+}
+
+fn batch_dependence(facts: &Facts) -> Option<Flag> {
+    let repeated = facts.repeated?;
+    let (count, of) = (repeated.by_batch, repeated.samples);
+    flag(FlagKind::BatchDependence, count, of, true, || {
+        format!(
+            "{count} of {of} samples gave one result in a batch and another alone, the same each time (largest differences: \
+             {}): a component rounds differently with the size of its batch. The run can be repeated bit for bit with the \
+             same run.batch and run.lanes only.",
+            largest_differences(&repeated)
+        )
+    })
+}
+
+fn largest_differences(repeated: &RepeatFacts) -> String {
+    let kinds = repeated.largest.kinds().into_iter().filter(|(_, difference)| *difference > 0.0);
+    let kinds: Vec<String> = kinds.map(|(kind, difference)| format!("{kind} {difference:.1e}")).collect();
+    if kinds.is_empty() { format!("{:.1e}", repeated.largest_difference) } else { kinds.join(", ") }
 }
 
 fn changing_reconstructions(facts: &Facts) -> Option<Flag> {

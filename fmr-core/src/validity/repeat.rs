@@ -14,7 +14,14 @@ use crate::perturb::{PerturbError, Perturbed, Perturber, SampleBatch};
 pub struct RepeatCheck {
     samples: usize,
     /// By index; at most `samples`, those with the lowest indices.
-    kept: BTreeMap<usize, Perturbed>,
+    kept: BTreeMap<usize, Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    sample: Perturbed,
+    /// Whether it was perturbed in a batch of its own.
+    alone: bool,
 }
 
 impl RepeatCheck {
@@ -28,7 +35,8 @@ impl RepeatCheck {
         for sample in batch.iter().filter(|sample| !sample.record.outcome.is_failure()) {
             let first = self.kept.last_key_value().is_some_and(|(last, _)| sample.record.index < *last);
             if self.kept.len() < self.samples || first {
-                self.kept.insert(sample.record.index, sample.clone());
+                let kept = Kept { sample: sample.clone(), alone: batch.len() == 1 };
+                self.kept.insert(sample.record.index, kept);
             }
             if self.kept.len() > self.samples {
                 self.kept.pop_last();
@@ -37,7 +45,8 @@ impl RepeatCheck {
     }
 
     /// Perturbs the first samples of `records`, all results of the run by index, once more and compares. `samples` makes
-    /// the batch of one index. No cache is used: it would hide a generator that encodes differently each time.
+    /// the batch of one index. No cache is used: it would hide a generator that encodes differently each time. A sample
+    /// that differs is perturbed alone a third time: two equal results say that the batch made the difference.
     ///
     /// # Errors
     /// As [`Perturber::run`], and those of `samples`.
@@ -50,17 +59,24 @@ impl RepeatCheck {
         let perturber = Perturber { cache: None, ..*perturber };
         let mut facts = RepeatFacts::default();
         for record in records.iter().filter(|r| !r.outcome.is_failure()).take(self.samples) {
-            for again in perturber.run(&samples(record.index)?)? {
+            let batch = samples(record.index)?;
+            for again in perturber.run(&batch)? {
                 // A result that was done again since does not stand for the record that is there now.
-                let whole = self.kept.get(&record.index).filter(|first| first.record.difference(record).is_none());
+                let kept = self.kept.get(&record.index);
+                let whole = kept.filter(|first| first.sample.record.difference(record).is_none());
                 let difference = match whole {
-                    Some(first) => first.difference(&again),
+                    Some(first) => first.sample.difference(&again),
                     None => record.difference(&again.record),
                 };
                 facts.samples += 1;
                 facts.whole += usize::from(whole.is_some());
                 if let Some(difference) = difference {
                     facts.differing += 1;
+                    if kept.is_none_or(|first| !first.alone) {
+                        let third = perturber.run(&batch)?;
+                        let same = third.iter().all(|third| again.difference(third).is_none());
+                        facts.by_batch += usize::from(same);
+                    }
                     facts.largest = facts.largest.max(&difference);
                     facts.largest_difference = facts.largest.largest();
                 }

@@ -68,6 +68,7 @@ fn a_sound_run_raises_nothing() {
         replaced: Some(ReplacedFacts { before: 0, times: 1 }),
         mask: Some(MaskFacts { kept: 3, values: 8, test: Some((60, 80)) }),
         step_size: Some(0.1),
+        published_accuracy: Some(0.98),
     };
     assert_eq!(raised(0, facts, |_| {}), []);
     let nothing = Summary::of(&[], &[], &MetricsSettings::default());
@@ -123,7 +124,8 @@ fn facts_beyond_the_records() {
     assert_eq!(kind, FlagKind::ReplacedPlugin);
     insta::assert_snapshot!(text, @"4/10 4 of 10 samples were made before a plugin's file was replaced (2 times): they are the earlier file's, which the run keeps the hash of.");
     let largest = crate::Difference { score: 0.25, pixel: 1.0 / 255.0, ..crate::Difference::default() };
-    let repeated = Some(RepeatFacts { samples: 5, whole: 5, differing: 2, largest_difference: 0.25, largest });
+    let repeated =
+        Some(RepeatFacts { samples: 5, whole: 5, differing: 2, by_batch: 0, largest_difference: 0.25, largest });
     let (kind, text) = one(0, Facts { repeated, ..Facts::default() }, |_| {});
     assert_eq!(kind, FlagKind::NonDeterminism);
     insta::assert_snapshot!(text, @"2/5 2 of 5 samples gave a different result when perturbed again (largest differences: score 2.5e-1, pixel 3.9e-3): a component is not deterministic, and the run cannot be repeated bit for bit.");

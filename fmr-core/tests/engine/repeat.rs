@@ -85,6 +85,40 @@ fn what_only_answers_show_is_found_where_whole_results_are_kept() {
     assert_eq!((facts.samples, facts.whole, facts.largest.logit), (4, 0, 0.0));
 }
 
+/// A target whose logits depend on the number of images, as sums in another order do.
+struct Rounding(Network);
+
+impl Target for Rounding {
+    fn spec(&self) -> &TargetSpec {
+        &self.0.spec
+    }
+
+    fn logits(&self, images: ArrayView4<'_, f32>) -> Result<Array2<f32>, ComponentError> {
+        let scale = if images.dim().0 == 1 { 1.0 + 1e-6 } else { 1.0 };
+        Ok(self.0.logits(images)? * scale)
+    }
+
+    fn logits_with_pullback<'a>(
+        &'a self,
+        images: ArrayView4<'_, f32>,
+    ) -> Result<(Array2<f32>, ImagePullBack<'a>), ComponentError> {
+        let (_, back) = self.0.logits_with_pullback(images)?;
+        Ok((self.logits(images)?, back))
+    }
+}
+
+#[test]
+fn rounding_between_batch_sizes_is_not_taken_for_chance() {
+    let toy = Toy::new("budget = 0");
+    let target = Rounding(Network::new(11));
+    let perturber = Perturber { target: &target, ..toy.perturber() };
+    let (facts, _) = check(&toy, &perturber, 4, true);
+    assert_eq!((facts.samples, facts.differing, facts.by_batch), (4, 4, 4));
+    let drifting = Drifting { inner: Network::new(11), calls: AtomicUsize::new(0) };
+    let perturber = Perturber { target: &drifting, ..toy.perturber() };
+    assert_eq!(check(&toy, &perturber, 4, true).0.by_batch, 0);
+}
+
 #[test]
 fn facts_of_earlier_versions_can_be_read() {
     let text = r#"{"samples":5,"differing":1,"largest-difference":0.5}"#;

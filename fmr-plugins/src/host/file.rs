@@ -34,8 +34,8 @@ impl Stamp {
     }
 }
 
-/// SHA-256 of a plugin's file in lower-case hexadecimal, after a look at what kind of file it is.
-pub(super) fn inspect(file: &Path) -> Result<String, PluginError> {
+/// The bytes of a plugin's file and their SHA-256 in lower-case hexadecimal, after a look at what kind of file it is.
+pub(super) fn inspect(file: &Path) -> Result<(Vec<u8>, String), PluginError> {
     // A pipe or device would be waited for.
     if file.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
         return Err(PluginError::new(file, Problem::NotALibrary("a pipe, socket or device".into())));
@@ -62,7 +62,8 @@ pub(super) fn inspect(file: &Path) -> Result<String, PluginError> {
         }
         Kind::Other(what) => return Err(PluginError::new(file, Problem::NotALibrary(what.into()))),
     }
-    Ok(Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect())
+    let sha256 = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
+    Ok((bytes, sha256))
 }
 
 const UNNAMED: &str = "another machine";

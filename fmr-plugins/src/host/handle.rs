@@ -190,7 +190,7 @@ pub(super) fn check(
     let files = within(limits, wishes, move |wishes| super::border::check(check, &settings, &place, wishes));
     let files = files.map_err(|u| unfinished(u, limits)).flatten();
     let files = files.map_err(|refusal| refused(&label, CHECK, refusal, limits))?;
-    Ok(files.into_iter().map(|(key, path)| NamedFile { key, path: path.into() }).collect())
+    Ok(files.into_iter().map(|(key, path)| NamedFile { key, path: path.into(), published: None }).collect())
 }
 
 impl Handle {

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::error::{PluginError, Problem};
 use super::file::{self, Stamp};
+use super::private;
 use super::tables::{self, Component, Role, Tables};
 use super::texts::Texts;
 use crate::abi;
@@ -61,7 +62,7 @@ impl Library {
         }
         // Taken first: a file that changes while it is read has a different one afterwards.
         let stamp = Stamp::of(path);
-        let found = file::inspect(path)?;
+        let (bytes, found) = file::inspect(path)?;
         pinned(path, &found, sha256)?;
         // The absolute path also keeps the loader from searching its own folders.
         let path = path.canonicalize().map_err(|e| fail(Problem::Unreadable(e.to_string())))?;
@@ -69,7 +70,7 @@ impl Library {
         if let Some(known) = loaded.iter().find(|l| l.path == path) {
             return if known.sha256 == found { Ok(Arc::clone(known)) } else { Err(fail(Problem::Changed)) };
         }
-        let tables = load(&path).map_err(fail)?;
+        let tables = load(&path, &private::source(&path, &bytes)).map_err(fail)?;
         if tables.panic_aborts {
             tracing::warn!(
                 "{}: built so that a panic ends the process; a failure in it cannot be caught",
@@ -174,9 +175,9 @@ impl Library {
     }
 }
 
-fn load(path: &Path) -> Result<Tables, Problem> {
+fn load(path: &Path, source: &Path) -> Result<Tables, Problem> {
     // SAFETY: initialisers of the library run here; that foreign code runs is what loading a plugin means (docs/plugins.md).
-    let library = unsafe { open(path) }.map_err(|e| refused_by_system(path, &e))?;
+    let library = unsafe { open(source) }.map_err(|e| refused_by_system(path, source, &e))?;
     // Never closed, see above.
     let library = std::mem::ManuallyDrop::new(library);
     // SAFETY: the symbol's name stands for this type.
@@ -208,7 +209,7 @@ unsafe fn open(path: &Path) -> Result<libloading::Library, libloading::Error> {
 }
 
 /// A missing dependency is told apart by the text, as loaders give no code.
-fn refused_by_system(path: &Path, error: &libloading::Error) -> Problem {
+fn refused_by_system(path: &Path, source_path: &Path, error: &libloading::Error) -> Problem {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(e) = source {
@@ -216,6 +217,8 @@ fn refused_by_system(path: &Path, error: &libloading::Error) -> Problem {
         source = e.source();
     }
     let own = path.display().to_string();
+    // People know the file, not its copy.
+    let text = text.replace(&*source_path.to_string_lossy(), &own);
     let glibc = text.find(": cannot open shared object file").map(|at| &text[..at]);
     let musl = text.find("Error loading shared library ").map(|at| &text[at + 29..]);
     let apple = text.find("Library not loaded: ").map(|at| &text[at + 20..]);

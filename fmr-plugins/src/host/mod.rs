@@ -15,6 +15,7 @@ mod library;
 mod list;
 mod paths;
 mod plugins;
+mod private;
 mod search;
 mod tables;
 mod texts;

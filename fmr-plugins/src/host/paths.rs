@@ -28,7 +28,7 @@ pub(super) fn named(schema: &str, settings: &Settings, context: &MakeContext<'_>
     let mut files = vec![];
     let mut table = Value::Object(settings.0.clone());
     each(&parsed(schema), &mut table, "", &mut |key, path| {
-        files.push(NamedFile { key: key.to_owned(), path: context.path(path.as_ref()) });
+        files.push(NamedFile { key: key.to_owned(), path: context.path(path.as_ref()), published: None });
     });
     files
 }

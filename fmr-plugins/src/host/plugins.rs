@@ -207,7 +207,7 @@ impl Named {
         let mut settings = settings.clone();
         let (reference, terms) = (Reference::take(&mut settings)?, Terms::take(&mut settings)?);
         let path = self.0.search.find(&reference.plugin, &context.base)?;
-        let mut files = vec![NamedFile { key: "plugin".to_owned(), path: path.clone() }];
+        let mut files = vec![NamedFile { key: "plugin".to_owned(), path: path.clone(), published: None }];
         let library = match self.0.only_loaded {
             true => Library::loaded_from(&path),
             false if path.exists() => Some(Library::open(&path, terms.sha256.as_deref())?),

@@ -22,6 +22,8 @@ pub struct Opened {
     pub sizes: Sizes,
     /// Every file that was read.
     pub files: Vec<PathBuf>,
+    /// Which weights were taken, where the file keeps averaged and raw ones.
+    pub taken: Option<String>,
 }
 
 /// Why a model could not be opened. Every variant names the file.
@@ -114,11 +116,12 @@ pub fn open_chosen(
         }
         file.misfit(e, wanted)
     })?;
+    let taken = file.taken();
     let mut files = file.files;
     if !files.contains(&said_by) {
         files.push(said_by);
     }
-    Ok(Opened { net, sizes, files })
+    Ok(Opened { net, sizes, files, taken })
 }
 
 /// Parameters that only training needs, whatever their shape.

@@ -109,9 +109,11 @@ pub fn register(registry: &mut Registry) {
 
 impl Recipe<dyn Generator> for VqganSettings {
     fn check(&self, context: &MakeContext<'_>) -> Result<Vec<NamedFile>, MakeError> {
-        self.sound(context)?;
+        let (_, model) = self.sound(context)?;
+        let published = model.map(Published::downloads).unwrap_or_default();
         let files = [("weights", Some(&self.weights)), ("config", self.config.as_ref())];
-        Ok(files.into_iter().filter_map(|(key, path)| NamedFile::of(key, path, context)).collect())
+        let files = files.into_iter().filter_map(|(key, path)| NamedFile::of(key, path, context));
+        Ok(files.map(|file| file.published_as(&published)).collect())
     }
 
     fn make(self, context: &MakeContext<'_>) -> Result<Box<dyn Generator>, MakeError> {
@@ -196,6 +198,7 @@ impl Vqgan {
             error.about(Subject::File(e.path().to_owned()))
         })?;
         opened.files.iter().for_each(|file| context.note_file(file));
+        opened.taken.iter().for_each(|taken| context.note_remark(format!("{COMPONENT}: {taken}")));
         let mut vqgan = Self::new(opened.net, &opened.sizes, context.image, Middle::plain(), device)?;
         let noise = (settings.row_choice == RowChoice::Sampled).then(|| {
             let [_, _, h, w] = vqgan.grid(1, 0);

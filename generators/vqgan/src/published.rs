@@ -1,5 +1,7 @@
 //! The published models, by name.
 
+use fmr_core::registry::RemoteFile;
+
 use crate::config::{DdConfig, Quantizer, VqganConfig};
 
 /// A published model: its hyper-parameters, and the files to look for.
@@ -40,12 +42,25 @@ const PUBLISHED: &[Published] = &[
     model("ldm_vq_f16", LATENT_DIFFUSION, [8, 16384], &[1, 1, 2, 2, 4], &[16], Quantizer::Nearest),
 ];
 
+/// Addresses of taming-transformers' files at Heidelberg University: `last.ckpt` and `model.yaml`.
+const HEIBOX: [(&str, &str, &str); 1] = [("vqgan_imagenet_f16_16384", "867b05fc8c4841768640", "274fb24ed38341bfa753")];
+
 /// All published models; the first is the paper's.
 pub fn published() -> &'static [Published] {
     PUBLISHED
 }
 
 impl Published {
+    /// Where the model's weights and settings are downloaded from, where a stable address is known.
+    pub fn downloads(&self) -> Vec<RemoteFile> {
+        let files = HEIBOX.iter().filter(|(name, ..)| *name == self.name);
+        let remote = |key, id: &str| {
+            RemoteFile::new(key, format!("https://heibox.uni-heidelberg.de/f/{id}/?dl=1"))
+                .with_licence("MIT (CompVis); no hash is published")
+        };
+        files.flat_map(|(_, weights, config)| [remote("weights", weights), remote("config", config)]).collect()
+    }
+
     /// The model's hyper-parameters.
     pub fn config(&self) -> VqganConfig {
         VqganConfig {

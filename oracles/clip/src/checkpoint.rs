@@ -29,6 +29,8 @@ pub struct Opened {
     pub preprocess: Preprocess,
     /// Every file that was read.
     pub files: Vec<PathBuf>,
+    /// Which weights were taken, where the file keeps averaged and raw ones.
+    pub taken: Option<String>,
 }
 
 /// Why a model could not be opened. Every variant names the file.
@@ -102,6 +104,7 @@ pub fn open(weights: &Path, told: Told<'_>, device: &burn::tensor::Device) -> Re
         let problem = "it has a logit_bias, as models of the SigLIP kind do; they are not supported".to_owned();
         return Err(OpenError::File { path: weights.to_owned(), problem });
     }
+    let taken = file.taken();
     let mut files = file.files.clone();
     let found = find_config(weights, told.config, &file, is_hugging_face)?;
     files.extend(found.iter().map(|(path, _)| path.clone()).filter(|path| path != weights));
@@ -140,6 +143,12 @@ pub fn open(weights: &Path, told: Told<'_>, device: &burn::tensor::Device) -> Re
         let (here, there) = (name(found_sizes.activation), name(sizes.activation));
         return Err(problem(format!("its activation is {here}; the model that is asked for has {there}")));
     }
+    if layout::eps(&sizes) != layout::eps(&found_sizes) {
+        let [(image, text), (wanted_image, wanted_text)] = [&found_sizes, &sizes].map(layout::eps);
+        return Err(problem(format!(
+            "its layer_norm_eps are {image} and {text}; the model that is asked for has {wanted_image} and {wanted_text}"
+        )));
+    }
     layout::check(&sizes).map_err(problem)?;
     let mut preprocess = match &found {
         Some((_, value)) if value.get("model_cfg").is_some() => {
@@ -162,7 +171,7 @@ pub fn open(weights: &Path, told: Told<'_>, device: &burn::tensor::Device) -> Re
         };
         file.misfit(e, wanted)
     })?;
-    Ok(Opened { clip: clip.folded(), config: sizes, tokenizer, preprocess, files })
+    Ok(Opened { clip: clip.folded(), config: sizes, tokenizer, preprocess, files, taken })
 }
 
 fn misfit(file: &Loaded, missing: Vec<String>) -> OpenError {

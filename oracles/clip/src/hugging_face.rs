@@ -8,7 +8,7 @@ use fmr_nn::weights::StateDict;
 use serde_json::Value;
 
 use crate::layout::mlp;
-use crate::model::{ClipConfig, ImageConfig, TextConfig, VitConfig};
+use crate::model::{ClipConfig, EPS, ImageConfig, TextConfig, VitConfig};
 use crate::preprocess::Preprocess;
 
 /// Whether parameters carry these names.
@@ -44,10 +44,18 @@ impl Tower<'_> {
         }
     }
 
-    fn check_eps(&self) -> Result<(), String> {
-        match self.1.and_then(|v| v.get("layer_norm_eps")).and_then(Value::as_f64) {
-            Some(eps) if (eps - 1e-5).abs() > 1e-9 => Err(format!("{}.layer_norm_eps is {eps}, not 1e-5", self.0)),
-            _ => Ok(()),
+    /// What is added to the variance, where it is not what every CLIP model adds.
+    fn eps(&self) -> Result<Option<f32>, String> {
+        let Some(value) = self.1.and_then(|v| v.get("layer_norm_eps")).filter(|value| !value.is_null()) else {
+            return Ok(None);
+        };
+        match value.as_f64() {
+            Some(eps) if eps > 0.0 && eps < 1.0 => Ok(Some(eps as f32).filter(|eps| *eps != EPS)),
+            _ => {
+                let value = value.to_string();
+                let value = shown::escaped(&value, shown::TEXT);
+                Err(format!("{}.layer_norm_eps is {value}, must lie between 0 and 1", self.0))
+            }
         }
     }
 }
@@ -56,8 +64,6 @@ impl Tower<'_> {
 pub(crate) fn config(value: &Value) -> Result<ClipConfig, String> {
     let vision = Tower("vision_config", value.get("vision_config"));
     let text = Tower("text_config", value.get("text_config"));
-    vision.check_eps()?;
-    text.check_eps()?;
     let (activation, text_activation) = (vision.activation()?, text.activation()?);
     let (width, text_width) = (vision.number("hidden_size", 768)?, text.number("hidden_size", 512)?);
     Ok(ClipConfig {
@@ -69,6 +75,7 @@ pub(crate) fn config(value: &Value) -> Result<ClipConfig, String> {
             heads: vision.number("num_attention_heads", 12)?,
             patch: vision.number("patch_size", 32)?,
             mlp: mlp(vision.number("intermediate_size", 3072)?, width),
+            eps: vision.eps()?,
         }),
         text: TextConfig {
             context: text.number("max_position_embeddings", 77)?,
@@ -78,6 +85,7 @@ pub(crate) fn config(value: &Value) -> Result<ClipConfig, String> {
             layers: text.number("num_hidden_layers", 12)?,
             mlp: mlp(text.number("intermediate_size", 2048)?, text_width),
             activation: (text_activation != activation).then_some(text_activation),
+            eps: text.eps()?,
         },
         activation,
     })
@@ -145,6 +153,22 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn the_layer_norms_of_each_tower_have_their_own_eps() {
+        let of = |value: Value| {
+            config(&value).map(|config| match config.image {
+                ImageConfig::Vit(vit) => (vit.eps, config.text.eps),
+                ImageConfig::ModifiedResnet(_) => (None, None),
+            })
+        };
+        assert_eq!(of(json!({"vision_config": {"layer_norm_eps": 1e-5}, "text_config": {}})), Ok((None, None)));
+        let both = json!({"vision_config": {"layer_norm_eps": 1e-6}, "text_config": {"layer_norm_eps": 1e-12}});
+        assert_eq!(of(both), Ok((Some(1e-6), Some(1e-12))));
+        for wrong in [json!(0.0), json!(-1e-5), json!("1e-5"), json!(2.0)] {
+            assert!(of(json!({"vision_config": {"layer_norm_eps": wrong}})).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn preprocessor_files_of_both_styles() {

@@ -3,7 +3,7 @@
 use fmr_nn::functional::Pointwise;
 use fmr_nn::weights::StateDict;
 
-use crate::model::{ClipConfig, ImageConfig, ResNetConfig, TextConfig, VitConfig};
+use crate::model::{ClipConfig, EPS, ImageConfig, ResNetConfig, TextConfig, VitConfig};
 
 /// Activation of both towers.
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +51,10 @@ pub(crate) fn config(tensors: &StateDict, activations: Activations) -> Result<Cl
         let grid = dim("visual.positional_embedding", 0).saturating_sub(1).isqrt();
         let layers = count("visual.transformer.resblocks.");
         let mlp = mlp(dim("visual.transformer.resblocks.0.mlp.c_fc.weight", 0), width);
-        (ImageConfig::Vit(VitConfig { width, layers, heads: width / HEAD, patch, mlp }), patch.saturating_mul(grid))
+        (
+            ImageConfig::Vit(VitConfig { width, layers, heads: width / HEAD, patch, mlp, eps: None }),
+            patch.saturating_mul(grid),
+        )
     } else {
         let width = dim("visual.layer1.0.conv1.weight", 0);
         let grid = dim("visual.attnpool.positional_embedding", 0).saturating_sub(1).isqrt();
@@ -67,6 +70,7 @@ pub(crate) fn config(tensors: &StateDict, activations: Activations) -> Result<Cl
         layers: count("transformer.resblocks."),
         mlp: mlp(dim("transformer.resblocks.0.mlp.c_fc.weight", 0), width),
         activation: None,
+        eps: None,
     };
     let embed = dim("text_projection", 1);
     if !missing.is_empty() {
@@ -79,6 +83,15 @@ pub(crate) fn config(tensors: &StateDict, activations: Activations) -> Result<Cl
 /// The size of a perceptron, where it is not the usual four times the width.
 pub(crate) fn mlp(size: usize, width: usize) -> Option<usize> {
     (Some(size) != width.checked_mul(4)).then_some(size)
+}
+
+/// What the layer normalisations of image and text tower add to the variance.
+pub(crate) fn eps(c: &ClipConfig) -> (f32, f32) {
+    let image = match &c.image {
+        ImageConfig::Vit(vit) => vit.eps,
+        ImageConfig::ModifiedResnet(_) => None,
+    };
+    (image.unwrap_or(EPS), c.text.eps.unwrap_or(EPS))
 }
 
 /// Blocks that a tower, or a stage of one, may have.

@@ -123,6 +123,7 @@ pub(crate) fn config(value: &Value) -> Result<ClipConfig, String> {
             heads: vision.width / vision.head_width.max(1),
             patch: vision.patch_size.ok_or("model_cfg.vision_cfg.patch_size is missing")?,
             mlp: hidden(vision.width, vision.mlp_ratio),
+            eps: None,
         })
     };
     Ok(ClipConfig {
@@ -137,6 +138,7 @@ pub(crate) fn config(value: &Value) -> Result<ClipConfig, String> {
             layers: text.layers,
             mlp: hidden(text.width, text.mlp_ratio),
             activation: None,
+            eps: None,
         },
         activation: if model.quick_gelu { Pointwise::QuickGelu } else { Pointwise::Gelu },
     })

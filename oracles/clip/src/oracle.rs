@@ -57,9 +57,11 @@ pub fn register(registry: &mut Registry) {
 
 impl Recipe<dyn Oracle> for ClipSettings {
     fn check(&self, context: &MakeContext<'_>) -> Result<Vec<NamedFile>, MakeError> {
-        self.sound(context)?;
+        let (_, model) = self.sound(context)?;
+        let published = model.and_then(Published::download);
         let files = [("weights", Some(&self.weights)), ("config", self.config.as_ref())];
-        Ok(files.into_iter().filter_map(|(key, path)| NamedFile::of(key, path, context)).collect())
+        let files = files.into_iter().filter_map(|(key, path)| NamedFile::of(key, path, context));
+        Ok(files.map(|file| file.published_as(published.as_slice())).collect())
     }
 
     fn make(self, context: &MakeContext<'_>) -> Result<Box<dyn Oracle>, MakeError> {
@@ -117,6 +119,7 @@ impl ClipOracle {
             error.about(Subject::File(e.path().to_owned()))
         })?;
         opened.files.iter().for_each(|file| context.note_file(file));
+        opened.taken.iter().for_each(|taken| context.note_remark(format!("oracle \"clip\": {taken}")));
         let stem = weights.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
         Ok(Self::new(stem, opened, device))
     }
@@ -131,11 +134,12 @@ impl ClipOracle {
         let tokenizer = Tokenizer::standard(config.text.vocabulary, Dialect::OpenAi)
             .map_err(|e| ComponentError::new(format!("oracle {name:?}"), "make the tokenizer", e.to_string()))?;
         let preprocess = Preprocess::of_side(config.resolution);
-        Ok(Self::new(name.to_owned(), Opened { clip, config, tokenizer, preprocess, files: Vec::new() }, device))
+        let opened = Opened { clip, config, tokenizer, preprocess, files: Vec::new(), taken: None };
+        Ok(Self::new(name.to_owned(), opened, device))
     }
 
     fn new(name: String, opened: Opened, device: Device) -> Self {
-        let Opened { clip, config, tokenizer, preprocess, files: _ } = opened;
+        let Opened { clip, config, tokenizer, preprocess, .. } = opened;
         let preparation = Preparation::new(preprocess.wanted());
         Self { name, clip, tokenizer, preparation, config, texts: None, device }
     }

@@ -15,7 +15,7 @@ use proptest::prelude::*;
 fn vit() -> impl Strategy<Value = ClipConfig> {
     let activation = prop_oneof![Just(Pointwise::QuickGelu), Just(Pointwise::Gelu)];
     (1usize..4, 2usize..4, 4usize..8, 1usize..3, activation).prop_map(|(heads, grid, patch, layers, activation)| {
-        let image = ImageConfig::Vit(VitConfig { width: 8 * heads, layers, heads, patch, mlp: None });
+        let image = ImageConfig::Vit(VitConfig { width: 8 * heads, layers, heads, patch, mlp: None, eps: None });
         config(image, grid * patch, activation)
     })
 }
@@ -29,7 +29,8 @@ fn resnet() -> impl Strategy<Value = ClipConfig> {
 
 fn config(image: ImageConfig, resolution: usize, activation: Pointwise) -> ClipConfig {
     let (mlp, width) = (None, 16);
-    let text = TextConfig { context: 24, vocabulary: 1024, width, heads: 2, layers: 2, mlp, activation: None };
+    let text =
+        TextConfig { context: 24, vocabulary: 1024, width, heads: 2, layers: 2, mlp, activation: None, eps: None };
     ClipConfig { embed: 12, resolution, image, text, activation }
 }
 

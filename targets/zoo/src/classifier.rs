@@ -58,7 +58,9 @@ impl Recipe<dyn Target> for ClassifierSettings {
     fn check(&self, context: &MakeContext<'_>) -> Result<Vec<NamedFile>, MakeError> {
         self.resolve()?;
         self.device(context)?;
-        Ok(NamedFile::of("weights", Some(&self.weights), context).into_iter().collect())
+        let published = entry(&self.model).and_then(|entry| entry.download.clone());
+        let file = NamedFile::of("weights", Some(&self.weights), context);
+        Ok(file.map(|file| file.published_as(published.as_slice())).into_iter().collect())
     }
 
     fn make(self, context: &MakeContext<'_>) -> Result<Box<dyn Target>, MakeError> {
@@ -101,20 +103,25 @@ impl ClassifierSettings {
     /// The preprocessing of the file at `path`: that of the published file that it is, if it is known by its hash.
     fn preprocess_of(&self, Resolved { base, entry, .. }: &Resolved, path: &Path) -> Result<Shown, SettingError> {
         let Some(entry) = entry.filter(|e| self.classes.is_none() && e.has_known_files()) else {
-            return Ok(Shown { preprocess: *base, assumed: false, digest: None });
+            // Weights of another number of classes are not the published ones.
+            let top1 = entry.filter(|_| self.classes.is_none()).and_then(|entry| entry.top1);
+            return Ok(Shown { preprocess: *base, assumed: false, digest: None, top1 });
         };
         let digest = file_digest(path).map_err(|e| SettingError::new("weights", format!("{}: {e}", path.display())))?;
         match entry.of_file(&digest) {
-            Some(published) if published.name == entry.name || entry.alias == Some(&*self.model) => {
-                Ok(Shown { preprocess: published.preprocess, assumed: false, digest: Some(digest) })
-            }
+            Some(published) if published.name == entry.name || entry.alias == Some(&*self.model) => Ok(Shown {
+                preprocess: published.preprocess,
+                assumed: false,
+                digest: Some(digest),
+                top1: published.top1,
+            }),
             Some(published) => {
                 let problem = format!("is {:?}, but by its hash the file is that of {:?}", self.model, published.name);
                 Err(SettingError::new("model", problem))
             }
             None => {
                 let assumed = entry.alias == Some(&*self.model) && self.preprocess.resize.is_none();
-                Ok(Shown { preprocess: *base, assumed, digest: Some(digest) })
+                Ok(Shown { preprocess: *base, assumed, digest: Some(digest), top1: None })
             }
         }
     }
@@ -135,6 +142,8 @@ struct Shown {
     assumed: bool,
     /// The file's SHA-256, where it was taken.
     digest: Option<String>,
+    /// Accuracy in percent that is stated for the file.
+    top1: Option<f64>,
 }
 
 /// A classifier of the zoo with its weights.
@@ -148,6 +157,8 @@ pub struct Classifier {
     assumed: bool,
     /// What the logits stand for, where a registered model says it.
     labels: Option<LabelSet>,
+    /// Accuracy in percent that is stated for the weights.
+    top1: Option<f64>,
     device: Device,
 }
 
@@ -171,7 +182,8 @@ impl Classifier {
         let mut file = weights::read_selected(&path, &selection, |_| true)
             .map_err(|e| error(e.to_string()).about(Subject::File(e.path().to_owned())))?;
         file.files.iter().for_each(|file| context.note_file(file));
-        let Shown { preprocess: mut base, assumed, digest } = settings.preprocess_of(&resolved, &path)?;
+        file.taken().iter().for_each(|taken| context.note_remark(format!("{component}: {taken}")));
+        let Shown { preprocess: mut base, assumed, digest, top1 } = settings.preprocess_of(&resolved, &path)?;
         if let Some(digest) = digest.filter(|_| path.is_file()) {
             context.note_hashed_file(&path, digest);
         }
@@ -188,7 +200,7 @@ impl Classifier {
         })?;
         let made = Self::new(settings.model.clone(), network.folded(), &architecture, preprocess, device);
         let labels = resolved.entry.filter(|_| settings.classes.is_none()).map(|entry| entry.labels);
-        Ok(Self { assumed, labels, ..made })
+        Ok(Self { assumed, labels, top1, ..made })
     }
 
     /// A model with seeded random weights, for measurements of speed and memory.
@@ -213,6 +225,7 @@ impl Classifier {
             preparation: Preparation::new(preprocess.wanted()),
             assumed: false,
             labels: None,
+            top1: None,
             device,
         }
     }
@@ -288,6 +301,10 @@ impl Target for Classifier {
             false => vec![label.name.to_owned(), label.id.to_owned()],
         };
         Some(labels.into_iter().map(names).collect())
+    }
+
+    fn published_accuracy(&self) -> Option<f64> {
+        self.top1.map(|percent| percent / 100.0)
     }
 
     fn preprocessing(&self) -> Option<String> {

@@ -36,6 +36,7 @@ pub(crate) fn entries() -> Vec<Entry> {
         labels: LabelSet::Digits,
         source: "trained here: experiments/recipes/lenet.toml",
         sha256: &[],
+        download: None,
         top1: None,
     }]
 }

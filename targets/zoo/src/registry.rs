@@ -8,6 +8,7 @@ use std::io;
 use std::path::Path;
 use std::sync::LazyLock;
 
+use fmr_core::registry::RemoteFile;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -65,6 +66,9 @@ impl Architecture {
     }
 }
 
+/// Where timm publishes files that its loaders name by address.
+pub(crate) const TIMM: &str = "https://github.com/huggingface/pytorch-image-models/releases/download";
+
 /// A model that can be named in an experiment file or recipe: a published file, with the preprocessing that its published
 /// accuracy was measured with. Several files of one network have an entry each.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,6 +88,8 @@ pub struct Entry {
     pub source: &'static str,
     /// First digits of the SHA-256 of published files, in hexadecimal.
     pub sha256: &'static [&'static str],
+    /// Where one of them is downloaded from.
+    pub download: Option<RemoteFile>,
     /// Accuracy in percent on the data set's test images that the authors state for the file.
     pub top1: Option<f64>,
 }

@@ -5,6 +5,7 @@ use burn::tensor::Tensor;
 use burn::tensor::module::max_pool2d;
 use burn::tensor::ops::MaxPoolOptions;
 use fmr_core::preprocess::Filter;
+use fmr_core::registry::RemoteFile;
 use fmr_nn::functional::{self as f, Pointwise, Window};
 use fmr_nn::layers::{ConvNorm, Linear};
 use fmr_nn::probe::Probe;
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::labels::LabelSet;
 use crate::preprocess::{Preprocess, Resize};
-use crate::registry::{Architecture, Entry};
+use crate::registry::{Architecture, Entry, TIMM};
 
 /// Kind of residual block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,6 +137,7 @@ pub(crate) fn entries() -> Vec<Entry> {
         labels: LabelSet::Cifar10,
         source,
         sha256: &[],
+        download: None,
         top1,
     };
     let small = Preprocess::cifar();
@@ -151,16 +153,32 @@ pub(crate) fn entries() -> Vec<Entry> {
 /// The published files of the 1000 classes. Newer weights of torchvision (`V2`) were measured with a shorter side of 232,
 /// timm's with its bicubic filter.
 fn imagenet() -> Vec<Entry> {
-    let file = |name, alias, (block, depths), preprocess, source, sha256, top1| Entry {
-        name,
-        alias,
-        architecture: Architecture::ResNet(ResNetConfig::imagenet(block, depths)),
-        preprocess,
-        labels: LabelSet::Imagenet,
-        source,
-        sha256,
-        top1,
-    };
+    let file =
+        |name: &'static str, alias, (block, depths), preprocess, source, sha256: &'static [&'static str], top1| Entry {
+            name,
+            alias,
+            architecture: Architecture::ResNet(ResNetConfig::imagenet(block, depths)),
+            preprocess,
+            labels: LabelSet::Imagenet,
+            source,
+            sha256,
+            // The first digits of the hash are part of the name.
+            download: sha256.first().map(|digits| match name {
+                "resnet50.a1_in1k" => {
+                    let url = format!("{TIMM}/v0.1-rsb-weights/resnet50_a1_0-{digits}.pth");
+                    RemoteFile::new("weights", url)
+                        .with_sha256(digits)
+                        .with_licence("Apache-2.0 (timm); trained on ImageNet")
+                }
+                _ => {
+                    let network = name.split('.').next().unwrap_or(name);
+                    let url = format!("https://download.pytorch.org/models/{network}-{digits}.pth");
+                    let licence = "BSD-3-Clause (torchvision); trained on ImageNet";
+                    RemoteFile::new("weights", url).with_sha256(digits).with_licence(licence)
+                }
+            }),
+            top1,
+        };
     let (first, second) = (Preprocess::imagenet(224, 256), Preprocess::imagenet(224, 232));
     let resize = Resize::Crop { shorter: 235, filter: Filter::Bicubic };
     let a1 = Preprocess { resize, ..first };

@@ -75,6 +75,7 @@ impl<'r> Measured<'r> {
             cache: Some(results.facts.cache),
             replaced: replaced(results),
             step_size,
+            published_accuracy: results.facts.published_accuracy,
         };
         let flags = flags(&results.records, &summary, &facts);
         Self { results, summary, flags, effort: Effort::of(&results.records) }

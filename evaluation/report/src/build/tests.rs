@@ -106,7 +106,7 @@ impl Components for Toys {
         }
         let named = |table: &ComponentTable| {
             let path = table.settings.0.get("weights")?.as_str()?;
-            Some(NamedFile { key: "weights".into(), path: self.0.base.join(path) })
+            Some(NamedFile { key: "weights".into(), path: self.0.base.join(path), published: None })
         };
         Some(Lack::Files(self.0.missing(row, &|_, table| named(table).into_iter().collect())))
     }

@@ -25,8 +25,11 @@ pub const MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
 #[expect(clippy::excessive_precision, reason = "as published")]
 pub const STD: [f32; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_11];
 
+/// What layer normalisations add to the variance, unless a model says otherwise.
+pub(crate) const EPS: f32 = 1e-5;
+
 /// Kind and sizes of the image tower.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "tower", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum ImageConfig {
     /// Vision transformer.
@@ -36,7 +39,7 @@ pub enum ImageConfig {
 }
 
 /// Sizes of a CLIP model.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ClipConfig {
     /// Size of the common embedding.

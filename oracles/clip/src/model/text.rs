@@ -7,11 +7,11 @@ use fmr_nn::layers::LayerNorm;
 use fmr_nn::probe::Probe;
 use fmr_nn::weights::{Builder, Init};
 
-use super::spread;
 use super::transformer::{StackSizes, Transformer};
+use super::{EPS, spread};
 
 /// Sizes of the tower.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct TextConfig {
     /// Longest text in tokens.
@@ -30,6 +30,9 @@ pub struct TextConfig {
     /// Activation, where it is not the image tower's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activation: Option<Pointwise>,
+    /// Added to the variance by the layer normalisations; 1e-5 unless named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eps: Option<f32>,
 }
 
 /// Causal transformer; the end token's output is projected.
@@ -44,13 +47,14 @@ pub(super) struct TextTower {
 
 impl TextTower {
     pub(super) fn new(b: &mut Builder, c: &TextConfig, embed: usize, activation: Pointwise) -> Self {
-        let stack = StackSizes { width: c.width, heads: c.heads, layers: c.layers, mlp: c.mlp.unwrap_or(4 * c.width) };
+        let (mlp, eps) = (c.mlp.unwrap_or(4 * c.width), c.eps.unwrap_or(EPS));
+        let stack = StackSizes { width: c.width, heads: c.heads, layers: c.layers, mlp, eps };
         let activation = c.activation.unwrap_or(activation);
         Self {
             token_embedding: b.param("token_embedding.weight", [c.vocabulary, c.width], Init::Normal(0.02)),
             positional_embedding: b.param("positional_embedding", [c.context, c.width], Init::Normal(0.01)),
             transformer: Transformer::new(b, "transformer", stack, true, activation),
-            ln_final: LayerNorm::new(b, "ln_final", c.width),
+            ln_final: LayerNorm::new(b, "ln_final", c.width, eps),
             text_projection: b.param("text_projection", [c.width, embed], spread(c.width)),
         }
     }

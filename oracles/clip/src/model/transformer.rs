@@ -25,6 +25,8 @@ pub(super) struct StackSizes {
     pub(super) layers: usize,
     /// Values between the two matrices of a block's perceptron.
     pub(super) mlp: usize,
+    /// Added to the variance by the layer normalisations.
+    pub(super) eps: f32,
 }
 
 /// A stack of blocks.
@@ -42,7 +44,7 @@ pub(super) struct Transformer {
 impl Transformer {
     /// Blocks under `name.resblocks.N`.
     pub(super) fn new(b: &mut Builder, name: &str, sizes: StackSizes, causal: bool, activation: Pointwise) -> Self {
-        let StackSizes { width, heads, layers, mlp: hidden } = sizes;
+        let StackSizes { width, heads, layers, mlp: hidden, eps } = sizes;
         // As upstream initialises: residual branches shrink with depth.
         let w = width as f32;
         let (branch, attention, mlp) = (
@@ -55,10 +57,10 @@ impl Transformer {
                 let at = |part: &str| format!("{name}.resblocks.{i}.{part}");
                 let (weight, bias) = (at("attn.in_proj_weight"), at("attn.in_proj_bias"));
                 Block {
-                    ln_1: LayerNorm::new(b, &at("ln_1"), width),
+                    ln_1: LayerNorm::new(b, &at("ln_1"), width, eps),
                     in_proj: Linear::named(b, &weight, Some(&bias), [width, 3 * width], attention),
                     out_proj: Linear::with_init(b, &at("attn.out_proj"), [width, width], true, branch),
-                    ln_2: LayerNorm::new(b, &at("ln_2"), width),
+                    ln_2: LayerNorm::new(b, &at("ln_2"), width, eps),
                     c_fc: Linear::with_init(b, &at("mlp.c_fc"), [width, hidden], true, mlp),
                     c_proj: Linear::with_init(b, &at("mlp.c_proj"), [hidden, width], true, branch),
                 }

@@ -7,11 +7,11 @@ use fmr_nn::layers::{Conv2d, LayerNorm};
 use fmr_nn::probe::Probe;
 use fmr_nn::weights::Builder;
 
-use super::spread;
 use super::transformer::{StackSizes, Transformer};
+use super::{EPS, spread};
 
 /// Sizes of the tower.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct VitConfig {
     /// Values of a token.
@@ -25,6 +25,9 @@ pub struct VitConfig {
     /// Values between the two matrices of a block's perceptron; four times the width unless named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mlp: Option<usize>,
+    /// Added to the variance by the layer normalisations; 1e-5 unless named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eps: Option<f32>,
 }
 
 /// Patches, class token, blocks, projection of the class token.
@@ -43,14 +46,15 @@ impl Vit {
     pub(super) fn new(b: &mut Builder, c: &VitConfig, resolution: usize, embed: usize, activation: Pointwise) -> Self {
         let tokens = (resolution / c.patch).pow(2) + 1;
         let window = Window::same(c.patch, 0);
-        let stack = StackSizes { width: c.width, heads: c.heads, layers: c.layers, mlp: c.mlp.unwrap_or(4 * c.width) };
+        let (mlp, eps) = (c.mlp.unwrap_or(4 * c.width), c.eps.unwrap_or(EPS));
+        let stack = StackSizes { width: c.width, heads: c.heads, layers: c.layers, mlp, eps };
         Self {
             conv1: Conv2d::new(b, "visual.conv1", [3, c.width], c.patch, window, false),
             class_embedding: b.param("visual.class_embedding", [c.width], spread(c.width)),
             positional_embedding: b.param("visual.positional_embedding", [tokens, c.width], spread(c.width)),
-            ln_pre: LayerNorm::new(b, "visual.ln_pre", c.width),
+            ln_pre: LayerNorm::new(b, "visual.ln_pre", c.width, eps),
             transformer: Transformer::new(b, "visual.transformer", stack, false, activation),
-            ln_post: LayerNorm::new(b, "visual.ln_post", c.width),
+            ln_post: LayerNorm::new(b, "visual.ln_post", c.width, eps),
             proj: b.param("visual.proj", [c.width, embed], spread(c.width)),
         }
     }

