@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Guards the speed of the loop on noisy machines: counts the instructions of one image-iteration of `bench_loop --scenario
-# small` under valgrind and compares them with benches/loop/instructions.txt. More than 3 % away fails, in both directions:
-# who made it faster writes the new count down (`scripts/count-instructions.sh --write`).
+# small` under valgrind and compares them with benches/loop/instructions.txt. A difference of more than 3 % fails, in both
+# directions: after you make the loop faster, write the new count down (`scripts/count-instructions.sh --write`).
 #
 # Valgrind shows programs a processor with AVX2 and without AVX-512, so that the count is the same on both.
 set -euo pipefail
@@ -13,7 +13,7 @@ count() {
     target/release/examples/bench_loop --scenario small --images 1 --lanes 1 --batch 1 --iterations "$1" 2>&1 |
     sed -n 's/.*Collected : //p'
 }
-# What both runs share, loading and warming up, goes away in the difference.
+# The difference leaves out the work of both runs: loading and warming up.
 few=$(count 1)
 many=$(count 5)
 now=$(((many - few) / 4))

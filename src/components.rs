@@ -20,9 +20,9 @@ pub fn registry() -> Registry {
 
 /// The built-in components, and those of plugins that the experiment names by file or that are in its search path.
 ///
-/// Libraries of the search path are loaded, which runs code of theirs, only where a kind is named that is not built in; those
-/// that the experiment names, when their components' settings are checked.
-/// Calls of plugins that are under way are told of the interrupt.
+/// Loading a library runs its code. Libraries of the search path are loaded only if the experiment names a kind that is not
+/// built in. Libraries that the experiment names are loaded when the settings of their components are checked. An interrupt
+/// reaches calls of plugins that are in progress.
 pub fn registry_of(experiment: &Experiment, interrupt: &Interrupt) -> Registry {
     let mut registry = registry();
     let mut plugins = Plugins { search: SearchPath::of(&experiment.plugin_path), ..Plugins::default() };

@@ -12,7 +12,7 @@
 //! `--kept PERCENT` moves that share of the latent values alone, `--spare` lets the engine skip what an update left as
 //! it was, as it does in a run; without it every image-iteration is computed, which is what the peer does.
 //!
-//! Prints one JSON line a round. `fractions` are shares of the threads' time.
+//! Prints one JSON line per round. `fractions` are shares of the threads' time.
 
 mod models;
 mod timed;
@@ -66,7 +66,7 @@ struct Arguments {
     /// Step size.
     #[arg(long, default_value_t = 0.001)]
     step_size: f64,
-    /// How often to do it all, with a line each time: many rounds show whether speed and memory stay as they are.
+    /// Times to repeat the run, with one line per round: many rounds show whether speed and memory stay constant.
     #[arg(long, default_value_t = 1)]
     rounds: usize,
     /// Updates that change no codebook vector cost no decode.
@@ -190,7 +190,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// A line of the process's memory, where the system tells: `VmRSS:` is what it holds, `VmHWM:` the most that it held.
+/// A line of the process's memory, where the system tells: `VmRSS:` is its present size, `VmHWM:` its largest.
 fn memory_mib(name: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(name))?;

@@ -2,7 +2,7 @@
 //! `cargo bench --workspace --bench kernels [-- FILTER]`.
 //!
 //! Figures are billions of multiply-adds a second. Those of convolutions count the direct sum, which minimal filtering
-//! undercuts. The peak is measured with multiply-adds that wait for nothing. Shapes are those of the scenarios of
+//! undercuts. The peak is measured with independent multiply-adds. Shapes are those of the scenarios of
 //! `bench_loop` (docs/benchmarks.md) and of transformers.
 
 use std::hint::black_box;

@@ -1,5 +1,5 @@
-//! The rows of Tables 1, 11 and 12 are those of the present `ENGINE_REVISION`, bit for bit: whatever is rebuilt around the
-//! engine, a sample's trajectory and its final image stay what they were. `tests/fixtures/rows` holds what they are.
+//! The rows of Tables 1, 11 and 12 are those of the present `ENGINE_REVISION`, bit for bit: a change around the engine alters
+//! no sample's trajectory and no final image. `tests/fixtures/rows` holds the rows.
 //!
 //! A change that is meant to alter results raises `ENGINE_REVISION` and makes the fixtures anew:
 //! `FMR_WRITE_ROWS=1 cargo test --release -p fmr-tests --test command rows::`.

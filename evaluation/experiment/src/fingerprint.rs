@@ -60,7 +60,8 @@ impl Fingerprints {
         flatten("templates", &settings(serde_json::to_value(templates)), &mut fields);
         fields.insert("run.seed".to_owned(), experiment.run.seed.to_string());
         fields.insert("run.device".to_owned(), experiment.run.device.clone());
-        fields.insert("run.minimal-filtering".to_owned(), experiment.run.minimal_filtering.name().to_owned());
+        let filtering = settings(serde_json::to_value(experiment.run.minimal_filtering));
+        flatten("run.minimal-filtering", &filtering, &mut fields);
         Ok(fields)
     }
 

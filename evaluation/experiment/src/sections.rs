@@ -22,17 +22,6 @@ pub enum MinimalFiltering {
     Off,
 }
 
-impl MinimalFiltering {
-    /// The value as experiment files write it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Four => "4x4",
-            Self::Two => "2x2",
-            Self::Off => "off",
-        }
-    }
-}
-
 /// The `[run]` table: how the work is done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]

@@ -176,7 +176,7 @@ fn resumable(file: &RemoteFile, partial: &Partial) -> Result<(u64, Option<String
 
 /// Appends the body; gives the length of the file then.
 fn receive(response: Response, file: &RemoteFile, partial: &mut Partial, events: &dyn Events) -> Result<u64, Failure> {
-    let mut len = partial.to_end()?;
+    let mut len = partial.seek_to_end()?;
     let mut body = response.into_reader();
     let mut buffer = vec![0; 1 << 16];
     loop {

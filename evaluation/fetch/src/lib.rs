@@ -198,7 +198,7 @@ fn copy(
     let mut source = File::open(from).map_err(FetchError::file(from))?;
     let total = source.metadata().map_err(FetchError::file(from))?.len();
     partial.begin(&Origin::default())?;
-    partial.to_end()?;
+    partial.seek_to_end()?;
     events.begun(Some(total), 0);
     let mut buffer = vec![0; 1 << 20];
     loop {

@@ -66,7 +66,7 @@ impl Partial {
     }
 
     /// Puts the write position at the end.
-    pub(crate) fn to_end(&mut self) -> Result<u64, FetchError> {
+    pub(crate) fn seek_to_end(&mut self) -> Result<u64, FetchError> {
         self.file.seek(SeekFrom::End(0)).map_err(FetchError::file(&self.path))
     }
 

@@ -48,8 +48,8 @@ pub fn is_partial(name: &str) -> bool {
     name.starts_with(PARTIAL[0]) && name.ends_with(PARTIAL[1])
 }
 
-/// Removes from a folder, not from those below it, what processes left that died while they wrote. Nobody may be writing
-/// there.
+/// Removes the temporary files that dead processes left in a folder, but not those in folders below it. No process may be
+/// writing there.
 ///
 /// # Errors
 /// The folder cannot be read, or a file cannot be removed.

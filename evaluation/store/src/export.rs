@@ -132,7 +132,7 @@ impl RunStore {
             export("steps.csv", &|out| write_steps_csv(results, out))?,
         ];
         // An export that was killed leaves the file that it was writing.
-        fmr_files::remove_partials(folder).asking(folder, "remove what a killed export left")?;
+        fmr_files::remove_partials(folder).asking(folder, "remove the temporary files of a killed export")?;
         Ok(written)
     }
 }

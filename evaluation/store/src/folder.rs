@@ -97,7 +97,7 @@ impl RunStore {
         let parents: BTreeSet<&Path> = files.iter().filter_map(|file| Path::new(file).parent()).collect();
         for parent in std::iter::once(Path::new("")).chain(parents) {
             let parent = folder.join(parent);
-            fmr_files::remove_partials(&parent).asking(&parent, "remove what a killed export left")?;
+            fmr_files::remove_partials(&parent).asking(&parent, "remove the temporary files of a killed export")?;
         }
         Ok(folder)
     }

@@ -10,6 +10,11 @@ use super::simd::{exp, vectorized};
 /// Queries whose scores are worked on together.
 const PART: usize = 64;
 
+/// The queries in parts: scores of a part stay in the cache, and those of all are never in memory together.
+pub(super) fn parts(queries: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..queries).step_by(size).map(move |first| first..queries.min(first + size))
+}
+
 /// Sizes of an attention.
 #[derive(Debug, Clone, Copy)]
 pub struct AttentionShape {
@@ -38,12 +43,6 @@ impl AttentionShape {
     fn starts(&self, n: usize, head: usize) -> (usize, usize) {
         let at = head * self.head();
         (n * self.queries * self.pitch + at, n * self.keys * self.pitch + at)
-    }
-
-    /// The queries in parts: scores of a part stay in the cache, and those of all are never in memory together.
-    fn parts(&self) -> impl Iterator<Item = Range<usize>> {
-        let queries = self.queries;
-        (0..queries).step_by(PART).map(move |first| first..queries.min(first + PART))
     }
 
     /// softmax(q·kᵀ/√d) of some queries of one head, `[queries, keys]`.
@@ -79,7 +78,7 @@ pub fn attention(s: &AttentionShape, [q, k, v]: [&[f32]; 3], out: &mut [f32]) {
         let out = unsafe { shared.slice(n * s.queries * w, s.queries * w) };
         for h in 0..s.heads {
             let (qs, ks) = s.starts(n, h);
-            for part in s.parts() {
+            for part in parts(s.queries, PART) {
                 with_scratch(part.len() * s.keys, |p| {
                     s.weights(part.clone(), &q[qs..], &k[ks..], p);
                     let (v, to) = (View::rows(&v[ks..], s.pitch), &mut out[part.start * w + h * d..]);
@@ -105,7 +104,7 @@ pub fn attention_gradients(s: &AttentionShape, [q, k, v]: [&[f32]; 3], dout: &[f
             // the same tensor are used one after the other.
             let part =
                 |i: usize, at: usize, positions: usize| unsafe { into[i].0.slice(into[i].1 + at, span(positions)) };
-            for rows in s.parts() {
+            for rows in parts(s.queries, PART) {
                 // The first part overwrites the gradients of keys and values, the others add to them.
                 let start = if rows.start == 0 { Start::Zero } else { Start::Accumulate };
                 let n = rows.len();

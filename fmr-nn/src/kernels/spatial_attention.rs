@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use super::attention::parts;
 use super::gemm::{Start, View, gemm};
 use super::parallel::{Shared, for_each, with_scratch};
 use super::simd::{exp, vectorized};
@@ -30,12 +31,6 @@ impl SpatialShape {
 
     fn scale(&self) -> f32 {
         1.0 / (self.channels as f32).sqrt()
-    }
-
-    /// The queries in parts: scores of a part stay in the cache, and those of all are never in memory together.
-    fn parts(&self) -> impl Iterator<Item = Range<usize>> {
-        let all = self.positions;
-        (0..all).step_by(PART).map(move |first| first..all.min(first + PART))
     }
 
     /// softmax over keys of kᵀ·q/√c, `[keys, queries]`, for some of the queries; `totals` is scratch for two values a query.
@@ -79,7 +74,7 @@ pub fn attention(s: &SpatialShape, q: &[f32], k: &[f32], v: &[f32], out: &mut [f
         // SAFETY: each task writes its own sample.
         let out = unsafe { shared.slice(sample.start, len) };
         let [q, k, v] = [q, k, v].map(|t| &t[sample.clone()]);
-        for part in s.parts() {
+        for part in parts(l, PART) {
             let n = part.len();
             with_scratch((l + 2) * n, |scratch| {
                 let (p, totals) = scratch.split_at_mut(l * n);
@@ -99,7 +94,7 @@ pub fn attention_gradients(s: &SpatialShape, [q, k, v]: [&[f32]; 3], dout: &[f32
         let [q, k, v, dout] = [q, k, v, dout].map(|t| &t[sample.clone()]);
         // SAFETY: each task writes its own sample.
         let [dq, dk, dv] = [&dq, &dk, &dv].map(|t| unsafe { t.slice(sample.start, len) });
-        for part in s.parts() {
+        for part in parts(l, PART) {
             let n = part.len();
             // The first part overwrites the gradients of keys and values, the others add to them.
             let start = if part.start == 0 { Start::Zero } else { Start::Accumulate };

@@ -127,7 +127,7 @@ fn of_store(folder: &Path) -> Result<Results, String> {
     for row in &store.plan().rows {
         let mut facts = store.facts(&row.id).map_err(told)?;
         (facts.seconds, facts.repeated) = (None, None);
-        // What a run knew before it was killed, it knows from the cache when it goes on.
+        // A resumed run finds in the cache the answers of the run that was killed.
         facts.cache.known = 0;
         if let Some(mask) = &mut facts.mask {
             mask.seconds = None;

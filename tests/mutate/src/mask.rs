@@ -58,7 +58,9 @@ impl Reader for Masks {
             Ok(mask) => {
                 let saved = mask.save(&self.file).and_then(|()| Mask::load(&self.file));
                 match saved {
-                    Ok(again) => assert_eq!(again.kept(), mask.kept(), "the file that was written is another mask"),
+                    Ok(again) => {
+                        assert_eq!(again.kept(), mask.kept(), "the file that was written holds a different mask")
+                    }
                     Err(error) => panic!("the mask that was read cannot be written and read again: {error}"),
                 }
                 Reading { taken: true, text: mask.to_string() }

@@ -1,5 +1,5 @@
-//! JPEG by libjpeg-turbo's own code (in mozjpeg): what is refused, and the pixels. They are those of Pillow bit for bit: the
-//! same transform, upsampling and colour conversion, and the same refusals.
+//! JPEG by libjpeg-turbo's own code (in mozjpeg), which decides about refusals and pixels. Both are Pillow's, bit for bit: the
+//! transform, the upsampling and the colour conversion are the same.
 //!
 //! Decoders written anew differ by up to 9 of 255 levels (`docs/data.md` has the figures), and go on after the end of a
 //! file with invented pixels.

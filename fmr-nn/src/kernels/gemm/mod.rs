@@ -119,7 +119,7 @@ pub fn product(a: Left<'_>, depth: Range<usize>, n: usize, b: View<'_>, c: &mut 
     assert!(k > 0 && depth.end <= a.k, "columns outside of A");
     let (values, rows_of_a) = match a.order {
         Order::Panels(panels) => {
-            assert_eq!(panels.len(), packed_len(a.m, a.k), "panels of another shape");
+            assert_eq!(panels.len(), packed_len(a.m, a.k), "panels of a different shape");
             (panels.as_ptr(), Rows::InPanels)
         }
         Order::Plain(view) => {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::View;
 use crate::kernels::simd::isa;
 
-/// Rows of a low panel: what is left of a matrix goes into these.
+/// Rows of a low panel, for the rows that fill no full one.
 pub(super) const LOW: usize = 4;
 
 /// Rows of a full panel: as many as there are registers for their sums.
@@ -61,7 +61,7 @@ pub fn packed_len(m: usize, k: usize) -> usize {
 /// # Panics
 /// If the matrix is too short for its shape, or `panels` is not [`packed_len`] long.
 pub fn pack(m: usize, k: usize, a: View<'_>, panels: &mut [f32]) {
-    assert_eq!(panels.len(), packed_len(m, k), "room for panels of another shape");
+    assert_eq!(panels.len(), packed_len(m, k), "room for panels of a different shape");
     if k == 0 {
         return;
     }

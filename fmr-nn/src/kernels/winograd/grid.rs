@@ -5,7 +5,7 @@ use crate::kernels::simd::{Lanes, MAX_LANES, VectorJob, dispatch};
 
 /// Tiles that the transforms take at once, all of one image: a chunk.
 pub(super) const CHUNK: usize = MAX_LANES;
-/// Tiles of an image that are worked on together, about: what is copied for them stays in the cache.
+/// Tiles of an image that are worked on together, about: their copies stay in the cache.
 const BAND: usize = 192;
 
 /// Tiles of `M × M` outputs: a band of rows of the tiles of an image.
@@ -187,7 +187,7 @@ impl Chunk {
         let place = |tile: usize| tile / grid.wide * grid.pitch() + tile % grid.wide;
         let last = grid.tiles().min(first + CHUNK);
         let origin = place(first);
-        // Lanes beyond the last tile read on; nobody reads what comes of them.
+        // Lanes beyond the last tile read on; their results are not used.
         let at = std::array::from_fn(|lane| {
             let tile = (first + lane).min(last - 1);
             (place(tile) + first + lane - tile - origin) as i32

@@ -137,7 +137,7 @@ fn transform<const M: usize>(shape: &ConvShape, weight: &[f32]) -> Vec<f32> {
 /// `out[n, cout, oh, ow] = x[n, cin, h, w] ⋆ weights + bias`, cut off as `rectify` says.
 ///
 /// # Panics
-/// If the weights are of another shape or a slice is too short for it.
+/// If the weights are of a different shape or a slice is too short for it.
 pub fn forward(
     shape: &ConvShape,
     images: usize,
@@ -150,7 +150,7 @@ pub fn forward(
     let input_len = shape.cin * shape.input[0] * shape.input[1];
     let output_len = shape.cout * shape.output().iter().product::<usize>();
     assert!(x.len() >= images * input_len && out.len() >= images * output_len, "images too short");
-    assert!(weights.panels.len() == Weights::len(weights.tile, shape), "weights of another shape");
+    assert!(weights.panels.len() == Weights::len(weights.tile, shape), "weights of a different shape");
     if images == 0 || output_len == 0 {
         return;
     }
