@@ -13,8 +13,8 @@ use std::sync::{Mutex, PoisonError};
 const LEAST: usize = 1024;
 /// Requests after which a buffer that nobody took is freed: several iterations of the largest models.
 const PATIENCE: u64 = 4096;
-/// Free floats of a thread, beyond which new memory takes the place of the buffers that have waited longest: 208 MiB.
-const KEPT: usize = 52 << 20;
+/// Free floats of a thread, beyond which new memory takes the place of the buffers that have waited longest: 160 MiB.
+const KEPT: usize = 40 << 20;
 
 /// Free buffers by capacity, each with the number of requests when it was given back.
 struct Pool {

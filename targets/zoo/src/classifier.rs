@@ -56,9 +56,9 @@ pub fn register(registry: &mut Registry) {
 
 impl Recipe<dyn Target> for ClassifierSettings {
     fn check(&self, context: &MakeContext<'_>) -> Result<Vec<NamedFile>, MakeError> {
-        self.resolve()?;
+        let resolved = self.resolve()?;
         self.device(context)?;
-        let published = entry(&self.model).and_then(|entry| entry.download.clone());
+        let published = self.published(&resolved).and_then(|entry| entry.download.clone());
         let file = NamedFile::of("weights", Some(&self.weights), context);
         Ok(file.map(|file| file.published_as(published.as_slice())).into_iter().collect())
     }
@@ -100,11 +100,16 @@ impl ClassifierSettings {
         Ok(Resolved { architecture, base, entry })
     }
 
+    /// The entry whose published files the weights may be: those of a different number of classes are none of them.
+    fn published(&self, resolved: &Resolved) -> Option<&'static Entry> {
+        resolved.entry.filter(|_| self.classes.is_none())
+    }
+
     /// The preprocessing of the file at `path`: that of the published file that it is, if it is known by its hash.
-    fn preprocess_of(&self, Resolved { base, entry, .. }: &Resolved, path: &Path) -> Result<Shown, SettingError> {
-        let Some(entry) = entry.filter(|e| self.classes.is_none() && e.has_known_files()) else {
-            // Weights of another number of classes are not the published ones.
-            let top1 = entry.filter(|_| self.classes.is_none()).and_then(|entry| entry.top1);
+    fn preprocess_of(&self, resolved: &Resolved, path: &Path) -> Result<Shown, SettingError> {
+        let (base, published) = (&resolved.base, self.published(resolved));
+        let Some(entry) = published.filter(|entry| entry.has_known_files()) else {
+            let top1 = published.and_then(|entry| entry.top1);
             return Ok(Shown { preprocess: *base, assumed: false, digest: None, top1 });
         };
         let digest = file_digest(path).map_err(|e| SettingError::new("weights", format!("{}: {e}", path.display())))?;
@@ -191,6 +196,7 @@ impl Classifier {
             (base.mean, base.std) = (mean, std);
         }
         let preprocess = settings.preprocess.over(&base);
+        let labels = settings.published(&resolved).map(|entry| entry.labels);
         let architecture = resolved.architecture;
         // Hyper-parameters from an experiment file may be such that no network can be built.
         let network = guarded(&component, "build the network", || {
@@ -199,7 +205,6 @@ impl Classifier {
             })
         })?;
         let made = Self::new(settings.model.clone(), network.folded(), &architecture, preprocess, device);
-        let labels = resolved.entry.filter(|_| settings.classes.is_none()).map(|entry| entry.labels);
         Ok(Self { assumed, labels, top1, ..made })
     }
 
@@ -357,6 +362,20 @@ mod tests {
         let weights = "assets/weights/resnet18-w16.safetensors";
         let target = make(&format!(r#"{{"model": "cifar-resnet18-w16", "weights": "{weights}"}}"#)).unwrap();
         assert_eq!(target.spec().classes, 10);
+    }
+
+    #[test]
+    fn weights_of_a_different_number_of_classes_are_not_downloaded() {
+        let mut registry = Registry::default();
+        register(&mut registry);
+        let context = MakeContext::new(&registry, [3, 224, 224]);
+        let published = |more: &str| {
+            let text = format!(r#"{{"model": "resnet18", "weights": "w.pth"{more}}}"#);
+            let settings = Settings(serde_json::from_str(&text).unwrap());
+            let files = registry.check::<dyn Target>("zoo", &settings, &context).unwrap();
+            files[0].published.is_some()
+        };
+        assert_eq!([published(""), published(r#", "classes": 9"#)], [true, false]);
     }
 
     #[test]
