@@ -1,5 +1,7 @@
 //! Between host arrays, the exchange format of components, and tensors; and pull-backs through a tape.
 
+use std::convert::Infallible;
+
 use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::{Array, ArrayView, Dimension, IntoDimension};
 
@@ -37,9 +39,20 @@ pub struct Traced<const I: usize, const O: usize> {
 impl<const I: usize, const O: usize> Traced<I, O> {
     /// Runs `f` with a tape. Parameters on the plain device are constants: only the way back to `x` is recorded.
     pub fn new(x: Tensor<I>, f: impl FnOnce(Tensor<I>) -> Tensor<O>) -> Self {
+        match Self::try_new::<Infallible>(x, |x| Ok(f(x))) {
+            Ok(traced) => traced,
+            Err(never) => match never {},
+        }
+    }
+
+    /// As [`Traced::new`] of a function that may fail.
+    ///
+    /// # Errors
+    /// What `f` returns.
+    pub fn try_new<E>(x: Tensor<I>, f: impl FnOnce(Tensor<I>) -> Result<Tensor<O>, E>) -> Result<Self, E> {
         let input = x.autodiff().require_grad();
-        let output = f(input.clone());
-        Self { input, output }
+        let output = f(input.clone())?;
+        Ok(Self { input, output })
     }
 
     /// The value.

@@ -7,6 +7,7 @@ mod depthwise;
 pub mod device;
 mod files;
 pub mod functional;
+pub mod generator;
 pub mod kernels;
 pub mod lane;
 pub mod layers;

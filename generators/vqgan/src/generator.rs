@@ -4,12 +4,11 @@ use std::path::PathBuf;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use fmr_core::registry::{MakeContext, MakeError, NamedFile, Recipe, Registry};
-use fmr_core::{ComponentError, Generator, GeneratorSpec, LatentBlock, LatentPullBack, SettingError, Subject};
-use fmr_nn::bridge::{Traced, to_array, to_tensor};
-use fmr_nn::component::{find_published, guarded};
+use fmr_core::{ComponentError, Generator, GeneratorSpec, LatentBlock, SettingError, Subject};
+use fmr_nn::component::find_published;
+use fmr_nn::generator::{ImageModel, ModelGenerator};
 use fmr_nn::probe::Probe;
 use fmr_nn::weights::{Builder, Chosen};
-use ndarray::{Array2, Array4, ArrayView2, ArrayView4};
 use serde::{Deserialize, Serialize};
 
 use crate::autoencoder::Autoencoder;
@@ -180,7 +179,10 @@ impl Vqgan {
     ///
     /// # Errors
     /// Weights or sizes that cannot be read, weights of another model, an image whose sides the model cannot halve.
-    pub fn from_settings(settings: &VqganSettings, context: &MakeContext<'_>) -> Result<Self, MakeError> {
+    pub fn from_settings(
+        settings: &VqganSettings,
+        context: &MakeContext<'_>,
+    ) -> Result<ModelGenerator<Self>, MakeError> {
         let (device, model) = settings.sound(context)?;
         let config = settings.config.as_ref().map(|config| context.path(config));
         let from = match (model, &config) {
@@ -201,10 +203,9 @@ impl Vqgan {
         opened.taken.iter().for_each(|taken| context.note_remark(format!("{COMPONENT}: {taken}")));
         let mut vqgan = Self::new(opened.net, &opened.sizes, context.image, Middle::plain(), device)?;
         let noise = (settings.row_choice == RowChoice::Sampled).then(|| {
-            let [_, _, h, w] = vqgan.grid(1, 0);
-            let shape = [opened.sizes.n_embed, h, w];
-            let values = gumbel::noise(context.seed, shape);
-            Tensor::from_data(TensorData::new(values, [1, shape[0], h, w]), &vqgan.device)
+            let (k, grid) = (opened.sizes.n_embed, &vqgan.spec.latent[0].shape);
+            let values = gumbel::noise(context.seed, [k, grid[1], grid[2]]);
+            Tensor::from_data(TensorData::new(values, [1, k, grid[1], grid[2]]), &vqgan.device)
         });
         vqgan.middle = Middle {
             latent: settings.latent,
@@ -216,17 +217,22 @@ impl Vqgan {
         if settings.latent == Latent::Hidden {
             vqgan.spec.latent[0].shape[0] = opened.sizes.z_channels;
         }
-        Ok(vqgan)
+        Ok(ModelGenerator::new(COMPONENT, vqgan))
     }
 
     /// A VQGAN with seeded random weights, for measurements of speed and memory.
     ///
     /// # Errors
     /// An image whose sides the model cannot halve.
-    pub fn random(config: &VqganConfig, image: [usize; 3], seed: u64, device: Device) -> Result<Self, ComponentError> {
+    pub fn random(
+        config: &VqganConfig,
+        image: [usize; 3],
+        seed: u64,
+        device: Device,
+    ) -> Result<ModelGenerator<Self>, ComponentError> {
         let mut b = Builder::random_frozen(seed, &device);
         let net = Autoencoder::new(&mut b, config);
-        Self::new(net, &config.into(), image, Middle::plain(), device)
+        Ok(ModelGenerator::new(COMPONENT, Self::new(net, &config.into(), image, Middle::plain(), device)?))
     }
 
     fn new(
@@ -250,19 +256,6 @@ impl Vqgan {
         Ok(Self { spec, net, middle, device })
     }
 
-    /// Shape of `n` latent maps of `channels` channels; those of the latent where 0.
-    fn grid(&self, n: usize, channels: usize) -> [usize; 4] {
-        let shape = &self.spec.latent[0].shape;
-        [n, if channels == 0 { shape[0] } else { channels }, shape[1], shape[2]]
-    }
-
-    fn check(&self, asked: &str, found: &[usize], wanted: &[usize]) -> Result<(), ComponentError> {
-        if found == wanted {
-            return Ok(());
-        }
-        Err(ComponentError::new(COMPONENT, asked, format!("it takes samples of shape {wanted:?}, not {found:?}")))
-    }
-
     /// Vectors to the codebook rows that stand for them.
     fn rows(&self, z: Tensor<4>) -> Tensor<4> {
         match &self.net.gumbel {
@@ -275,94 +268,61 @@ impl Vqgan {
         }
     }
 
-    /// Latents `[n, d]` to images in [0, 1] and a little beyond.
-    fn run(&self, z: Tensor<2>) -> Tensor<4> {
-        let [n, _] = z.dims();
-        let z = z.reshape(self.grid(n, 0));
-        let z = if self.middle.latent == Latent::Hidden { self.net.before_quantizer(z) } else { z };
-        let z = match self.middle.quantize {
-            Quantize::StraightThrough => self.rows(z),
-            Quantize::None | Quantize::AtEnd => z,
-        };
-        (self.net.decode(z) + 1.0) / 2.0
+    /// Latents `[n, d]` as maps `[n, channels, h, w]`.
+    fn grid(&self, latents: Tensor<2>) -> Tensor<4> {
+        let n = latents.dims()[0];
+        let shape = &self.spec.latent[0].shape;
+        latents.reshape([n, shape[0], shape[1], shape[2]])
+    }
+
+    /// The vectors that codebook rows stand for, of latents `[n, d]`.
+    fn vectors(&self, latents: Tensor<2>) -> Tensor<4> {
+        let z = self.grid(latents);
+        if self.middle.latent == Latent::Hidden { self.net.before_quantizer(z) } else { z }
     }
 }
 
-impl Generator for Vqgan {
+impl ImageModel for Vqgan {
     fn spec(&self) -> &GeneratorSpec {
         &self.spec
     }
 
-    fn encode(&self, images: ArrayView4<'_, f32>, _: &[usize]) -> Result<Array2<f32>, ComponentError> {
-        guarded(COMPONENT, "encode images", || {
-            self.check("encode images", &images.shape()[1..], &self.spec.image)?;
-            let x: Tensor<4> = to_tensor(images, &self.device);
-            let h = self.net.hidden(x * 2.0 - 1.0, &mut Probe::off());
-            let z = match self.middle.latent {
-                Latent::Hidden => h,
-                Latent::Encoder => self.net.before_quantizer(h),
-                Latent::Quantized => self.rows(self.net.before_quantizer(h)),
-            };
-            Ok(to_array(z, (images.dim().0, self.spec.latent_len())))
-        })
+    fn device(&self) -> &Device {
+        &self.device
     }
 
-    fn decode(&self, latents: ArrayView2<'_, f32>, _: &[usize]) -> Result<Array4<f32>, ComponentError> {
-        guarded(COMPONENT, "decode latents", || {
-            self.check("decode latents", &latents.shape()[1..], &[self.spec.latent_len()])?;
-            let [c, h, w] = self.spec.image;
-            Ok(to_array(self.run(to_tensor(latents, &self.device)), (latents.nrows(), c, h, w)))
-        })
+    fn encode(&self, images: Tensor<4>, _: &[usize]) -> Result<Tensor<2>, ComponentError> {
+        let h = self.net.hidden(images * 2.0 - 1.0, &mut Probe::off());
+        let z = match self.middle.latent {
+            Latent::Hidden => h,
+            Latent::Encoder => self.net.before_quantizer(h),
+            Latent::Quantized => self.rows(self.net.before_quantizer(h)),
+        };
+        Ok(z.flatten(1, 3))
     }
 
-    fn quantized(&self, latents: ArrayView2<'_, f32>) -> Result<Option<Array2<f32>>, ComponentError> {
+    /// Images in [0, 1] and a little beyond.
+    fn decode(&self, latents: Tensor<2>, _: &[usize]) -> Result<Tensor<4>, ComponentError> {
+        let z = self.vectors(latents);
+        let z = match self.middle.quantize {
+            Quantize::StraightThrough => self.rows(z),
+            Quantize::None | Quantize::AtEnd => z,
+        };
+        Ok((self.net.decode(z) + 1.0) / 2.0)
+    }
+
+    fn quantized(&self, latents: Tensor<2>) -> Result<Option<Tensor<2>>, ComponentError> {
         // Where a softmax chooses rows, the gradient is that of the vectors and not of the rows.
         let by_softmax = self.net.gumbel.is_some() && self.middle.row_choice != RowChoice::Nearest;
         if self.middle.quantize != Quantize::StraightThrough || by_softmax {
             return Ok(None);
         }
-        guarded(COMPONENT, "quantise latents", || {
-            self.check("quantise latents", &latents.shape()[1..], &[self.spec.latent_len()])?;
-            let n = latents.nrows();
-            let z: Tensor<2> = to_tensor(latents, &self.device);
-            let z = z.reshape(self.grid(n, 0));
-            let z = if self.middle.latent == Latent::Hidden { self.net.before_quantizer(z) } else { z };
-            let rows = self.rows(z);
-            let len = rows.dims().iter().skip(1).product();
-            Ok(Some(to_array(rows, (n, len))))
-        })
+        Ok(Some(self.rows(self.vectors(latents)).flatten(1, 3)))
     }
 
-    fn decode_with_pullback<'a>(
-        &'a self,
-        latents: ArrayView2<'_, f32>,
-        _: &[usize],
-    ) -> Result<(Array4<f32>, LatentPullBack<'a>), ComponentError> {
-        guarded(COMPONENT, "decode latents", || {
-            self.check("decode latents", &latents.shape()[1..], &[self.spec.latent_len()])?;
-            let (n, d) = latents.dim();
-            let [c, h, w] = self.spec.image;
-            let traced = Traced::new(to_tensor(latents, &self.device), |z| self.run(z));
-            let images = to_array(traced.output(), (n, c, h, w));
-            let pull_back: LatentPullBack<'a> = Box::new(move |gradient: ArrayView4<'_, f32>| {
-                guarded(COMPONENT, "pull back", || {
-                    let dz: Tensor<2> = traced.pull_back(to_tensor(gradient, &self.device));
-                    Ok(to_array(dz, (n, d)))
-                })
-            });
-            Ok((images, pull_back))
-        })
-    }
-
-    fn finish(&self, latents: ArrayView2<'_, f32>, _: &[usize]) -> Result<Option<Array2<f32>>, ComponentError> {
-        if self.middle.quantize != Quantize::AtEnd {
-            return Ok(None);
-        }
-        guarded(COMPONENT, "quantise latents", || {
-            self.check("quantise latents", &latents.shape()[1..], &[self.spec.latent_len()])?;
-            let z: Tensor<2> = to_tensor(latents, &self.device);
-            let rows = self.rows(z.reshape(self.grid(latents.nrows(), 0)));
-            Ok(Some(to_array(rows, latents.dim())))
-        })
+    fn finish(&self, latents: Tensor<2>, _: &[usize]) -> Result<Option<Tensor<2>>, ComponentError> {
+        // Settings refuse `at-end` for hidden latents, which rows are not.
+        let at_end = self.middle.quantize == Quantize::AtEnd;
+        Ok(at_end.then(|| self.rows(self.grid(latents)).flatten(1, 3)))
     }
 }

@@ -35,7 +35,7 @@ fn configs() -> impl Strategy<Value = (VqganConfig, [usize; 2])> {
 }
 
 /// A model of random weights through its own file, for images of `grid` latent positions.
-fn vqgan(config: &VqganConfig, grid: [usize; 2], seed: u64, latent: Latent, quantize: Quantize) -> Vqgan {
+fn vqgan(config: &VqganConfig, grid: [usize; 2], seed: u64, latent: Latent, quantize: Quantize) -> impl Generator {
     let folder = tempfile::tempdir().unwrap();
     let weights = folder.path().join("vqgan.safetensors");
     let mut b = Builder::random_frozen(seed, &Device::flex());
