@@ -132,3 +132,14 @@ pub fn spatial_self_attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>) -> Tenso
     }
     apply(q, Some(k), Some(v), Arc::new(SpatialAttention))
 }
+
+/// As [`spatial_self_attention`] with heads, each a contiguous slice of the channels; scale 1/√(c/heads).
+pub fn spatial_multi_head_attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, heads: usize) -> Tensor<4> {
+    if heads == 1 {
+        return spatial_self_attention(q, k, v);
+    }
+    let [n, c, h, w] = q.dims();
+    // To the kernel a head is a sample.
+    let [q, k, v] = [q, k, v].map(|t| t.reshape([n * heads, c / heads, h, w]));
+    spatial_self_attention(q, k, v).reshape([n, c, h, w])
+}

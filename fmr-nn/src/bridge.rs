@@ -30,6 +30,11 @@ pub fn to_array<Dim: Dimension, const D: usize>(
     }
 }
 
+/// A tensor on the device of `other`: a constant beside what a tape records, where `other` has one.
+pub fn beside<const D: usize, const E: usize>(tensor: Tensor<D>, other: &Tensor<E>) -> Tensor<D> {
+    if other.device().is_autodiff() && !tensor.device().is_autodiff() { Tensor::from_inner(tensor) } else { tensor }
+}
+
 /// A function's value at a point, with the tape that leads back from it.
 pub struct Traced<const I: usize, const O: usize> {
     input: Tensor<I>,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use burn::module::{Module, Param, RunningState};
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
 use crate::functional::{self as f, Activation, Pointwise, Rectify, Reordered, Window};
 use crate::probe::Probe;
@@ -43,6 +43,17 @@ impl Conv2d {
             weight: b.param(&format!("{name}.weight"), [cout, cin, size, size], init),
             bias: bias.then(|| b.param(&format!("{name}.bias"), [cout], Init::Zeros)),
             window,
+            depthwise: false,
+            reordered: b.frozen().then(Arc::default),
+        }
+    }
+
+    /// A 1×1 convolution with bias that upstream stores as one over a sequence, `[cout, cin, 1]`.
+    pub fn over_positions(b: &mut Builder, name: &str, [cin, cout]: [usize; 2], init: Init) -> Self {
+        Self {
+            weight: b.reshaped(&format!("{name}.weight"), &[cout, cin, 1], [cout, cin, 1, 1], init),
+            bias: Some(b.param(&format!("{name}.bias"), [cout], Init::Zeros)),
+            window: Window::same(1, 0),
             depthwise: false,
             reordered: b.frozen().then(Arc::default),
         }
@@ -108,6 +119,11 @@ impl Linear {
         }
     }
 
+    /// The device of the parameters.
+    pub fn device(&self) -> Device {
+        self.weight.val().device()
+    }
+
     /// `[.., in]` to `[.., out]`.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         f::linear(x, self.weight.val(), self.bias.as_ref().map(Param::val))
@@ -149,6 +165,15 @@ impl GroupNorm {
     /// Same shape, followed by the activation.
     pub fn forward(&self, x: Tensor<4>, activation: Activation) -> Tensor<4> {
         f::group_norm(x, self.affine.weight.val(), self.affine.bias.val(), self.groups, self.eps, activation)
+    }
+
+    /// As [`GroupNorm::forward`], with each normalised value `y` replaced by `y · (1 + scale) + shift` before the activation;
+    /// `scale` and `shift` are `[n, channels]`.
+    pub fn modulated(&self, x: Tensor<4>, scale: Tensor<2>, shift: Tensor<2>, activation: Activation) -> Tensor<4> {
+        let [weight, bias] = [&self.affine.weight, &self.affine.bias].map(|p| p.val().unsqueeze::<2>());
+        let gain = scale + 1.0;
+        let (gamma, beta) = (gain.clone() * weight, gain * bias + shift);
+        f::modulated_group_norm(x, gamma, beta, self.groups, self.eps, activation)
     }
 }
 

@@ -1,7 +1,9 @@
 #![doc = include_str!("../README.md")]
 
 mod attention;
+pub mod blocks;
 pub mod bridge;
+pub mod checkpointing;
 pub mod component;
 mod depthwise;
 pub mod device;

@@ -61,11 +61,27 @@ pub(crate) fn group_norm(
     eps: f32,
     activation: Activation,
 ) -> Tensor<4> {
+    let x = group_normal(x, groups, eps);
+    activate(x * by_channel(gamma) + by_channel(beta), activation)
+}
+
+fn group_normal(x: Tensor<4>, groups: usize, eps: f32) -> Tensor<4> {
     let [n, c, h, w] = x.dims();
     // Row by row first: a card has too little to do side by side where few sums are long.
     let x = x.reshape([n, groups, c / groups * h, w]);
-    let x = normal(x, |x| x.mean_dim(3).mean_dim(2), eps).reshape([n, c, h, w]);
-    activate(x * by_channel(gamma) + by_channel(beta), activation)
+    normal(x, |x| x.mean_dim(3).mean_dim(2), eps).reshape([n, c, h, w])
+}
+
+pub(crate) fn modulated_group_norm(
+    x: Tensor<4>,
+    affine: [Tensor<2>; 2],
+    groups: usize,
+    eps: f32,
+    activation: Activation,
+) -> Tensor<4> {
+    let [n, c, ..] = x.dims();
+    let [gamma, beta] = affine.map(|values| values.reshape([n, c, 1, 1]));
+    activate(group_normal(x, groups, eps) * gamma + beta, activation)
 }
 
 pub(crate) fn layer_norm<const D: usize>(x: Tensor<D>, gamma: Tensor<1>, beta: Tensor<1>, eps: f32) -> Tensor<D> {
@@ -219,6 +235,18 @@ mod tests {
                     &x,
                     |x| f::group_norm(x, gamma.clone(), beta.clone(), groups, 1e-6, activation),
                     |x| group_norm(x, affine.clone(), groups, 1e-6, activation),
+                )?;
+                let own: [Tensor<2>; 2] = [tensor([n, channels], seed ^ 5), tensor([n, channels], seed ^ 6)];
+                let [gammas, betas] = own.clone();
+                agree(
+                    &x,
+                    |x| f::modulated_group_norm(x, gammas.clone(), betas.clone(), groups, 1e-6, activation),
+                    |x| modulated_group_norm(x, own.clone(), groups, 1e-6, activation),
+                )?;
+                agree(
+                    &gammas,
+                    |gammas| f::modulated_group_norm(x.clone(), gammas, betas.clone(), groups, 1e-6, activation),
+                    |gammas| modulated_group_norm(x.clone(), [gammas, betas.clone()], groups, 1e-6, activation),
                 )?;
                 let moments = f::channel_moments(x.clone());
                 agree(

@@ -203,6 +203,19 @@ impl Builder {
         self.finish_param(id, self.tensor(value, [1]))
     }
 
+    /// A parameter that upstream stores in another shape of as many values, such as a kernel over one dimension.
+    pub fn reshaped<const D: usize>(
+        &mut self,
+        name: &str,
+        stored: &[usize],
+        held: [usize; D],
+        init: Init,
+    ) -> Param<Tensor<D>> {
+        let values = self.values(name, stored, init);
+        let id = self.key(name, stored, false);
+        self.finish_param(id, self.tensor(values, held))
+    }
+
     /// A matrix that upstream stores as `[out, in]` and the model holds as `[in, out]`.
     pub fn transposed(&mut self, name: &str, [input, output]: [usize; 2], init: Init) -> Param<Tensor<2>> {
         let values = self.values(name, &[output, input], init);

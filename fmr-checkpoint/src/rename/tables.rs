@@ -82,3 +82,31 @@ pub fn vqgan_from_diffusers<'k>(names: impl Iterator<Item = &'k str>) -> Rules {
         .nested("{side}.mid_block.attentions.{j}", "{side}.mid.attn_{j+1}", ATTENTION)
         .constant("last", last)
 }
+
+/// Networks of MMGeneration's Improved DDPM in the names of improved-diffusion.
+#[must_use]
+pub fn diffusion_from_mmgeneration() -> Rules {
+    const AROUND: &[Rule] = &[
+        Rule::new("time_embedding.blocks.{n}.{p}", "time_embed.{n}.{p}"),
+        Rule::new("label_embedding.{p}", "label_emb.{p}"),
+        Rule::new("out.gn.{p}", "out.0.{p}"),
+        Rule::new("out.conv.{p}", "out.2.{p}"),
+    ];
+    const PARTS: &[Rule] = &[
+        Rule::new("{j}.conv_1.{n}.{p}", "{j}.in_layers.{n}.{p}"),
+        Rule::new("{j}.norm_with_embedding.embedding_layer.1.{p}", "{j}.emb_layers.1.{p}"),
+        Rule::new("{j}.norm_with_embedding.norm.{p}", "{j}.out_layers.0.{p}"),
+        Rule::new("{j}.conv_2.2.{p}", "{j}.out_layers.3.{p}"),
+        Rule::new("{j}.shortcut.{p}", "{j}.skip_connection.{p}"),
+        Rule::new("{j}.proj.{p}", "{j}.proj_out.{p}"),
+        Rule::new("{j}.downsample.{p}", "{j}.op.{p}"),
+        Rule::new("{j}.{layer}.{p}", "{j}.{layer}.{p}"),
+        // The first convolution.
+        Rule::new("{j}.{p}", "{j}.{p}"),
+    ];
+    Rules::new()
+        .table(AROUND)
+        .nested("in_blocks.{i}", "input_blocks.{i}", PARTS)
+        .nested("mid_blocks", "middle_block", PARTS)
+        .nested("out_blocks.{i}", "output_blocks.{i}", PARTS)
+}

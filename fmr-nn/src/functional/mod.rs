@@ -2,15 +2,17 @@
 
 mod convolution;
 mod dense;
+mod embedding;
 mod normalisation;
 mod sampling;
 
 pub use convolution::{Reordered, Window, conv2d};
 pub use dense::linear;
-pub use normalisation::{batch_norm, channel_moments, group_norm, layer_norm};
+pub use embedding::timestep_embedding;
+pub use normalisation::{batch_norm, channel_moments, group_norm, layer_norm, modulated_group_norm};
 pub use sampling::{average_pool, straight_through, upsample2};
 
-pub use crate::attention::{attention, self_attention, spatial_self_attention};
+pub use crate::attention::{attention, self_attention, spatial_multi_head_attention, spatial_self_attention};
 pub use crate::depthwise::depthwise_conv2d;
 pub use crate::kernels::conv::Rectify;
 pub use crate::kernels::norm::Activation;

@@ -59,6 +59,22 @@ pub fn group_norm(
     apply(x, Some(gamma), Some(beta), Arc::new(GroupNorm { groups, eps, activation }))
 }
 
+/// As [`group_norm`] with a scale and a shift `[n, c]` for each sample: what normalisations become that something else
+/// modulates, such as the time of a diffusion process.
+pub fn modulated_group_norm(
+    x: Tensor<4>,
+    gamma: Tensor<2>,
+    beta: Tensor<2>,
+    groups: usize,
+    eps: f32,
+    activation: Activation,
+) -> Tensor<4> {
+    if !is_host(&x.device()) {
+        return standard::modulated_group_norm(x, [gamma, beta], groups, eps, activation);
+    }
+    apply(x, Some(gamma), Some(beta), Arc::new(GroupNorm { groups, eps, activation }))
+}
+
 #[derive(Debug)]
 struct LayerNorm {
     eps: f32,

@@ -131,7 +131,18 @@ pub struct GroupShape {
     pub eps: f32,
 }
 
-/// `y = activation(normalised(x) · gamma + beta)`, statistics per sample and group.
+impl GroupShape {
+    /// First of the scales and shifts of group number `task` of all samples, which share `[channels]` of them or have
+    /// `[n, channels]`.
+    #[inline(always)]
+    fn first(&self, task: usize, scales: usize) -> usize {
+        let task = if scales > self.channels { task } else { task % self.groups };
+        task * (self.channels / self.groups)
+    }
+}
+
+/// `y = activation(normalised(x) · gamma + beta)`, statistics per sample and group; gamma and beta are `[channels]`, or
+/// `[n, channels]` where each sample has its own.
 pub fn group_norm(s: &GroupShape, x: &[f32], gamma: &[f32], beta: &[f32], activation: Activation, y: &mut [f32]) {
     let per = s.channels / s.groups;
     let len = per * s.positions;
@@ -140,7 +151,7 @@ pub fn group_norm(s: &GroupShape, x: &[f32], gamma: &[f32], beta: &[f32], activa
         // SAFETY: each task has its own group.
         let out = unsafe { shared.slice(task * len, len) };
         let x = &x[task * len..][..len];
-        let first = task % s.groups * per;
+        let first = s.first(task, gamma.len());
         vectorized(
             #[inline(always)]
             || {
@@ -192,7 +203,8 @@ fn before_activation(
 /// Gradients of gamma and beta.
 pub type ScaleAndShift = (Vec<f32>, Vec<f32>);
 
-/// Gradients of [`group_norm`]: of the input, and of gamma and beta (summed over samples and positions) where `parameters`.
+/// Gradients of [`group_norm`]: of the input, and of gamma and beta (summed over positions, and over samples that share
+/// them) where `parameters`.
 pub fn group_norm_gradients(
     s: &GroupShape,
     x: &[f32],
@@ -213,7 +225,7 @@ pub fn group_norm_gradients(
         // SAFETY: each task has its own group.
         let out = unsafe { out_x.slice(task * len, len) };
         let (x, dy) = (&x[task * len..][..len], &dy[task * len..][..len]);
-        let first = task % s.groups * per;
+        let first = s.first(task, gamma.len());
         vectorized(
             #[inline(always)]
             || {
@@ -252,6 +264,9 @@ pub fn group_norm_gradients(
         );
     });
     let sum = |rows: Vec<f32>| {
+        if gamma.len() > s.channels {
+            return rows;
+        }
         let mut total = vec![0.0; s.channels];
         for row in rows.chunks_exact(s.channels) {
             total.iter_mut().zip(row).for_each(|(t, v)| *t += v);

@@ -131,9 +131,11 @@ impl Sheet {
                 (name, Tensor { shape: view.shape().to_vec(), values })
             })
             .collect();
-        let described = table.get("tensor").and_then(Value::as_array).into_iter().flatten();
-        let tolerances =
-            described.filter_map(|entry| Some((entry.get("name")?.as_str()?.to_owned(), tolerance(entry)))).collect();
+        // Tensors are described by an array of tables with names, or by a table of tables under their names.
+        let listed = table.get("tensor").and_then(Value::as_array).into_iter().flatten();
+        let listed = listed.filter_map(|entry| Some((entry.get("name")?.as_str()?.to_owned(), tolerance(entry))));
+        let named = table.get("tensors").and_then(Value::as_table).into_iter().flatten();
+        let tolerances = listed.chain(named.map(|(name, entry)| (name.clone(), tolerance(entry)))).collect();
         Self { name, tensors, tolerances, table }
     }
 
