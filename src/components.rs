@@ -14,6 +14,7 @@ pub fn registry() -> Registry {
     fmr_clip::register(&mut registry);
     fmr_classifier_oracle::register(&mut registry);
     fmr_vqgan::register(&mut registry);
+    fmr_diffusion::register(&mut registry);
     fmr_transforms::register(&mut registry);
     registry
 }

@@ -81,6 +81,11 @@ pub fn of_name(name: &str, folder: &Path) -> Option<Vec<Wanted>> {
         let source = || format!("{}: no address is known", model.source);
         return Some(models(model.name, &folder.join("weights").join(model.name), files, source));
     }
+    if let Some(model) = fmr_diffusion::published().iter().find(|model| model.name == name) {
+        let files = model.downloads().into_iter().map(|file| (file_name(&file), file)).collect();
+        let source = || format!("{}: no address is known", model.source);
+        return Some(models(model.name, &folder.join("weights"), files, source));
+    }
     let data = fmr_data::published().into_iter().find(|data| data.name == name)?;
     let folder = if data.files.len() > 1 { folder.join("data").join(data.name) } else { folder.join("data") };
     let wanted = data.files.into_iter().map(|(file, remote)| Wanted {
@@ -96,6 +101,7 @@ pub fn names() -> Vec<&'static str> {
     let models = fmr_zoo::entries().iter().map(|entry| entry.name);
     let oracles = fmr_clip::published().iter().map(|model| model.name);
     let generators = fmr_vqgan::published().iter().map(|model| model.name);
+    let generators = generators.chain(fmr_diffusion::published().iter().map(|model| model.name));
     models.chain(oracles).chain(generators).chain(fmr_data::published().into_iter().map(|data| data.name)).collect()
 }
 
@@ -139,6 +145,7 @@ mod tests {
         assert_eq!(paths("efficientnet_lite0_pypi"), ["here/weights/efficientnet-lite0-57934424.pth"]);
         assert_eq!(paths("resnet18"), ["here/weights/resnet18-f37072fd.pth"]);
         assert_eq!(paths("ViT-L/14@336px"), ["here/weights/ViT-L-14-336px.pt"]);
+        assert_eq!(paths("adm_256x256_diffusion_uncond"), ["here/weights/256x256_diffusion_uncond.pt"]);
         assert_eq!(paths("mnist").len(), 4);
         assert_eq!(of_name("resnet19", Path::new(".")), None);
     }

@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use burn::tensor::Device;
 use fmr::core::preprocess::Picture;
 use fmr::core::registry::{MakeContext, Registry, Settings};
 use fmr::core::{Generator, Oracle};
 use fmr::experiment::{Changes, Experiment};
 use fmr::store::RunStore;
 use fmr::{Interrupt, ReadyRow, prepare, registry, registry_of};
+use fmr_nn::weights::{Builder, state_dict, write};
 use fmr_plugins::host::{Plugins, SearchPath, register};
 use ndarray::Array4;
 
@@ -172,4 +174,46 @@ fn transforms_and_classifier_oracle_are_the_same_as_plugins() {
         (generator.spec().latent.clone(), images, gradient)
     });
     assert_eq!(results[0], results[1]);
+}
+
+/// A diffusion model of random weights, loaded from its file by both.
+#[test]
+fn diffusion_is_the_same_as_a_plugin() {
+    let mut loaded = Registry::default();
+    register(&mut loaded, &Plugins { search: SearchPath(vec![libraries()]), ..Plugins::default() });
+    let (linked, folder) = (registry(), tempfile::tempdir().unwrap());
+    let mut config = fmr_diffusion::published()[0].config();
+    config.unet.model_channels = 32;
+    (config.unet.widths, config.unet.attention) = (vec![32, 64], vec![false, true]);
+    config.unet.blocks = 1;
+    config.image_size = 16;
+    let mut b = Builder::random_frozen(5, &Device::flex());
+    let net = fmr_diffusion::Unet::new(&mut b, &config.unet);
+    let tensors = state_dict(&net, &b.finish(|_| false).unwrap());
+    let metadata = [(fmr_diffusion::CONFIG_ENTRY.to_owned(), serde_json::to_string(&config).unwrap())];
+    write(&folder.path().join("unet.safetensors"), &tensors, false, &metadata.into_iter().collect()).unwrap();
+    let context = |registry| MakeContext::new(registry, [3, 24, 32]).with_base(folder.path()).with_seed(3);
+    let images = Array4::from_shape_fn((2, 3, 24, 32), |(n, c, y, x)| {
+        (0.5 + 0.4 * ((n + 1) as f64 * 0.3 * x as f64 + c as f64).sin() * (0.2 * y as f64).cos()) as f32
+    });
+    for mode in ["latent", "guided", "one-step"] {
+        let settings = |plugin: Option<&str>| {
+            let json = serde_json::json!({"weights": "unet.safetensors", "mode": mode});
+            let mut table = json.as_object().cloned().unwrap();
+            table.extend(plugin.map(|name| ("plugin".to_owned(), name.into())));
+            Settings(table)
+        };
+        let results = [
+            linked.make::<dyn Generator>("diffusion", &settings(None), &context(&linked)),
+            loaded.make::<dyn Generator>("plugin", &settings(Some("diffusion")), &context(&loaded)),
+        ]
+        .map(|generator| {
+            let generator = generator.unwrap();
+            let latents = generator.encode(images.view(), &[0, 1]).unwrap();
+            let (images, pull_back) = generator.decode_with_pullback(latents.view(), &[0, 1]).unwrap();
+            let gradient = pull_back(images.view()).unwrap();
+            (generator.spec().clone(), latents, images, gradient)
+        });
+        assert_eq!(results[0], results[1], "{mode}");
+    }
 }

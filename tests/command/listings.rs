@@ -23,6 +23,7 @@ fn models_lists_what_can_be_named() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(fmr_zoo::entries().iter().all(|e| text.contains(e.name)), "{text}");
     assert!(fmr_vqgan::published().iter().all(|p| text.contains(p.name)), "{text}");
+    assert!(fmr_diffusion::published().iter().all(|p| text.contains(p.name)), "{text}");
     assert!(fmr_clip::published().iter().all(|p| text.contains(p.name)), "{text}");
 }
 

@@ -9,6 +9,8 @@ pub(crate) fn run(out: &mut dyn Write) -> Result<(), Failure> {
     writeln!(out, "Targets of kind zoo\n\n{}", fmr_zoo::models())?;
     let generators = fmr_vqgan::published().iter().map(|p| (p.name, p.source.to_owned())).collect();
     writeln!(out, "Generators of kind vqgan\n\n{}", table(generators))?;
+    let generators = fmr_diffusion::published().iter().map(|p| (p.name, p.source.to_owned())).collect();
+    writeln!(out, "Generators of kind diffusion\n\n{}", table(generators))?;
     let oracles = fmr_clip::published().iter().map(|p| (p.name, p.files.join(", "))).collect();
     write!(out, "Oracles of kind clip\n\n{}", table(oracles))?;
     Ok(())

@@ -5,7 +5,7 @@ use fmr_nn::bridge::beside;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::respacing::{Respacing, RespacingError};
+use crate::respacing::{Respacing, RespacingError, spread};
 use crate::schedule::{MOST_STEPS, NoiseSchedule, ScheduleError, Tables, cumulative};
 
 /// The process that a network was trained with. Nothing in its weights tells it.
@@ -82,11 +82,27 @@ impl Process {
             return Err(ScheduleError::Steps(training.diffusion_steps).into());
         }
         let timestep_map = respacing.timesteps(training.diffusion_steps)?;
-        let betas = training.noise_schedule.betas(training.diffusion_steps);
         if *respacing == Respacing::All {
+            let betas = training.noise_schedule.betas(training.diffusion_steps);
             return Ok(Self { training, timestep_map, tables: Tables::new(betas)? });
         }
-        let alphas = cumulative(&betas);
+        Self::keeping(training, timestep_map)
+    }
+
+    /// `count` steps spread over the first `low` of the process of `training`, those of least noise. With a fifth of the
+    /// process they are those of the respacing `count,0,0,0,0`.
+    ///
+    /// # Errors
+    /// As [`Process::new`]; or there are fewer than `count` steps among the first `low`.
+    pub fn low_noise(training: Training, low: usize, count: usize) -> Result<Self, ProcessError> {
+        if !(2..=MOST_STEPS).contains(&training.diffusion_steps) {
+            return Err(ScheduleError::Steps(training.diffusion_steps).into());
+        }
+        Self::keeping(training, spread(low.min(training.diffusion_steps), count)?)
+    }
+
+    fn keeping(training: Training, timestep_map: Vec<usize>) -> Result<Self, ProcessError> {
+        let alphas = cumulative(&training.noise_schedule.betas(training.diffusion_steps));
         let mut last = 1.0;
         let mut beta = |step: &usize| 1.0 - alphas[*step] / std::mem::replace(&mut last, alphas[*step]);
         let betas = timestep_map.iter().map(&mut beta).collect();
