@@ -15,6 +15,7 @@ pub fn registry() -> Registry {
     fmr_classifier_oracle::register(&mut registry);
     fmr_vqgan::register(&mut registry);
     fmr_diffusion::register(&mut registry);
+    fmr_vdvae::register(&mut registry);
     fmr_transforms::register(&mut registry);
     registry
 }

@@ -86,6 +86,11 @@ pub fn of_name(name: &str, folder: &Path) -> Option<Vec<Wanted>> {
         let source = || format!("{}: no address is known", model.source);
         return Some(models(model.name, &folder.join("weights"), files, source));
     }
+    if let Some(model) = fmr_vdvae::published().iter().find(|model| model.name == name) {
+        let folder = folder.join("weights").join(model.name);
+        let source = || format!("{}, to be unpacked: weights and hyper-parameters stand in it", model.source);
+        return Some(models(model.name, &folder, Vec::new(), source));
+    }
     let data = fmr_data::published().into_iter().find(|data| data.name == name)?;
     let folder = if data.files.len() > 1 { folder.join("data").join(data.name) } else { folder.join("data") };
     let wanted = data.files.into_iter().map(|(file, remote)| Wanted {
@@ -102,6 +107,7 @@ pub fn names() -> Vec<&'static str> {
     let oracles = fmr_clip::published().iter().map(|model| model.name);
     let generators = fmr_vqgan::published().iter().map(|model| model.name);
     let generators = generators.chain(fmr_diffusion::published().iter().map(|model| model.name));
+    let generators = generators.chain(fmr_vdvae::published().iter().map(|model| model.name));
     models.chain(oracles).chain(generators).chain(fmr_data::published().into_iter().map(|data| data.name)).collect()
 }
 

@@ -26,7 +26,7 @@ pub use checkpoint::{Checkpoint, Container, Scalar};
 pub use dtype::Dtype;
 pub use error::CheckpointError;
 pub use misfit::{Misfit, Misshapen, OtherType};
-pub use regular::read_text;
+pub use regular::{read_bytes, read_text};
 pub use summary::{Summary, SummaryKey};
 pub use tensor::TensorInfo;
 pub use weights::{Place, Selection, StateDict, Stored, Weights};

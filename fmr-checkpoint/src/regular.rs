@@ -52,14 +52,27 @@ fn name(found: &FileType) -> &'static str {
 /// bytes, [`CheckpointError::Io`] if the file cannot be read or is not UTF-8.
 pub fn read_text(path: impl AsRef<Path>, limit: u64) -> Result<String, CheckpointError> {
     let path = path.as_ref();
+    let not_text = |e| std::io::Error::new(std::io::ErrorKind::InvalidData, e);
+    String::from_utf8(read_bytes(path, limit)?)
+        .map_err(|e| CheckpointError::Io { path: path.to_owned(), source: not_text(e) })
+}
+
+/// Reads a small file that accompanies a checkpoint: an array of statistics.
+///
+/// # Errors
+///
+/// [`CheckpointError::NotAFile`] for a folder, a pipe or a device, [`CheckpointError::TooLong`] for more than `limit`
+/// bytes, [`CheckpointError::Io`] if the file cannot be read.
+pub fn read_bytes(path: impl AsRef<Path>, limit: u64) -> Result<Vec<u8>, CheckpointError> {
+    let path = path.as_ref();
     let (file, _) = open(path)?;
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let mut file = file.take(limit.saturating_add(1));
-    file.read_to_string(&mut text).map_err(|source| CheckpointError::Io { path: path.to_owned(), source })?;
-    if text.len() as u64 > limit {
+    file.read_to_end(&mut bytes).map_err(|source| CheckpointError::Io { path: path.to_owned(), source })?;
+    if bytes.len() as u64 > limit {
         return Err(CheckpointError::TooLong { path: path.to_owned(), limit });
     }
-    Ok(text)
+    Ok(bytes)
 }
 
 #[cfg(test)]

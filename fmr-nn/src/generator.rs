@@ -14,6 +14,12 @@ use crate::component::guarded;
 /// The way back from a decode: d score / d images `[n, c, h, w]` to d score / d latents `[n, d]`.
 pub type PullBack<'a> = Box<dyn FnOnce(Tensor<4>) -> Result<Tensor<2>, ComponentError> + Send + 'a>;
 
+/// By how much values that the search must not move are stored larger in a latent row, as they are part of it where a
+/// decode needs them. Their gradient is zero, so no step along the gradient moves them; the random directions of restarts
+/// and of gradients estimated from forwards do, but change what is stored so by next to nothing. A power of two: the way
+/// there and back is exact.
+pub const HELD: f32 = 65536.0;
+
 /// A generative model on tensors: images `[n, c, h, w]` in [0, 1] to latents `[n, d]` and back, of the shapes that its
 /// spec states. All tensors are on the model's device; labels are class indices, one an image.
 ///

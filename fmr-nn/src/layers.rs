@@ -39,8 +39,21 @@ impl Conv2d {
         bias: bool,
         init: Init,
     ) -> Self {
+        Self::rectangular(b, name, [cin, cout], [size; 2], window, bias, init)
+    }
+
+    /// As [`Conv2d::with_init`] with a kernel of `[height, width]`.
+    pub fn rectangular(
+        b: &mut Builder,
+        name: &str,
+        [cin, cout]: [usize; 2],
+        [height, width]: [usize; 2],
+        window: Window,
+        bias: bool,
+        init: Init,
+    ) -> Self {
         Self {
-            weight: b.param(&format!("{name}.weight"), [cout, cin, size, size], init),
+            weight: b.param(&format!("{name}.weight"), [cout, cin, height, width], init),
             bias: bias.then(|| b.param(&format!("{name}.bias"), [cout], Init::Zeros)),
             window,
             depthwise: false,
@@ -72,6 +85,25 @@ impl Conv2d {
     /// [`Conv2d::forward`] followed by max(0, ·).
     pub fn forward_relu(&self, x: Tensor<4>) -> Tensor<4> {
         self.run(x, Rectify::Relu)
+    }
+
+    /// The layer that computes the first `outputs` channels of this one, which must not change any more.
+    #[must_use]
+    pub fn first_outputs(&self, outputs: usize) -> Self {
+        let cut = |id, value: Tensor<4>| {
+            Param::initialized(id, value.without_autodiff().narrow(0, 0, outputs)).set_require_grad(false)
+        };
+        let cut_bias = |bias: &Param<Tensor<1>>| {
+            let value = bias.val().without_autodiff().narrow(0, 0, outputs);
+            Param::initialized(bias.id, value).set_require_grad(false)
+        };
+        Self {
+            weight: cut(self.weight.id, self.weight.val()),
+            bias: self.bias.as_ref().map(cut_bias),
+            window: self.window,
+            depthwise: self.depthwise,
+            reordered: Some(Arc::default()),
+        }
     }
 
     fn run(&self, x: Tensor<4>, rectify: Rectify) -> Tensor<4> {

@@ -16,5 +16,6 @@ pub mod layers;
 pub mod ops;
 mod pointwise;
 pub mod probe;
+pub mod random;
 mod standard;
 pub mod weights;

@@ -12,6 +12,7 @@ use rand_chacha::ChaCha8Rng;
 use thiserror::Error;
 
 pub use crate::files::{Chosen, Loaded, read, read_selected, write};
+use crate::random::normal;
 
 /// How a parameter starts out in training.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -255,19 +256,7 @@ fn draw(rng: &mut impl Rng, len: usize, init: Init) -> Vec<f32> {
         Init::Zeros => vec![0.0; len],
         Init::Ones => vec![1.0; len],
         Init::Uniform(bound) => (0..len).map(|_| rng.random_range(-bound..=bound)).collect(),
-        Init::Normal(sd) => {
-            let mut values = Vec::with_capacity(len + 1);
-            while values.len() < len {
-                // Box–Muller; 1 - u lies in (0, 1].
-                let (u, v): (f64, f64) = (rng.random(), rng.random());
-                let r = (-2.0 * (1.0 - u).ln()).sqrt() * f64::from(sd);
-                let (s, c) = (2.0 * std::f64::consts::PI * v).sin_cos();
-                values.push((r * c) as f32);
-                values.push((r * s) as f32);
-            }
-            values.truncate(len);
-            values
-        }
+        Init::Normal(sd) => normal(rng, len, sd),
     }
 }
 

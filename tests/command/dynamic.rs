@@ -124,6 +124,39 @@ fn latents_are_the_same_with_dynamic_components() {
     }
 }
 
+/// A hierarchical latent with held layers, of a model with random weights.
+#[test]
+fn vdvae_is_the_same_as_a_plugin() {
+    let folder = tempfile::tempdir().unwrap();
+    let config: fmr_vdvae::VdvaeConfig = serde_json::from_str(include_str!("vdvae.json")).unwrap();
+    let mut b = Builder::random_frozen(5, &Device::flex());
+    let network = fmr_vdvae::Network::new(&mut b, &config);
+    let metadata = [(fmr_vdvae::CONFIG_ENTRY.to_owned(), serde_json::to_string(&config).unwrap())];
+    let weights = folder.path().join("vdvae.safetensors");
+    let tensors = state_dict(&network, &b.finish(|_| false).unwrap());
+    write(&weights, &tensors, false, &metadata.into_iter().collect()).unwrap();
+
+    let mut loaded = Registry::default();
+    register(&mut loaded, &Plugins { search: SearchPath(vec![libraries()]), ..Plugins::default() });
+    let linked = registry();
+    let images = Array4::from_shape_fn((2, 3, 20, 24), |(n, c, y, x)| {
+        (0.5 + 0.4 * ((n + 1) as f64 * 0.3 * x as f64 + c as f64).sin() * (0.2 * y as f64).cos()) as f32
+    });
+    let results = [(&linked, "vdvae", None), (&loaded, "plugin", Some("vdvae"))].map(|(registry, kind, plugin)| {
+        let json = serde_json::json!({ "weights": weights, "layers": { "last": 2 }, "decode": "soft-mixture" });
+        let mut table = json.as_object().cloned().unwrap();
+        table.extend(plugin.map(|name: &str| ("plugin".to_owned(), name.into())));
+        let context = MakeContext::new(registry, [3, 20, 24]).with_seed(3);
+        let generator = registry.make::<dyn Generator>(kind, &Settings(table), &context).unwrap();
+        let latents = generator.encode(images.view(), &[0, 1]).unwrap();
+        let (decoded, pull_back) = generator.decode_with_pullback(latents.view(), &[0, 1]).unwrap();
+        let gradient = pull_back(images.view()).unwrap();
+        assert!(gradient.iter().any(|g| *g != 0.0));
+        (generator.spec().latent.clone(), latents, decoded, gradient)
+    });
+    assert!(results[0] == results[1]);
+}
+
 /// The components that Table 1 does not use.
 #[test]
 fn transforms_and_classifier_oracle_are_the_same_as_plugins() {

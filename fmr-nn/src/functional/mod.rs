@@ -10,7 +10,7 @@ pub use convolution::{Reordered, Window, conv2d};
 pub use dense::linear;
 pub use embedding::timestep_embedding;
 pub use normalisation::{batch_norm, channel_moments, group_norm, layer_norm, modulated_group_norm};
-pub use sampling::{average_pool, straight_through, upsample2};
+pub use sampling::{average_pool, straight_through, upsample, upsample2};
 
 pub use crate::attention::{attention, self_attention, spatial_multi_head_attention, spatial_self_attention};
 pub use crate::depthwise::depthwise_conv2d;

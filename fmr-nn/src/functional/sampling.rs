@@ -57,6 +57,19 @@ pub fn upsample2(x: Tensor<4>) -> Tensor<4> {
     apply::<4, 1, 1, 4>(x, None, None, Arc::new(Upsample2))
 }
 
+/// Each pixel becomes a block of `factor × factor`.
+pub fn upsample(x: Tensor<4>, factor: usize) -> Tensor<4> {
+    match factor {
+        1 => x,
+        2 => upsample2(x),
+        _ => {
+            let [n, c, h, w] = x.dims();
+            let blocks = x.reshape([n, c, h, 1, w, 1]).expand([n, c, h, factor, w, factor]);
+            blocks.reshape([n, c, h * factor, w * factor])
+        }
+    }
+}
+
 #[derive(Debug)]
 struct AveragePool {
     /// Shape of the input, so that the backward need not keep its values.

@@ -1,0 +1,31 @@
+#![doc = include_str!("../README.md")]
+
+mod cell;
+mod checkpoint;
+mod config;
+mod decoder;
+mod encoder;
+mod fit;
+mod gaussian;
+mod generator;
+mod hparams;
+mod mixture;
+mod network;
+mod output;
+mod pixels;
+mod published;
+mod settings;
+mod variates;
+
+pub use checkpoint::{CONFIG_ENTRY, ConfigFrom, OpenError, Opened, open};
+pub use config::{Base, ConfigError, Kernel, LatentSite, VdvaeConfig};
+pub use decoder::{Choice, Decoder};
+pub use encoder::Encoder;
+pub use gaussian::Gaussian;
+pub use generator::Vdvae;
+pub use mixture::Mixture;
+pub use network::Network;
+pub use output::{Output, OutputNoise};
+pub use published::{Published, published};
+pub use settings::{BinaryInput, Composition, Decode, Encoding, Layers, VdvaeSettings, register};
+pub use variates::{DivStats, DivStatsError};
