@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::device::is_host;
-use crate::kernels::attention::{AttentionShape, attention as attend, attention_gradients};
+use crate::kernels::attention::{AttentionShape, Bias, HIDDEN, attention as attend, attention_gradients};
 use crate::kernels::buffers;
 use crate::kernels::parallel::Shared;
 use crate::kernels::spatial_attention::{self, SpatialShape};
@@ -28,7 +28,7 @@ impl Attention {
 impl HostOp for Attention {
     fn forward(&self, [q, k, v]: [Host<'_>; 3]) -> (Vec<f32>, Vec<usize>) {
         let mut y = buffers::take(q.data.len());
-        attend(&self.shape(q.shape, k.shape), [q.data, k.data, v.data], &mut y);
+        attend(&self.shape(q.shape, k.shape), [q.data, k.data, v.data], None, &mut y);
         (y, q.shape.to_vec())
     }
 
@@ -40,7 +40,8 @@ impl HostOp for Attention {
         let inputs = [q.data, k.data, v.data];
         let mut gradients = inputs.map(|t| buffers::take(t.len()));
         let shared = gradients.each_mut().map(|t| Shared::new(t));
-        attention_gradients(&self.shape(q.shape, k.shape), inputs, dy.data, shared.each_ref().map(|t| (t, 0)));
+        let into = shared.each_ref().map(|t| (t, 0));
+        attention_gradients(&self.shape(q.shape, k.shape), inputs, None, dy.data, into, None);
         gradients.map(Some)
     }
 }
@@ -53,38 +54,94 @@ pub fn attention(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, heads: usize, causal:
     apply(q, Some(k), Some(v), Arc::new(Attention { heads, causal }))
 }
 
+/// Regions of the positions of several groups of samples, of which those of different ones hardly see each other: the
+/// parts of a window that a shift brought together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Regions {
+    length: usize,
+    of: Arc<[u8]>,
+}
+
+impl Regions {
+    /// The region of each of `length` positions, group after group; sample n is of group n mod groups.
+    ///
+    /// # Panics
+    /// If there is no group, or a group has not `length` positions.
+    pub fn new(length: usize, of: impl Into<Arc<[u8]>>) -> Self {
+        let of = of.into();
+        assert!(!of.is_empty() && of.len().is_multiple_of(length), "{} regions of {length} positions", of.len());
+        Self { length, of }
+    }
+
+    /// What is added to the scores, `[groups, length, length]`.
+    pub(crate) fn hidden(&self, device: &Device) -> Tensor<3> {
+        let rows = self.of.chunks_exact(self.length);
+        let pair = |a: &u8, b: &u8| if a == b { 0.0 } else { HIDDEN };
+        let values = rows.flat_map(|row| row.iter().flat_map(move |a| row.iter().map(move |b| pair(a, b))));
+        let shape = [self.of.len() / self.length, self.length, self.length];
+        Tensor::from_data(TensorData::new(values.collect::<Vec<f32>>(), shape), device)
+    }
+}
+
 #[derive(Debug)]
 struct SelfAttention {
     heads: usize,
     causal: bool,
+    /// Whether there is something to add to the scores.
+    biased: bool,
+    regions: Option<Regions>,
 }
 
 impl SelfAttention {
     fn shape(&self, qkv: &[usize]) -> AttentionShape {
-        let ([n, length, pitch], &Self { heads, causal }) = ([qkv[0], qkv[1], qkv[2]], self);
+        let [n, length, pitch] = [qkv[0], qkv[1], qkv[2]];
+        let &Self { heads, causal, .. } = self;
         AttentionShape { n, queries: length, keys: length, width: pitch / 3, pitch, heads, causal }
+    }
+
+    fn bias<'a>(&'a self, scores: Host<'a>) -> Option<Bias<'a>> {
+        let regions = self.regions.as_ref().map(|regions| &*regions.of);
+        self.biased.then_some(Bias { scores: scores.data, regions })
     }
 }
 
 impl HostOp for SelfAttention {
-    fn forward(&self, [qkv, ..]: [Host<'_>; 3]) -> (Vec<f32>, Vec<usize>) {
+    fn forward(&self, [qkv, bias, _]: [Host<'_>; 3]) -> (Vec<f32>, Vec<usize>) {
         let s = self.shape(qkv.shape);
         let mut y = buffers::take(s.n * s.queries * s.width);
-        attend(&s, [0, 1, 2].map(|i| &qkv.data[i * s.width..]), &mut y);
+        attend(&s, [0, 1, 2].map(|i| &qkv.data[i * s.width..]), self.bias(bias), &mut y);
         (y, vec![s.n, s.queries, s.width])
     }
 
     fn saves(&self, _: [bool; 3]) -> Saved {
-        Saved { inputs: [true, false, false], output: false }
+        Saved { inputs: [true, self.biased, false], output: false }
     }
 
-    fn backward(&self, [qkv, ..]: [Host<'_>; 3], _: Host<'_>, dy: Host<'_>, _: [bool; 3]) -> [Option<Vec<f32>>; 3] {
+    fn backward(
+        &self,
+        [qkv, bias, _]: [Host<'_>; 3],
+        _: Host<'_>,
+        dy: Host<'_>,
+        needs: [bool; 3],
+    ) -> [Option<Vec<f32>>; 3] {
         let s = self.shape(qkv.shape);
         let mut gradient = buffers::take(qkv.data.len());
         let shared = Shared::new(&mut gradient);
         let inputs = [0, 1, 2].map(|i| &qkv.data[i * s.width..]);
-        attention_gradients(&s, inputs, dy.data, [0, 1, 2].map(|i| (&shared, i * s.width)));
-        [Some(gradient), None, None]
+        let into = [0, 1, 2].map(|i| (&shared, i * s.width));
+        if !needs[1] {
+            attention_gradients(&s, inputs, self.bias(bias), dy.data, into, None);
+            return [Some(gradient), None, None];
+        }
+        let plane = s.heads * s.queries * s.keys;
+        let mut scores = buffers::take(s.n * plane);
+        attention_gradients(&s, inputs, self.bias(bias), dy.data, into, Some(&Shared::new(&mut scores)));
+        let mut sum = vec![0.0; plane];
+        for sample in scores.chunks_exact(plane) {
+            sum.iter_mut().zip(sample).for_each(|(sum, v)| *sum += v);
+        }
+        buffers::give(scores);
+        [Some(gradient), Some(sum), None]
     }
 }
 
@@ -93,7 +150,19 @@ pub fn self_attention(qkv: Tensor<3>, heads: usize, causal: bool) -> Tensor<3> {
     if !is_host(&qkv.device()) {
         return standard::self_attention(qkv, heads, causal);
     }
-    apply::<3, 1, 1, 3>(qkv, None, None, Arc::new(SelfAttention { heads, causal }))
+    let op = SelfAttention { heads, causal, biased: false, regions: None };
+    apply::<3, 1, 1, 3>(qkv, None, None, Arc::new(op))
+}
+
+/// [`self_attention`] with `bias [heads, l, l]` added to the scores, and positions of different `regions` hidden from each
+/// other.
+pub fn biased_self_attention(qkv: Tensor<3>, bias: Tensor<3>, heads: usize, regions: Option<&Regions>) -> Tensor<3> {
+    if !is_host(&qkv.device()) {
+        let hidden = regions.map(|regions| regions.hidden(&qkv.device().inner()));
+        return standard::biased_self_attention(qkv, bias, heads, hidden);
+    }
+    let op = SelfAttention { heads, causal: false, biased: true, regions: regions.cloned() };
+    apply::<3, 3, 1, 3>(qkv, Some(bias), None, Arc::new(op))
 }
 
 #[derive(Debug)]

@@ -18,4 +18,5 @@ mod pointwise;
 pub mod probe;
 pub mod random;
 mod standard;
+pub mod transformer;
 pub mod weights;

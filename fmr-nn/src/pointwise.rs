@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 
 use crate::device::is_host;
 use crate::kernels::buffers;
+use crate::kernels::conv::Rectify;
 use crate::kernels::parallel::for_parts;
 use crate::kernels::simd::{exp, sigmoid, specialised, vectorized};
 use crate::ops::{Host, HostOp, OpRef, Saved, apply};
@@ -148,6 +149,15 @@ pub fn pointwise<const D: usize>(x: Tensor<D>, kind: Pointwise) -> Tensor<D> {
     }
     let op: OpRef = Arc::new(kind);
     apply::<D, 1, 1, D>(x, None, None, op)
+}
+
+/// A tensor cut off as `cut` says.
+pub fn rectify<const D: usize>(x: Tensor<D>, cut: Rectify) -> Tensor<D> {
+    match cut {
+        Rectify::None => x,
+        Rectify::Relu => pointwise(x, Pointwise::Relu),
+        Rectify::Relu6 => pointwise(x, Pointwise::Relu6),
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 
 use burn::tensor::activation::{leaky_relu, relu, sigmoid, silu, softmax};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions};
-use burn::tensor::{Bool, Tensor, module};
+use burn::tensor::{Bool, Int, Tensor, module};
 
 use crate::functional::Window;
 use crate::kernels::conv::Rectify;
@@ -21,10 +21,14 @@ pub(crate) fn conv2d(
 ) -> Tensor<4> {
     let options = ConvOptions::new_with_padding([stride; 2], [(top, bottom), (left, right)], [1; 2], groups);
     let y = module::conv2d(x, weight, bias, options);
+    cut(y, rectify)
+}
+
+fn cut(x: Tensor<4>, rectify: Rectify) -> Tensor<4> {
     match rectify {
-        Rectify::None => y,
-        Rectify::Relu => relu(y),
-        Rectify::Relu6 => pointwise(y, Pointwise::Relu6),
+        Rectify::None => x,
+        Rectify::Relu => relu(x),
+        Rectify::Relu6 => pointwise(x, Pointwise::Relu6),
     }
 }
 
@@ -109,6 +113,40 @@ pub(crate) fn batch_norm(x: Tensor<4>, [gamma, beta]: [Tensor<1>; 2], eps: f32, 
     activate(x * by_channel(gamma) + by_channel(beta), activation)
 }
 
+pub(crate) fn channel_affine(x: Tensor<4>, [scale, shift]: [Tensor<1>; 2], rectify: Rectify) -> Tensor<4> {
+    cut(x * by_channel(scale) + by_channel(shift), rectify)
+}
+
+/// Rows of `x [n, rows, width]` by their numbers; the one after the last is zero.
+pub(crate) fn take_rows(x: Tensor<3>, index: Tensor<1, Int>) -> Tensor<3> {
+    let [n, _, width] = x.dims();
+    let zeros = Tensor::zeros([n, 1, width], &x.device());
+    Tensor::cat(vec![x, zeros], 1).select(1, index)
+}
+
+/// `hidden [groups, l, l]` is added to the scores of samples by turns, `bias [heads, l, l]` to those of all.
+pub(crate) fn biased_self_attention(
+    qkv: Tensor<3>,
+    bias: Tensor<3>,
+    heads: usize,
+    hidden: Option<Tensor<3>>,
+) -> Tensor<3> {
+    let [n, length, pitch] = qkv.dims();
+    let width = pitch / 3;
+    let part = |i: usize| -> Tensor<4> {
+        qkv.clone().narrow(2, i * width, width).reshape([n, length, heads, width / heads]).swap_dims(1, 2)
+    };
+    let scale = ((width / heads) as f32).sqrt();
+    let mut scores = part(0).matmul(part(1).swap_dims(2, 3)) / scale + bias.unsqueeze();
+    if let Some(hidden) = hidden {
+        let groups = hidden.dims()[0];
+        let hidden = hidden.reshape([1, groups, 1, length * length]);
+        let by_group = scores.reshape([n / groups, groups, heads, length * length]) + hidden;
+        scores = by_group.reshape([n, heads, length, length]);
+    }
+    softmax(scores, 3).matmul(part(2)).swap_dims(1, 2).reshape([n, length, width])
+}
+
 pub(crate) fn attention(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, heads: usize, causal: bool) -> Tensor<3> {
     let [n, queries, width] = q.dims();
     let keys = k.dims()[1];
@@ -169,7 +207,7 @@ mod tests {
 
     use super::*;
     use crate::bridge::Traced;
-    use crate::functional as f;
+    use crate::functional::{self as f, Regions, Rows};
 
     fn tensor<const D: usize>(shape: [usize; D], seed: u32) -> Tensor<D> {
         let hash = |i: u32| i.wrapping_add(seed).wrapping_mul(2_654_435_761) >> 8;
@@ -295,6 +333,42 @@ mod tests {
         }
 
         #[test]
+        fn biased_attentions(n in 1usize..3, groups in 1usize..3, length in 1usize..7, heads in 1usize..4, seed: u32) {
+            let (n, width) = (n * groups, heads * 3);
+            let qkv = tensor([n, length, 3 * width], seed);
+            let bias = tensor([heads, length, length], seed ^ 1);
+            let of: Vec<u8> = (0..groups * length).map(|i| (i as u32 ^ seed) as u8 % 2).collect();
+            for regions in [None, Some(Regions::new(length, of))] {
+                let hidden = || regions.as_ref().map(|regions| regions.hidden(&qkv.device()));
+                agree(
+                    &qkv,
+                    |x| f::biased_self_attention(x, bias.clone(), heads, regions.as_ref()),
+                    |x| biased_self_attention(x, bias.clone(), heads, hidden()),
+                )?;
+                agree(
+                    &bias,
+                    |b| f::biased_self_attention(qkv.clone(), b, heads, regions.as_ref()),
+                    |b| biased_self_attention(qkv.clone(), b, heads, hidden()),
+                )?;
+            }
+        }
+
+        #[test]
+        fn orders(n in 1usize..3, rows in 1usize..40, width in 1usize..40, more in 0usize..3, seed: u32) {
+            let x = tensor([n, rows, width], seed);
+            let order = |i: usize| if i < more { None } else { Some((i - more + seed as usize % rows) % rows) };
+            let order = Rows::new(rows, (0..rows + more).map(order));
+            let last = rows as i64;
+            let index: Vec<i64> =
+                (0..rows + more).map(|i| if i < more { last } else { ((i - more + seed as usize % rows) % rows) as i64 }).collect();
+            let index = Tensor::<1, Int>::from_data(TensorData::from(index.as_slice()), &x.device());
+            agree(&x, |x| f::take_rows(x, &order), |x| take_rows(x, index.clone()))?;
+            let there = f::take_rows(x.clone(), &order);
+            close(f::take_rows(there, &order.inverse()), x.clone())?;
+            agree(&x, f::swapped, |x| x.swap_dims(1, 2))?;
+        }
+
+        #[test]
         fn the_rest(n in 1usize..3, c in 1usize..4, side in 2usize..7, seed: u32) {
             let x = tensor([n, c, side, side + 1], seed);
             for kind in [
@@ -305,6 +379,20 @@ mod tests {
             }
             agree(&x, f::upsample2, upsample2)?;
             agree(&x, |x| f::average_pool(x, 2), |x| average_pool(x, 2))?;
+            let (scale, shift) = (tensor([c], seed ^ 4), tensor([c], seed ^ 5));
+            for rectify in [Rectify::None, Rectify::Relu, Rectify::Relu6] {
+                let both = || [scale.clone(), shift.clone()];
+                agree(
+                    &x,
+                    |x| f::channel_affine(x, scale.clone(), shift.clone(), rectify),
+                    |x| channel_affine(x, both(), rectify),
+                )?;
+                agree(
+                    &scale,
+                    |scale| f::channel_affine(x.clone(), scale, shift.clone(), rectify),
+                    |scale| channel_affine(x.clone(), [scale, shift.clone()], rectify),
+                )?;
+            }
             let value = tensor(x.dims(), seed ^ 1);
             agree(&x, |x| f::straight_through(x, value.clone()), |x| straight_through(x, value.clone()))?;
             let same = straight_through(x.clone(), value.clone()).into_data();

@@ -12,11 +12,20 @@ pub enum Change {
     Transpose,
     /// `[a, b]` becomes `[a, b, 1, 1]`; anything else stays.
     Kernel,
+    /// `[a, b, 1, 1]` becomes `[a, b]`; anything else stays.
+    Matrix,
     /// Number `index` of `of` tensors that become one along their first dimension.
     Part {
         /// Place among the parts.
         index: usize,
         /// Number of parts.
+        of: usize,
+    },
+    /// Number `index` of the `of` equal slices that a tensor is cut into along its first dimension.
+    Slice {
+        /// Place among the slices.
+        index: usize,
+        /// Number of slices.
         of: usize,
     },
 }
@@ -30,13 +39,19 @@ impl Change {
             Self::Transpose => shape.reverse(),
             Self::Kernel if shape.len() == 2 => shape.extend([1, 1]),
             Self::Part { of, .. } => shape.iter_mut().take(1).for_each(|rows| *rows = rows.saturating_mul(of)),
-            Self::None | Self::Kernel => {}
+            Self::Matrix if shape.len() == 4 && shape.ends_with(&[1, 1]) => shape.truncate(2),
+            Self::Slice { of, .. } => shape.iter_mut().take(1).for_each(|rows| *rows /= of.max(1)),
+            Self::None | Self::Kernel | Self::Matrix => {}
         }
         shape
     }
 
     pub(super) fn fits(self, shape: &[usize]) -> bool {
-        self != Self::Transpose || shape.len() == 2
+        match self {
+            Self::Transpose => shape.len() == 2,
+            Self::Slice { of, .. } => shape.first().is_some_and(|rows| of > 0 && rows.is_multiple_of(of)),
+            _ => true,
+        }
     }
 
     /// The changed tensor, whose shape must fit.
@@ -44,6 +59,10 @@ impl Change {
         let shape = self.shape(&stored.shape);
         let values = match (self, stored.shape.as_slice()) {
             (Self::Transpose, &[_, columns]) => transposed(&stored.values, columns),
+            (Self::Slice { index, of }, _) => {
+                let len = stored.values.len() / of.max(1);
+                stored.values[index * len..(index + 1) * len].to_vec()
+            }
             _ => stored.values,
         };
         Stored { shape, values }

@@ -12,7 +12,7 @@
 //! | `block_{n}.conv` | a part with this start (or end) | `block{n}.conv` | text around what was captured |
 //! | | | `down.{n+1}`, `up.{last-n}` | the sum or difference of captures, constants and numbers |
 //!
-//! The first rule that fits a name decides. A name that no rule fits stays as it is and is reported
+//! The first rule that fits a name decides; where it takes a slice of the tensor ([`Rule::slice`]), so do the others that fit. A name that no rule fits stays as it is and is reported
 //! ([`Renamed::unmatched`]), as are two names that would become one, and a difference below zero: nothing is lost or
 //! overwritten in silence.
 //!
@@ -100,6 +100,19 @@ impl Rule {
     #[must_use]
     pub const fn part(self, index: usize, of: usize) -> Self {
         Self { change: Change::Part { index, of }, ..self }
+    }
+
+    /// The kernel `[a, b, 1, 1]` of a 1×1 convolution becomes the matrix `[a, b]`.
+    #[must_use]
+    pub const fn matrix(self) -> Self {
+        Self { change: Change::Matrix, ..self }
+    }
+
+    /// The new tensor is number `index` of the `of` equal slices of the old one along its first dimension. Rules for the
+    /// other slices, of the same pattern, follow this one.
+    #[must_use]
+    pub const fn slice(self, index: usize, of: usize) -> Self {
+        Self { change: Change::Slice { index, of }, ..self }
     }
 }
 
@@ -203,6 +216,12 @@ impl Rules {
                 left.push((old, stored));
                 continue;
             };
+            if let Change::Slice { .. } = target.change {
+                if let Err(stored) = self.cut(&old, stored, &mut renamed.tensors) {
+                    left.push((old, stored));
+                }
+                continue;
+            }
             let Some(name) = target.name else { continue };
             if let Change::Part { index, .. } = target.change {
                 packs.entry(name).or_default().push((index, old, stored));
@@ -229,6 +248,22 @@ impl Rules {
         }
         renamed.unmatched.sort();
         renamed
+    }
+
+    /// Puts the slices of a tensor into their places, or gives the tensor back if it cannot be cut or a place is taken.
+    fn cut(&self, old: &str, stored: Stored, into: &mut StateDict) -> Result<(), Stored> {
+        let parts: Vec<&str> = old.split('.').collect();
+        let slices = self.rules.iter().filter(|rule| matches!(rule.change, Change::Slice { .. }));
+        let slices = slices.filter_map(|rule| {
+            let captured = rule.from.captures(&parts)?;
+            Some((rule.to.as_ref()?.fill(&captured, &self.constants)?, rule.change))
+        });
+        let slices: Vec<(String, Change)> = slices.collect();
+        if slices.iter().any(|(name, change)| into.contains_key(name) || !change.fits(&stored.shape)) {
+            return Err(stored);
+        }
+        into.extend(slices.into_iter().map(|(name, change)| (name, change.apply(stored.clone()))));
+        Ok(())
     }
 
     /// Whether these are all parts of a tensor, and fit together.

@@ -132,3 +132,19 @@ fn published_tables_bring_names_into_place() {
     let beyond = absurd.replace("up_blocks", "mid_block").replace(".0.", ".");
     assert_eq!(name(&rules, &beyond), None);
 }
+
+#[test]
+fn a_tensor_is_cut_into_slices() {
+    let rules = Rules::new().table(&[
+        Rule::new("{b}.qkv.{p}", "{b}.q.{p}").slice(0, 2),
+        Rule::new("{b}.qkv.{p}", "{b}.k.{p}").slice(1, 2),
+        Rule::new("fc.weight", "fc.weight").matrix(),
+    ]);
+    let renamed = rules.apply(dict(&[("0.qkv.w", &[4, 1]), ("1.qkv.w", &[3]), ("fc.weight", &[2, 1, 1, 1])]));
+    assert_eq!(renamed.unmatched, ["1.qkv.w"], "three rows do not make two slices");
+    assert_eq!(renamed.tensors["0.q.w"], Stored { shape: vec![2, 1], values: vec![0.0, 1.0] });
+    assert_eq!(renamed.tensors["0.k.w"], Stored { shape: vec![2, 1], values: vec![2.0, 3.0] });
+    assert_eq!(renamed.tensors["fc.weight"].shape, [2, 1]);
+    let taken = rules.apply(dict(&[("0.q.w", &[1]), ("0.qkv.w", &[2])]));
+    assert_eq!(taken.unmatched, ["0.q.w"], "two tensors would have one name");
+}

@@ -4,16 +4,20 @@ mod convolution;
 mod dense;
 mod embedding;
 mod normalisation;
+mod rows;
 mod sampling;
 
 pub use convolution::{Reordered, Window, conv2d};
 pub use dense::linear;
 pub use embedding::timestep_embedding;
-pub use normalisation::{batch_norm, channel_moments, group_norm, layer_norm, modulated_group_norm};
+pub use normalisation::{batch_norm, channel_affine, channel_moments, group_norm, layer_norm, modulated_group_norm};
+pub use rows::{Rows, swapped, take_rows};
 pub use sampling::{average_pool, straight_through, upsample, upsample2};
 
-pub use crate::attention::{attention, self_attention, spatial_multi_head_attention, spatial_self_attention};
+pub use crate::attention::{
+    Regions, attention, biased_self_attention, self_attention, spatial_multi_head_attention, spatial_self_attention,
+};
 pub use crate::depthwise::depthwise_conv2d;
 pub use crate::kernels::conv::Rectify;
 pub use crate::kernels::norm::Activation;
-pub use crate::pointwise::{Pointwise, pointwise};
+pub use crate::pointwise::{Pointwise, pointwise, rectify};

@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 
 use crate::device::is_host;
 use crate::kernels::buffers;
+use crate::kernels::conv::Rectify;
 use crate::kernels::norm::{self, Activation, GroupShape, Moments};
 use crate::kernels::parallel::for_parts;
 use crate::ops::{Host, HostOp, Saved, apply};
@@ -187,4 +188,72 @@ pub fn batch_norm(
         return standard::batch_norm(x, [gamma, beta], eps, activation);
     }
     apply(x, Some(gamma), Some(beta), Arc::new(BatchNorm { moments, eps, activation }))
+}
+
+#[derive(Debug)]
+struct ChannelAffine {
+    rectify: Rectify,
+}
+
+impl HostOp for ChannelAffine {
+    fn forward(&self, [x, scale, shift]: [Host<'_>; 3]) -> (Vec<f32>, Vec<usize>) {
+        let positions = x.shape[2..].iter().product::<usize>().max(1);
+        let (floor, ceiling) = self.rectify.bounds();
+        let mut y = buffers::take(x.data.len());
+        for_parts(&mut y, positions, |at, y| {
+            let planes = y.chunks_exact_mut(positions).zip(x.data[at..].chunks_exact(positions));
+            for (plane, (y, x)) in planes.enumerate() {
+                let channel = (at / positions + plane) % scale.data.len();
+                let (a, b) = (scale.data[channel], shift.data[channel]);
+                y.iter_mut().zip(x).for_each(|(y, x)| *y = (x * a + b).max(floor).min(ceiling));
+            }
+        });
+        (y, x.shape.to_vec())
+    }
+
+    fn saves(&self, needs: [bool; 3]) -> Saved {
+        let parameters = needs[1] || needs[2];
+        Saved { inputs: [parameters, true, false], output: self.rectify != Rectify::None }
+    }
+
+    fn backward(
+        &self,
+        [x, scale, _]: [Host<'_>; 3],
+        y: Host<'_>,
+        dy: Host<'_>,
+        needs: [bool; 3],
+    ) -> [Option<Vec<f32>>; 3] {
+        let (positions, channels) = (dy.shape[2..].iter().product::<usize>().max(1), scale.data.len());
+        self.rectify.pull_back(y.data, dy.data, |dy| {
+            let dx = needs[0].then(|| {
+                let mut dx = buffers::take(dy.len());
+                for_parts(&mut dx, positions, |at, dx| {
+                    let planes = dx.chunks_exact_mut(positions).zip(dy[at..].chunks_exact(positions));
+                    for (plane, (dx, dy)) in planes.enumerate() {
+                        let a = scale.data[(at / positions + plane) % channels];
+                        dx.iter_mut().zip(dy).for_each(|(g, d)| *g = d * a);
+                    }
+                });
+                dx
+            });
+            let by_channel = |of: &dyn Fn(usize, &[f32]) -> f32| {
+                let mut sums = vec![0.0; channels];
+                for (plane, dy) in dy.chunks_exact(positions).enumerate() {
+                    sums[plane % channels] += of(plane * positions, dy);
+                }
+                sums
+            };
+            let dscale = needs[1].then(|| by_channel(&|at, dy| dy.iter().zip(&x.data[at..]).map(|(d, x)| d * x).sum()));
+            let dshift = needs[2].then(|| by_channel(&|_, dy| dy.iter().sum()));
+            [dx, dscale, dshift]
+        })
+    }
+}
+
+/// `x [n, c, h, w]` times `scale [c]` plus `shift [c]`, cut off as `rectify` says.
+pub fn channel_affine(x: Tensor<4>, scale: Tensor<1>, shift: Tensor<1>, rectify: Rectify) -> Tensor<4> {
+    if !is_host(&x.device()) {
+        return standard::channel_affine(x, [scale, shift], rectify);
+    }
+    apply(x, Some(scale), Some(shift), Arc::new(ChannelAffine { rectify }))
 }

@@ -34,6 +34,40 @@ pub struct AttentionShape {
     pub causal: bool,
 }
 
+/// What is added to the scores before their softmax.
+#[derive(Clone, Copy)]
+pub struct Bias<'a> {
+    /// `[heads, queries, keys]`, the same for all samples.
+    pub scores: &'a [f32],
+    /// Region of each position, `[groups, positions]`, for positions that attend to each other: those of different regions
+    /// hardly see each other. Sample n is of group n mod groups.
+    pub regions: Option<&'a [u8]>,
+}
+
+/// Added to the score of a position of a different region, as upstream does.
+pub const HIDDEN: f32 = -100.0;
+
+impl<'a> Bias<'a> {
+    fn of(self, s: &AttentionShape, n: usize, head: usize) -> Self {
+        let regions = self.regions.map(|regions| {
+            let groups = regions.len() / s.keys;
+            &regions[n % groups * s.keys..][..s.keys]
+        });
+        Self { scores: &self.scores[head * s.queries * s.keys..][..s.queries * s.keys], regions }
+    }
+
+    /// Adds itself, of one sample and head, to the scores of a query.
+    #[inline(always)]
+    fn add(self, query: usize, row: &mut [f32]) {
+        let scores = &self.scores[query * row.len()..][..row.len()];
+        row.iter_mut().zip(scores).for_each(|(v, b)| *v += b);
+        if let Some(regions) = self.regions {
+            let own = regions[query];
+            row.iter_mut().zip(regions).for_each(|(v, r)| *v += if *r == own { 0.0 } else { HIDDEN });
+        }
+    }
+}
+
 impl AttentionShape {
     fn head(&self) -> usize {
         self.width / self.heads
@@ -45,8 +79,8 @@ impl AttentionShape {
         (n * self.queries * self.pitch + at, n * self.keys * self.pitch + at)
     }
 
-    /// softmax(q·kᵀ/√d) of some queries of one head, `[queries, keys]`.
-    fn weights(&self, queries: Range<usize>, q: &[f32], k: &[f32], p: &mut [f32]) {
+    /// softmax(q·kᵀ/√d + bias) of some queries of one head, `[queries, keys]`.
+    fn weights(&self, queries: Range<usize>, q: &[f32], k: &[f32], bias: Option<Bias<'_>>, p: &mut [f32]) {
         let (d, keys) = (self.head(), self.keys);
         let (q, k) = (View::rows(&q[queries.start * self.pitch..], self.pitch), View::transposed(k, self.pitch));
         gemm(queries.len(), keys, d, q, k, p, keys, Start::Zero);
@@ -59,6 +93,9 @@ impl AttentionShape {
                     let (row, hidden) = row.split_at_mut(seen);
                     hidden.fill(0.0);
                     row.iter_mut().for_each(|v| *v *= scale);
+                    if let Some(bias) = bias {
+                        bias.add(queries.start + i, row);
+                    }
                     let max = max_of(row);
                     row.iter_mut().for_each(|v| *v = exp(*v - max));
                     let share = 1.0 / sum_of(row, |v| v);
@@ -69,8 +106,8 @@ impl AttentionShape {
     }
 }
 
-/// `softmax(q·kᵀ/√d)·v` for each head, positions of the output `width` apart.
-pub fn attention(s: &AttentionShape, [q, k, v]: [&[f32]; 3], out: &mut [f32]) {
+/// `softmax(q·kᵀ/√d + bias)·v` for each head, positions of the output `width` apart.
+pub fn attention(s: &AttentionShape, [q, k, v]: [&[f32]; 3], bias: Option<Bias<'_>>, out: &mut [f32]) {
     let shared = Shared::new(out);
     let (d, w) = (s.head(), s.width);
     for_each(s.n, |n| {
@@ -78,9 +115,10 @@ pub fn attention(s: &AttentionShape, [q, k, v]: [&[f32]; 3], out: &mut [f32]) {
         let out = unsafe { shared.slice(n * s.queries * w, s.queries * w) };
         for h in 0..s.heads {
             let (qs, ks) = s.starts(n, h);
+            let bias = bias.map(|bias| bias.of(s, n, h));
             for part in parts(s.queries, PART) {
                 with_scratch(part.len() * s.keys, |p| {
-                    s.weights(part.clone(), &q[qs..], &k[ks..], p);
+                    s.weights(part.clone(), &q[qs..], &k[ks..], bias, p);
                     let (v, to) = (View::rows(&v[ks..], s.pitch), &mut out[part.start * w + h * d..]);
                     gemm(part.len(), d, s.keys, View::rows(p, s.keys), v, to, w, Start::Zero);
                 });
@@ -91,12 +129,23 @@ pub fn attention(s: &AttentionShape, [q, k, v]: [&[f32]; 3], out: &mut [f32]) {
 
 /// Gradients of [`attention`] with respect to q, k and v, into tensors of the same layout: each where it starts in its
 /// tensor, which another may share.
-pub fn attention_gradients(s: &AttentionShape, [q, k, v]: [&[f32]; 3], dout: &[f32], into: [(&Shared, usize); 3]) {
+///
+/// With `scores` come also the gradients of each sample's biased scores, `[n, heads, queries, keys]`.
+pub fn attention_gradients(
+    s: &AttentionShape,
+    [q, k, v]: [&[f32]; 3],
+    bias: Option<Bias<'_>>,
+    dout: &[f32],
+    into: [(&Shared, usize); 3],
+    scores: Option<&Shared>,
+) {
     let (d, w, pitch) = (s.head(), s.width, s.pitch);
     let scale = 1.0 / (d as f32).sqrt();
     for_each(s.n, |n| {
         for h in 0..s.heads {
             let (qs, ks) = s.starts(n, h);
+            let bias = bias.map(|bias| bias.of(s, n, h));
+            let plane = (n * s.heads + h) * s.queries;
             let dout = &dout[n * s.queries * w + h * d..];
             // From a head's first value to the end of its last.
             let span = |positions: usize| positions.saturating_sub(1) * pitch + d;
@@ -111,12 +160,18 @@ pub fn attention_gradients(s: &AttentionShape, [q, k, v]: [&[f32]; 3], dout: &[f
                 let first = rows.start * pitch;
                 with_scratch(2 * n * s.keys, |scratch| {
                     let (p, dp) = scratch.split_at_mut(n * s.keys);
-                    s.weights(rows.clone(), &q[qs..], &k[ks..], p);
+                    s.weights(rows.clone(), &q[qs..], &k[ks..], bias, p);
                     let dout = View::rows(&dout[rows.start * w..], w);
                     let back = View::transposed(p, s.keys);
                     gemm(s.keys, d, n, back, dout, part(2, ks, s.keys), pitch, start);
                     gemm(n, s.keys, d, dout, View::transposed(&v[ks..], pitch), dp, s.keys, Start::Zero);
-                    score_gradients(s.keys, scale, p, dp);
+                    score_gradients(s.keys, p, dp);
+                    if let Some(scores) = scores {
+                        // SAFETY: each task writes its own sample, and each part its own queries.
+                        let to = unsafe { scores.slice((plane + rows.start) * s.keys, dp.len()) };
+                        to.copy_from_slice(dp);
+                    }
+                    dp.iter_mut().for_each(|d| *d *= scale);
                     let (ahead, back) = (View::rows(dp, s.keys), View::transposed(dp, s.keys));
                     let (q, k) = (View::rows(&q[qs + first..], pitch), View::rows(&k[ks..], pitch));
                     gemm(n, d, s.keys, ahead, k, part(0, qs + first, n), pitch, Start::Zero);
@@ -127,15 +182,15 @@ pub fn attention_gradients(s: &AttentionShape, [q, k, v]: [&[f32]; 3], dout: &[f
     });
 }
 
-/// Gradients of scores, given the weights `p` and their gradients, in whose place they come.
-fn score_gradients(keys: usize, scale: f32, p: &[f32], dp: &mut [f32]) {
+/// Gradients of scaled scores, given the weights `p` and their gradients, in whose place they come.
+fn score_gradients(keys: usize, p: &[f32], dp: &mut [f32]) {
     vectorized(
         #[inline(always)]
         || {
             for (p, dp) in p.chunks_exact(keys).zip(dp.chunks_exact_mut(keys)) {
                 let dot = sum_of_pairs(p, dp, |p, d| p * d);
                 for (p, d) in p.iter().zip(dp) {
-                    *d = p * (*d - dot) * scale;
+                    *d = p * (*d - dot);
                 }
             }
         },
@@ -198,10 +253,10 @@ mod tests {
             let inputs = inputs.each_ref().map(|t| &t[..]);
             let expected = defined(&s, inputs, &dout);
             let mut out = vec![f32::NAN; queries * width];
-            attention(&s, inputs, &mut out);
+            attention(&s, inputs, None, &mut out);
             let mut gradients = [queries, keys, keys].map(|n| vec![f32::NAN; n * width]);
             let shared = gradients.each_mut().map(|t| Shared::new(t));
-            attention_gradients(&s, inputs, &dout, shared.each_ref().map(|t| (t, 0)));
+            attention_gradients(&s, inputs, None, &dout, shared.each_ref().map(|t| (t, 0)), None);
             let close = |a: &[f32], b: &[f64]| a.iter().zip(b).all(|(a, b)| (f64::from(*a) - b).abs() < 1e-4);
             prop_assert!(close(&out, &expected.out));
             for (gradient, expected) in gradients.iter().zip(&expected.gradients) {

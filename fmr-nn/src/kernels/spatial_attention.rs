@@ -163,7 +163,7 @@ mod tests {
 
             let (mut out, mut expected) = (vec![0.0; q.len()], vec![0.0; q.len()]);
             attention(&s, &q, &k, &v, &mut out);
-            rows_first::attention(&r, [&qr, &kr, &vr], &mut expected);
+            rows_first::attention(&r, [&qr, &kr, &vr], None, &mut expected);
             prop_assert!(close(&out, &expected));
 
             let mut found = [(); 3].map(|()| vec![0.0; q.len()]);
@@ -171,7 +171,8 @@ mod tests {
             attention_gradients(&s, [&q, &k, &v], &dout, [dq, dk, dv]);
             let mut expected = [(); 3].map(|()| vec![0.0; q.len()]);
             let shared = expected.each_mut().map(|t| Shared::new(t));
-            rows_first::attention_gradients(&r, [&qr, &kr, &vr], &dr, shared.each_ref().map(|t| (t, 0)));
+            let into = shared.each_ref().map(|t| (t, 0));
+            rows_first::attention_gradients(&r, [&qr, &kr, &vr], None, &dr, into, None);
             for (found, expected) in found.iter().zip(&expected) {
                 prop_assert!(close(found, expected));
             }

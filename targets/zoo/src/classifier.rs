@@ -13,10 +13,10 @@ use fmr_nn::weights::{self, Builder, Chosen, Loaded, StateDict, WeightsError};
 use ndarray::{Array2, Array4, ArrayView2, ArrayView4};
 use serde::{Deserialize, Serialize};
 
+use crate::family::{Architecture, Network};
 use crate::labels::{Label, LabelSet};
-use crate::network::Network;
 use crate::preprocess::{Preprocess, PreprocessSettings};
-use crate::registry::{Architecture, Entry, entries, entry, file_digest};
+use crate::registry::{Entry, entries, entry, file_digest};
 
 /// A target of kind `zoo`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -91,6 +91,11 @@ impl ClassifierSettings {
                     .ok_or_else(|| SettingError::unknown_name("model", "model", &self.model, names()))?;
                 (entry.architecture.clone(), entry.preprocess, Some(entry))
             }
+        };
+        // Of some networks parameters depend on the size of the images.
+        let architecture = match self.preprocess.input {
+            Some([_, h, w]) => architecture.with_image([h, w]),
+            None => architecture,
         };
         let architecture = match self.classes {
             Some(0) => return Err(SettingError::new("classes", "is 0, must be at least 1")),
@@ -252,9 +257,9 @@ fn names() -> impl Iterator<Item = &'static str> {
 
 /// The network of a file, under the parameter names that the file uses.
 fn load(architecture: &Architecture, tensors: StateDict, device: &Device) -> Result<Network, WeightsError> {
+    let (architecture, tensors) = architecture.clone().fitted_to(tensors);
     let mut b = Builder::stored(tensors, device);
-    let named = architecture.clone().named_as_in(&|key| b.holds(key));
-    let network = Network::new(&mut b, &named);
+    let network = Network::new(&mut b, &architecture);
     b.finish(|key| key.ends_with("num_batches_tracked"))?;
     Ok(network)
 }

@@ -10,8 +10,10 @@ use fmr_nn::layers::{ConvNorm, Linear};
 use fmr_nn::probe::Probe;
 use fmr_nn::weights::Builder;
 
-pub(crate) use config::entries;
+use crate::family::Classify;
+
 pub use config::{EfficientNetConfig, EfficientNetLayout, Padding, StageConfig};
+pub(crate) use config::{LITE, entries};
 
 /// 1×1 to more channels, a depthwise convolution, 1×1 back; the input is added where shapes allow.
 #[derive(Module, Debug)]
@@ -40,11 +42,11 @@ impl Bottleneck {
         let mut next = || names.next().unwrap_or_default();
         let expand = (s.expansion != 1).then(|| {
             let (conv, norm) = next();
-            ConvNorm::new(b, conv, norm, [s.input, wide], 1, Window::same(1, 0), c.eps)
+            c.layout.unit(ConvNorm::new(b, conv, norm, [s.input, wide], 1, Window::same(1, 0), c.eps))
         });
         let (conv, norm) = next();
         let window = c.padding.window(s.kernel, s.stride, size);
-        let depthwise = ConvNorm::depthwise(b, conv, norm, wide, s.kernel, window, c.eps);
+        let depthwise = c.layout.unit(ConvNorm::depthwise(b, conv, norm, wide, s.kernel, window, c.eps));
         let (conv, norm) = next();
         let project = ConvNorm::new(b, conv, norm, [wide, s.output], 1, Window::same(1, 0), c.eps);
         Self { expand, depthwise, project, skip, name }
@@ -76,7 +78,7 @@ impl Bottleneck {
 #[derive(Module, Debug)]
 pub struct EfficientNet {
     stem: ConvNorm,
-    blocks: Vec<Bottleneck>,
+    stages: Vec<Vec<Bottleneck>>,
     head: ConvNorm,
     classifier: Linear,
     /// Upstream's name of the global average.
@@ -89,17 +91,18 @@ pub struct EfficientNet {
 
 impl EfficientNet {
     /// A network of that configuration.
-    pub fn new(b: &mut Builder, c: &EfficientNetConfig) -> Self {
+    pub(crate) fn new(b: &mut Builder, c: &EfficientNetConfig) -> Self {
         let [stem, head] = c.layout.ends();
         let mut size = c.image;
         let window = c.padding.window(3, 2, size);
-        let stem = ConvNorm::new(b, stem[0], stem[1], [3, c.stem_width()], 3, window, c.eps);
+        let stem = c.layout.unit(ConvNorm::new(b, stem[0], stem[1], [3, c.stem_width()], 3, window, c.eps));
         size = size.map(|n| n.div_ceil(2));
-        let mut blocks = Vec::new();
+        let (mut stages, mut count) = (Vec::new(), 0);
         let mut width = c.stem_width();
         for (i, stage) in c.scaled_stages().into_iter().enumerate() {
+            let mut blocks = Vec::new();
             for k in 0..stage.repeats {
-                let name = c.layout.block_name(i, k, blocks.len());
+                let name = c.layout.block_name(i, k, count);
                 let first = k == 0;
                 let block = StageConfig {
                     input: if first { stage.input } else { stage.output },
@@ -110,18 +113,26 @@ impl EfficientNet {
                 let skip = same_shape && (!first || c.layout.first_blocks_skip());
                 blocks.push(Bottleneck::new(b, name, c, &block, size, skip));
                 size = size.map(|n| n.div_ceil(block.stride));
+                count += 1;
             }
+            stages.push(blocks);
             width = stage.output;
         }
         let head = ConvNorm::new(b, head[0], head[1], [width, c.head_width()], 1, Window::same(1, 0), c.eps);
+        let head = c.layout.unit(head);
         let classifier = Linear::new(b, c.layout.classifier(), [c.head_width(), c.classes], true);
-        Self { stem, blocks, head, classifier, pool: c.layout.pool(), last: c.layout.classifier() }
+        Self { stem, stages, head, classifier, pool: c.layout.pool(), last: c.layout.classifier() }
     }
+}
 
-    /// `[n, 3, h, w]`, normalised, to logits.
-    pub fn forward(&self, x: Tensor<4>, probe: &mut Probe<'_>) -> Tensor<2> {
+impl Classify for EfficientNet {
+    fn forward(&self, x: Tensor<4>, probe: &mut Probe<'_>) -> Tensor<2> {
         let x = self.stem.probed(x, Rectify::Relu6, probe);
-        let x = self.blocks.iter().fold(x, |x, block| block.forward(x, probe));
+        let x = self.stages.iter().enumerate().fold(x, |x, (i, blocks)| {
+            let x = blocks.iter().fold(x, |x, block| block.forward(x, probe));
+            probe.see(format!("blocks.{i}"), &x);
+            x
+        });
         let x = self.head.probed(x, Rectify::Relu6, probe).mean_dim(3).mean_dim(2);
         probe.see(self.pool, &x);
         let logits = self.classifier.forward(x.flatten(1, 3));
@@ -129,11 +140,11 @@ impl EfficientNet {
         logits
     }
 
-    /// The network in evaluation mode: every normalisation folded into its convolution.
-    pub fn folded(self) -> Self {
+    fn folded(self) -> Self {
+        let fold = |blocks: Vec<Bottleneck>| blocks.into_iter().map(Bottleneck::folded).collect();
         Self {
             stem: self.stem.folded(),
-            blocks: self.blocks.into_iter().map(Bottleneck::folded).collect(),
+            stages: self.stages.into_iter().map(fold).collect(),
             head: self.head.folded(),
             ..self
         }

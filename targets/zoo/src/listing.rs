@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use burn::tensor::Device;
-use fmr_nn::weights::Builder;
+use fmr_nn::weights::{Builder, StateDict, Stored};
 
+use crate::family::Network;
 use crate::labels::LabelSet;
-use crate::network::Network;
-use crate::registry::{Architecture, Entry, entries};
+use crate::registry::{Entry, entries};
 
 /// One model that can be named.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,12 +45,16 @@ pub fn models() -> ModelList {
 /// The models whose parameters have these names and shapes: those that a checkpoint can be. Of the files of one network,
 /// the one whose hash (`digest`, SHA-256 in hexadecimal) is known alone.
 pub fn models_of(parameters: &BTreeMap<String, Vec<usize>>, digest: &str) -> ModelList {
+    let stored =
+        |(name, shape): (&String, &Vec<usize>)| (name.clone(), Stored { shape: shape.clone(), values: Vec::new() });
+    let parameters: StateDict = parameters.iter().map(stored).collect();
     let fits = |entry: &&'static Entry| {
-        let holds = |name: &str| parameters.contains_key(name);
+        let (architecture, parameters) = entry.architecture.clone().fitted_to(parameters.clone());
         let mut b = Builder::shapes(&Device::flex());
-        Network::new(&mut b, &entry.architecture.clone().named_as_in(&holds));
+        Network::new(&mut b, &architecture);
         let keys = b.finish(|_| false).unwrap_or_default();
-        !keys.is_empty() && keys.iter().all(|key| parameters.get(&key.name) == Some(&key.shape))
+        let holds = |name: &str, shape: &[usize]| parameters.get(name).is_some_and(|stored| stored.shape == shape);
+        !keys.is_empty() && keys.iter().all(|key| holds(&key.name, &key.shape))
     };
     let fitting: Vec<&'static Entry> = entries().iter().filter(fits).collect();
     let known = fitting.iter().find_map(|entry| entry.of_file(digest));
@@ -59,15 +63,10 @@ pub fn models_of(parameters: &BTreeMap<String, Vec<usize>>, digest: &str) -> Mod
 
 impl ListedModel {
     fn of(entry: &'static Entry) -> Self {
-        let family = match &entry.architecture {
-            Architecture::LeNet(_) => "lenet",
-            Architecture::ResNet(_) => "resnet",
-            Architecture::EfficientNetLite(_) => "efficientnet-lite",
-        };
         Self {
             name: entry.name,
             alias: entry.alias,
-            family,
+            family: entry.architecture.family(),
             input: entry.preprocess.input,
             classes: entry.architecture.classes(),
             labels: entry.labels,

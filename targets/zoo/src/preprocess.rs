@@ -39,9 +39,14 @@ pub struct Preprocess {
 impl Preprocess {
     /// torchvision's for the 1000 classes: shorter side bilinearly to `shorter`, the middle, ImageNet's constants.
     pub fn imagenet(side: usize, shorter: usize) -> Self {
+        Self::imagenet_by(side, shorter, Filter::Bilinear)
+    }
+
+    /// As [`Preprocess::imagenet`] with a filter of choice.
+    pub fn imagenet_by(side: usize, shorter: usize, filter: Filter) -> Self {
         Self {
             input: [3, side, side],
-            resize: Resize::Crop { shorter, filter: Filter::Bilinear },
+            resize: Resize::Crop { shorter, filter },
             mean: [0.485, 0.456, 0.406],
             std: [0.229, 0.224, 0.225],
         }

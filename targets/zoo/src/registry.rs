@@ -1,7 +1,7 @@
 //! Which models can be named, and what belongs to each.
 //!
-//! A family is a module with a configuration, a network and the list of its registered members; a new family is one
-//! more variant of [`Architecture`] and of [`crate::Network`], a new member one more entry of its family's list.
+//! A family is a module with a configuration, a network and the table of its registered members; a new family is one
+//! more line of `family.rs`, a new member one more row of its family's table.
 
 use std::fs::File;
 use std::io;
@@ -9,62 +9,12 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use fmr_core::registry::RemoteFile;
-use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::efficientnet::{self, EfficientNetConfig};
+use crate::family::Architecture;
 use crate::labels::LabelSet;
-use crate::lenet::{self, LeNetConfig};
 use crate::preprocess::Preprocess;
-use crate::resnet::{self, ResNetConfig};
-
-/// An architecture with its hyper-parameters.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "family", rename_all = "kebab-case")]
-pub enum Architecture {
-    /// LeNet-5.
-    #[serde(rename = "lenet")]
-    LeNet(LeNetConfig),
-    /// A residual network.
-    #[serde(rename = "resnet")]
-    ResNet(ResNetConfig),
-    /// An EfficientNet-lite.
-    #[serde(rename = "efficientnet-lite")]
-    EfficientNetLite(EfficientNetConfig),
-}
-
-impl Architecture {
-    /// Number of logits.
-    pub fn classes(&self) -> usize {
-        match self {
-            Self::LeNet(config) => config.classes,
-            Self::ResNet(config) => config.classes,
-            Self::EfficientNetLite(config) => config.classes,
-        }
-    }
-
-    /// The same architecture with another number of logits.
-    #[must_use]
-    pub fn with_classes(mut self, classes: usize) -> Self {
-        match &mut self {
-            Self::LeNet(config) => config.classes = classes,
-            Self::ResNet(config) => config.classes = classes,
-            Self::EfficientNetLite(config) => config.classes = classes,
-        }
-        self
-    }
-
-    /// The same architecture under the parameter names of the project that a file comes from; `holds` tells whether
-    /// the file has a parameter of that name.
-    #[must_use]
-    pub fn named_as_in(self, holds: &dyn Fn(&str) -> bool) -> Self {
-        match self {
-            Self::LeNet(config) => Self::LeNet(config),
-            Self::ResNet(config) => Self::ResNet(config.named_as_in(holds)),
-            Self::EfficientNetLite(config) => Self::EfficientNetLite(config.named_as_in(holds)),
-        }
-    }
-}
+use crate::{cifar, convnext, efficientnet, lenet, resnet, swin, twins, visformer, vit, xcit};
 
 /// Where timm publishes files that its loaders name by address.
 pub(crate) const TIMM: &str = "https://github.com/huggingface/pytorch-image-models/releases/download";
@@ -95,6 +45,17 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// A published file of the 1000 classes of ImageNet.
+    pub(crate) fn imagenet(
+        name: &'static str,
+        architecture: Architecture,
+        preprocess: Preprocess,
+        source: &'static str,
+    ) -> Self {
+        let (alias, sha256, download, top1, labels) = (None, &[], None, None, LabelSet::Imagenet);
+        Self { name, alias, architecture, preprocess, labels, source, sha256, download, top1 }
+    }
+
     /// The entry that a file of this network is, of those whose files are known; `digest` is its SHA-256 in hexadecimal.
     pub fn of_file(&self, digest: &str) -> Option<&'static Entry> {
         self.siblings().find(|e| e.sha256.iter().any(|start| digest.starts_with(start)))
@@ -110,8 +71,21 @@ impl Entry {
     }
 }
 
-static ENTRIES: LazyLock<Vec<Entry>> =
-    LazyLock::new(|| [lenet::entries(), resnet::entries(), efficientnet::entries()].concat());
+static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
+    let families = [
+        lenet::entries,
+        resnet::entries,
+        efficientnet::entries,
+        vit::entries,
+        convnext::entries,
+        swin::entries,
+        twins::entries,
+        xcit::entries,
+        visformer::entries,
+        cifar::entries,
+    ];
+    families.into_iter().flat_map(|entries| entries()).collect()
+});
 
 /// All models.
 pub fn entries() -> &'static [Entry] {

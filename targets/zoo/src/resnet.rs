@@ -2,8 +2,6 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use burn::tensor::module::max_pool2d;
-use burn::tensor::ops::MaxPoolOptions;
 use fmr_core::preprocess::Filter;
 use fmr_core::registry::RemoteFile;
 use fmr_nn::functional::{self as f, Pointwise, Window};
@@ -12,9 +10,11 @@ use fmr_nn::probe::Probe;
 use fmr_nn::weights::Builder;
 use serde::{Deserialize, Serialize};
 
+use crate::blocks::max_pool;
+use crate::family::{Architecture, Classify, Config};
 use crate::labels::LabelSet;
 use crate::preprocess::{Preprocess, Resize};
-use crate::registry::{Architecture, Entry, TIMM};
+use crate::registry::{Entry, TIMM};
 
 /// Kind of residual block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,7 +27,8 @@ pub enum Block {
 }
 
 impl Block {
-    fn expansion(self) -> usize {
+    /// How much wider its end is than its inside.
+    pub(crate) fn expansion(self) -> usize {
         match self {
             Self::Basic => 1,
             Self::Bottleneck => 4,
@@ -115,15 +116,19 @@ impl ResNetConfig {
         let (block, depths) = (Block::Basic, [2; 4]);
         Self { block, depths, widths, stem, stem_width: width, layout, classes: 10, eps: eps() }
     }
+}
 
-    /// The same network under the names that a file uses.
-    pub(crate) fn named_as_in(self, holds: &dyn Fn(&str) -> bool) -> Self {
-        let layout = match (holds("fc.weight"), holds("linear.weight")) {
+impl Config for ResNetConfig {
+    fn classes(&mut self) -> &mut usize {
+        &mut self.classes
+    }
+
+    fn name_as_in(&mut self, holds: &dyn Fn(&str) -> bool) {
+        self.layout = match (holds("fc.weight"), holds("linear.weight")) {
             (true, false) => ResNetLayout::Torchvision,
             (false, true) => ResNetLayout::PytorchCifar,
             _ => self.layout,
         };
-        Self { layout, ..self }
     }
 }
 
@@ -146,6 +151,11 @@ pub(crate) fn entries() -> Vec<Entry> {
         cifar("cifar-resnet18-w24", 24, small, "trained here: experiments/recipes/resnet18-w24.toml", None),
         cifar("cifar-resnet18", 64, Preprocess::pytorch_cifar(), "kuangliu/pytorch-cifar, ckpt.pth", Some(93.02)),
     ];
+    let fifty = ResNetConfig { block: Block::Bottleneck, depths: [3, 4, 6, 3], ..ResNetConfig::cifar(64) };
+    entries.push(Entry {
+        architecture: Architecture::ResNet(fifty),
+        ..cifar("cifar-resnet50", 64, Preprocess::pytorch_cifar(), "kuangliu/pytorch-cifar, ckpt.pth", Some(93.62))
+    });
     entries.extend(imagenet());
     entries
 }
@@ -202,8 +212,17 @@ fn imagenet() -> Vec<Entry> {
     ]
 }
 
+/// What the blocks of a network have in common.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ResidualKind {
+    pub(crate) block: Block,
+    pub(crate) layout: ResNetLayout,
+    pub(crate) eps: f32,
+}
+
+/// Convolutions, added to what came in.
 #[derive(Module, Debug)]
-struct Residual {
+pub(crate) struct Residual {
     convs: Vec<ConvNorm>,
     shortcut: Option<ConvNorm>,
     #[module(skip)]
@@ -213,7 +232,13 @@ struct Residual {
 }
 
 impl Residual {
-    fn new(b: &mut Builder, name: String, c: &ResNetConfig, cin: usize, planes: usize, stride: usize) -> Self {
+    pub(crate) fn new(
+        b: &mut Builder,
+        name: String,
+        c: &ResidualKind,
+        [cin, planes]: [usize; 2],
+        stride: usize,
+    ) -> Self {
         let out = planes * c.block.expansion();
         let mut unit = |i: usize, channels, size, stride| {
             let window = Window::same(stride, size / 2);
@@ -233,7 +258,7 @@ impl Residual {
         Self { convs, shortcut, name, shortcut_name }
     }
 
-    fn forward(&self, x: Tensor<4>, probe: &mut Probe<'_>) -> Tensor<4> {
+    pub(crate) fn forward(&self, x: Tensor<4>, probe: &mut Probe<'_>) -> Tensor<4> {
         let last = self.convs.len() - 1;
         let y = self.convs.iter().enumerate().fold(x.clone(), |y, (i, conv)| conv.probed(y, i < last, probe));
         let shortcut = match &self.shortcut {
@@ -246,7 +271,7 @@ impl Residual {
         y
     }
 
-    fn folded(self) -> Self {
+    pub(crate) fn folded(self) -> Self {
         Self {
             convs: self.convs.into_iter().map(ConvNorm::folded).collect(),
             shortcut: self.shortcut.map(ConvNorm::folded),
@@ -269,12 +294,13 @@ pub struct ResNet {
 
 impl ResNet {
     /// A network of that configuration.
-    pub fn new(b: &mut Builder, c: &ResNetConfig) -> Self {
+    pub(crate) fn new(b: &mut Builder, c: &ResNetConfig) -> Self {
         let (size, stride, pad) = match c.stem {
             Stem::ImageNet => (7, 2, 3),
             Stem::Cifar => (3, 1, 1),
         };
         let stem = ConvNorm::new(b, "conv1", "bn1", [3, c.stem_width], size, Window::same(stride, pad), c.eps);
+        let kind = ResidualKind { block: c.block, layout: c.layout, eps: c.eps };
         let mut stages = Vec::new();
         let mut cin = c.stem_width;
         for (stage, (depth, planes)) in c.depths.into_iter().zip(c.widths).enumerate() {
@@ -282,7 +308,7 @@ impl ResNet {
             for i in 0..depth {
                 let stride = if i == 0 && stage > 0 { 2 } else { 1 };
                 let name = format!("layer{}.{i}", stage + 1);
-                blocks.push(Residual::new(b, name, c, cin, planes, stride));
+                blocks.push(Residual::new(b, name, &kind, [cin, planes], stride));
                 cin = planes * c.block.expansion();
             }
             stages.push(blocks);
@@ -296,10 +322,7 @@ impl ResNet {
     pub fn features(&self, x: Tensor<4>, probe: &mut Probe<'_>) -> Tensor<4> {
         let mut x = self.stem.probed(x, true, probe);
         if self.pool {
-            let mut pool = MaxPoolOptions::new([3, 3]);
-            pool.stride = [2, 2];
-            pool.padding = [(1, 1), (1, 1)];
-            x = max_pool2d(x, pool);
+            x = max_pool(x, 3, 2, 1);
             probe.see("maxpool", &x);
         }
         for (stage, blocks) in self.stages.iter().enumerate() {
@@ -319,9 +342,10 @@ impl ResNet {
         }
         maps
     }
+}
 
-    /// `[n, 3, h, w]`, normalised, to logits.
-    pub fn forward(&self, x: Tensor<4>, probe: &mut Probe<'_>) -> Tensor<2> {
+impl Classify for ResNet {
+    fn forward(&self, x: Tensor<4>, probe: &mut Probe<'_>) -> Tensor<2> {
         let x = self.features(x, probe).mean_dim(3).mean_dim(2);
         probe.see("avgpool", &x);
         let logits = self.fc.forward(x.flatten(1, 3));
@@ -329,8 +353,7 @@ impl ResNet {
         logits
     }
 
-    /// The network in evaluation mode: every normalisation folded into its convolution.
-    pub fn folded(self) -> Self {
+    fn folded(self) -> Self {
         let fold = |blocks: Vec<Residual>| blocks.into_iter().map(Residual::folded).collect();
         Self { stem: self.stem.folded(), stages: self.stages.into_iter().map(fold).collect(), ..self }
     }

@@ -23,12 +23,14 @@
 //! Everything here is for tests: what is wrong with a fixture or a result ends in a panic that says so.
 
 mod case;
+mod formula;
 mod report;
 mod skip;
 
 use std::path::{Path, PathBuf};
 
 pub use case::{Case, Sheet, Tensor, Tolerance, Values};
+pub use formula::{Formula, Weights};
 pub use report::Report;
 pub use skip::skip;
 
@@ -74,13 +76,35 @@ pub fn cases(folder: &Path) -> Vec<Case> {
 /// # Panics
 /// If a result is out of tolerance or a wanted tensor was not computed, after all cases ran; or if no case could be
 /// run at all.
-pub fn compare(folder: &Path, mut compute: impl for<'c> FnMut(&'c Case) -> Result<Vec<Report<'c>>, String>) {
+pub fn compare(folder: &Path, compute: impl for<'c> FnMut(&'c Case) -> Result<Vec<Report<'c>>, String>) {
+    let (unknown, failures) = walk(folder, compute);
+    for problem in unknown {
+        println!("{problem}");
+    }
+    assert!(failures.is_empty(), "{} results do not match:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// As [`compare`], and a case that is not run is a failure too.
+///
+/// # Panics
+/// As [`compare`], or if `compute` gives a reason why a case is not run.
+pub fn compare_every(folder: &Path, compute: impl for<'c> FnMut(&'c Case) -> Result<Vec<Report<'c>>, String>) {
+    let (unknown, failures) = walk(folder, compute);
+    let problems = [unknown, failures].concat();
+    assert!(problems.is_empty(), "{} results do not match:\n{}", problems.len(), problems.join("\n"));
+}
+
+/// Compares all cases of a folder: those that are not run, with the reasons, and what does not match.
+fn walk(
+    folder: &Path,
+    mut compute: impl for<'c> FnMut(&'c Case) -> Result<Vec<Report<'c>>, String>,
+) -> (Vec<String>, Vec<String>) {
     let cases = cases(folder);
     let (mut run, mut tensors, mut values) = (0, 0, 0);
-    let mut failures = Vec::new();
+    let (mut unknown, mut failures) = (Vec::new(), Vec::new());
     for case in &cases {
         match compute(case) {
-            Err(reason) => println!("{}: not run: {reason}", case.name()),
+            Err(reason) => unknown.push(format!("{}: not run: {reason}", case.name())),
             Ok(reports) => {
                 run += 1;
                 for report in reports {
@@ -94,7 +118,25 @@ pub fn compare(folder: &Path, mut compute: impl for<'c> FnMut(&'c Case) -> Resul
     }
     println!("{run} of {} cases, {tensors} tensors, {values} values compared in {}", cases.len(), folder.display());
     assert!(run > 0, "no case of {} is understood", folder.display());
-    assert!(failures.is_empty(), "{} results do not match:\n{}", failures.len(), failures.join("\n"));
+    (unknown, failures)
+}
+
+/// Cells of the named columns of a list of keys (`keys/*.tsv`), below comment lines that start with `#`.
+fn cells<const N: usize>(path: &Path, columns: [&str; N]) -> Vec<[String; N]> {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let mut lines = text.lines().filter(|line| !line.starts_with('#'));
+    let header: Vec<&str> = lines.next().unwrap_or_default().split('\t').collect();
+    let place = |name: &str| {
+        header.iter().position(|h| *h == name).unwrap_or_else(|| panic!("{} has no column {name}", path.display()))
+    };
+    let columns = columns.map(place);
+    let rows = lines.map(|line| line.split('\t').collect::<Vec<_>>());
+    rows.map(|row| columns.map(|column| row[column].to_owned())).collect()
+}
+
+/// A shape in a list of keys: `64x3`, `[64,3]`, or `scalar`.
+fn sizes(text: &str) -> Vec<usize> {
+    text.trim_matches(['[', ']']).split(['x', ',']).filter_map(|size| size.trim().parse().ok()).collect()
 }
 
 /// Name and shape of every parameter in a list of keys (`keys/*.tsv`): tab-separated columns `key` and `shape`
@@ -103,19 +145,9 @@ pub fn compare(folder: &Path, mut compute: impl for<'c> FnMut(&'c Case) -> Resul
 /// # Panics
 /// If the file is no such list.
 pub fn keys(path: &Path) -> Vec<(String, Vec<usize>)> {
-    let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    let mut lines = text.lines().filter(|line| !line.starts_with('#'));
-    let header: Vec<&str> = lines.next().unwrap_or_default().split('\t').collect();
-    let column = |name: &str| {
-        header.iter().position(|h| *h == name).unwrap_or_else(|| panic!("{} has no column {name}", path.display()))
-    };
-    let (key, shape, dtype) = (column("key"), column("shape"), column("dtype"));
-    let rows = lines.map(|line| line.split('\t').collect::<Vec<_>>());
-    let floats = rows.filter(|row| !row[dtype].to_lowercase().starts_with(['i', 'u']));
-    let sizes = |text: &str| {
-        text.trim_matches(['[', ']']).split(['x', ',']).filter_map(|size| size.trim().parse().ok()).collect()
-    };
-    floats.map(|row| (row[key].to_owned(), sizes(row[shape]))).collect()
+    let rows = cells(path, ["key", "shape", "dtype"]);
+    let floats = rows.into_iter().filter(|[_, _, dtype]| !dtype.to_lowercase().starts_with(['i', 'u']));
+    floats.map(|[key, shape, _]| (key, sizes(&shape))).collect()
 }
 
 /// The lists of keys of a component, by file name without its ending.

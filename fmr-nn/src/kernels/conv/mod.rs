@@ -31,6 +31,15 @@ impl From<bool> for Rectify {
 }
 
 impl Rectify {
+    /// Between which values it leaves.
+    pub fn bounds(self) -> (f32, f32) {
+        match self {
+            Self::None => (f32::NEG_INFINITY, f32::INFINITY),
+            Self::Relu => (0.0, f32::INFINITY),
+            Self::Relu6 => (0.0, 6.0),
+        }
+    }
+
     /// Calls `f` with the gradient of the values before the cut, given those after it and their gradient; kinks count as
     /// cut off, as in PyTorch.
     pub fn pull_back<R>(self, y: &[f32], dy: &[f32], f: impl FnOnce(&[f32]) -> R) -> R {

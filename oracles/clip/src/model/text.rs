@@ -5,6 +5,7 @@ use burn::tensor::{Int, Tensor};
 use fmr_nn::functional::Pointwise;
 use fmr_nn::layers::LayerNorm;
 use fmr_nn::probe::Probe;
+use fmr_nn::transformer::BlockSizes;
 use fmr_nn::weights::{Builder, Init};
 
 use super::transformer::{StackSizes, Transformer};
@@ -48,7 +49,7 @@ pub(super) struct TextTower {
 impl TextTower {
     pub(super) fn new(b: &mut Builder, c: &TextConfig, embed: usize, activation: Pointwise) -> Self {
         let (mlp, eps) = (c.mlp.unwrap_or(4 * c.width), c.eps.unwrap_or(EPS));
-        let stack = StackSizes { width: c.width, heads: c.heads, layers: c.layers, mlp, eps };
+        let stack = StackSizes { layers: c.layers, block: BlockSizes { width: c.width, heads: c.heads, mlp, eps } };
         let activation = c.activation.unwrap_or(activation);
         Self {
             token_embedding: b.param("token_embedding.weight", [c.vocabulary, c.width], Init::Normal(0.02)),

@@ -5,6 +5,7 @@ use burn::tensor::Tensor;
 use fmr_nn::functional::{Pointwise, Window};
 use fmr_nn::layers::{Conv2d, LayerNorm};
 use fmr_nn::probe::Probe;
+use fmr_nn::transformer::BlockSizes;
 use fmr_nn::weights::Builder;
 
 use super::transformer::{StackSizes, Transformer};
@@ -47,7 +48,7 @@ impl Vit {
         let tokens = (resolution / c.patch).pow(2) + 1;
         let window = Window::same(c.patch, 0);
         let (mlp, eps) = (c.mlp.unwrap_or(4 * c.width), c.eps.unwrap_or(EPS));
-        let stack = StackSizes { width: c.width, heads: c.heads, layers: c.layers, mlp, eps };
+        let stack = StackSizes { layers: c.layers, block: BlockSizes { width: c.width, heads: c.heads, mlp, eps } };
         Self {
             conv1: Conv2d::new(b, "visual.conv1", [3, c.width], c.patch, window, false),
             class_embedding: b.param("visual.class_embedding", [c.width], spread(c.width)),

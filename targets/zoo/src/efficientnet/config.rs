@@ -6,11 +6,13 @@ use std::str::FromStr;
 use fmr_core::preprocess::Filter;
 use fmr_core::registry::RemoteFile;
 use fmr_nn::functional::Window;
+use fmr_nn::layers::ConvNorm;
 use serde::{Deserialize, Serialize};
 
+use crate::family::{Architecture, Config};
 use crate::labels::LabelSet;
-use crate::preprocess::{Preprocess, Resize};
-use crate::registry::{Architecture, Entry, TIMM};
+use crate::preprocess::Preprocess;
+use crate::registry::{Entry, TIMM};
 
 /// One stage: equal blocks, of which the first may change channels and resolution.
 ///
@@ -140,6 +142,11 @@ impl EfficientNetLayout {
         self == Self::Timm
     }
 
+    /// A unit whose normalisation includes the activation, as timm's modules do.
+    pub(super) fn unit(self, unit: ConvNorm) -> ConvNorm {
+        if self == Self::Timm { unit.with_cut() } else { unit }
+    }
+
     /// Block `k` of stage `i`, the `n`-th of all.
     pub(super) fn block_name(self, i: usize, k: usize, n: usize) -> String {
         match self {
@@ -222,19 +229,28 @@ impl EfficientNetConfig {
         };
         self.stages.iter().enumerate().map(scale).collect()
     }
+}
 
-    /// The same network under the names that a file uses.
-    pub(crate) fn named_as_in(self, holds: &dyn Fn(&str) -> bool) -> Self {
-        let layout = match (holds("_conv_stem.weight"), holds("conv_stem.weight")) {
+impl Config for EfficientNetConfig {
+    fn classes(&mut self) -> &mut usize {
+        &mut self.classes
+    }
+
+    fn set_image(&mut self, image: [usize; 2]) {
+        self.image = image;
+    }
+
+    fn name_as_in(&mut self, holds: &dyn Fn(&str) -> bool) {
+        self.layout = match (holds("_conv_stem.weight"), holds("conv_stem.weight")) {
             (true, false) => EfficientNetLayout::EfficientnetPytorch,
             (false, true) => EfficientNetLayout::Timm,
             _ => self.layout,
         };
-        Self { layout, ..self }
     }
 }
 
-const LITE: [StageConfig; 7] = {
+/// EfficientNet-lite0's stages.
+pub(crate) const LITE: [StageConfig; 7] = {
     const fn stage(
         repeats: usize,
         kernel: usize,
@@ -277,10 +293,7 @@ pub(crate) fn entries() -> Vec<Entry> {
             eps,
         })
     };
-    let cropped = |side, shorter, filter| Preprocess {
-        resize: Resize::Crop { shorter, filter },
-        ..Preprocess::imagenet(side, shorter)
-    };
+    let cropped = Preprocess::imagenet_by;
     let centred =
         |side, shorter, filter| Preprocess { mean: [0.5; 3], std: [0.5; 3], ..cropped(side, shorter, filter) };
     let timm = |name: &str, digits: &'static str| {

@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod hyper;
 mod photographs;
 mod pictures;
 mod published;
+mod seeded;
 mod support;
 
 use std::path::Path;
@@ -16,7 +18,7 @@ use fmr_golden::{Case, Report};
 use fmr_nn::bridge::Traced;
 use fmr_nn::device::{test_device, test_device_name};
 use fmr_nn::probe::Probe;
-use fmr_nn::weights::{self, Builder};
+use fmr_nn::weights::{self, Builder, StateDict, WeightsError};
 use fmr_zoo::{Architecture, Classifier, ClassifierSettings, Network, PreprocessSettings};
 use ndarray::Array4;
 use support::Kind;
@@ -35,9 +37,10 @@ fn golden_excerpt() {
 }
 
 fn compare_all(folder: &Path) {
-    fmr_golden::compare(folder, |case| match support::kind(case)? {
+    fmr_golden::compare_every(folder, |case| match support::kind(case)? {
         Kind::Preprocess => Ok(vec![pictures::compare(case)]),
-        Kind::Published(name) => published::compare(case, &name).map(|report| vec![report]),
+        Kind::Published(name) => Ok(published::compare(case, &name).into_iter().collect()),
+        Kind::Formula(architecture) => Ok(vec![seeded::compare(case, &architecture)]),
         Kind::Network(architecture) => {
             let files = case.value("checkpoint").and_then(|v| v.as_array()).unwrap();
             let files = files.iter().map(|table| table["file"].as_str().unwrap());
@@ -103,11 +106,16 @@ pub(crate) fn cross_entropy(logits: &[f32], labels: &[i64]) -> (Vec<f64>, Vec<f3
 /// The network of a file in evaluation mode, normalisations not folded.
 pub(crate) fn load(path: &Path, architecture: &Architecture) -> Network {
     let file = weights::read(path).unwrap_or_else(|e| panic!("{e}"));
-    let mut b = Builder::stored(file.tensors, &test_device());
-    let named = architecture.clone().named_as_in(&|key| b.holds(key));
-    let network = Network::new(&mut b, &named);
-    b.finish(|key| key.ends_with("num_batches_tracked")).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    network
+    build(file.tensors, architecture).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// The network with these weights.
+pub(crate) fn build(tensors: StateDict, architecture: &Architecture) -> Result<Network, WeightsError> {
+    let (architecture, tensors) = architecture.clone().fitted_to(tensors);
+    let mut b = Builder::stored(tensors, &test_device());
+    let network = Network::new(&mut b, &architecture);
+    b.finish(|key| key.ends_with("num_batches_tracked"))?;
+    Ok(network)
 }
 
 pub(crate) fn tensor<const D: usize>(values: &[f32], shape: &[usize]) -> Tensor<D> {

@@ -1,0 +1,120 @@
+//! Sizes, names and published files of Swin.
+
+use fmr_checkpoint::rename::Rule;
+use fmr_core::preprocess::Filter;
+use serde::{Deserialize, Serialize};
+
+use crate::family::{Architecture, Config};
+use crate::names::Names;
+use crate::preprocess::Preprocess;
+use crate::registry::Entry;
+
+/// Hyper-parameters of a Swin transformer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SwinConfig {
+    /// `[height, width]` of the images.
+    pub image: [usize; 2],
+    /// Side of the patches that the network begins with.
+    #[serde(default = "four")]
+    pub patch: usize,
+    /// Values of a token in the first stage, twice as many in each further one.
+    pub width: usize,
+    /// Blocks of each stage.
+    pub depths: Vec<usize>,
+    /// Attention heads of each stage.
+    pub heads: Vec<usize>,
+    /// Values of a head in all stages; unless named, the stage's width divided among the heads.
+    #[serde(default)]
+    pub head_dim: Option<usize>,
+    /// Side of a window.
+    pub window: usize,
+    /// Values inside a block's perceptron for each value of a token.
+    #[serde(default = "mlp_ratio")]
+    pub mlp_ratio: f64,
+    /// Number of logits.
+    pub classes: usize,
+    /// Added to the variance by the normalisations.
+    #[serde(default = "eps")]
+    pub eps: f32,
+}
+
+fn four() -> usize {
+    4
+}
+
+fn mlp_ratio() -> f64 {
+    4.0
+}
+
+fn eps() -> f32 {
+    1e-5
+}
+
+/// Buffers that follow from the sizes; older files of timm hold them too.
+const MASK: Rule = Rule::drop("layers.{i}.blocks.{j}.attn_mask");
+const INDEX: Rule = Rule::drop("layers.{i}.blocks.{j}.attn.relative_position_index");
+
+/// The authors' names: patches are merged at the end of a stage, where timm merges them at the start of the next.
+const AUTHORS: &[Rule] = &[
+    MASK,
+    INDEX,
+    Rule::new("layers.{i}.downsample.{part}.{p}", "layers.{i+1}.downsample.{part}.{p}"),
+    Rule::new("head.{p}", "head.fc.{p}"),
+];
+
+/// Those of older files of timm, and of files whose merging layers are named as they are today.
+const TIMM: &[Rule] = &[MASK, INDEX, Rule::new("head.{p}", "head.fc.{p}")];
+
+impl Config for SwinConfig {
+    fn classes(&mut self) -> &mut usize {
+        &mut self.classes
+    }
+
+    fn set_image(&mut self, image: [usize; 2]) {
+        self.image = image;
+    }
+
+    fn names(&self) -> &'static [Names] {
+        &[Names { mark: "layers.0.downsample.reduction.weight", rules: AUTHORS }, Names { mark: "", rules: TIMM }]
+    }
+}
+
+/// Width, depths, heads.
+type Size = (usize, [usize; 4], [usize; 4]);
+
+const TINY: Size = (96, [2, 2, 6, 2], [3, 6, 12, 24]);
+const SMALL: Size = (96, [2, 2, 18, 2], [3, 6, 12, 24]);
+const BASE: Size = (128, [2, 2, 18, 2], [4, 8, 16, 32]);
+
+/// Name, the name it also has, size, accuracy.
+const FILES: &[(&str, Option<&str>, Size, f64)] = &[
+    ("swin_tiny_patch4_window7_224.ms_in1k", Some("swin_tiny_patch4_window7_224"), TINY, 81.2),
+    ("swin_small_patch4_window7_224.ms_in1k", Some("swin_small_patch4_window7_224"), SMALL, 83.2),
+    ("swin_base_patch4_window7_224.ms_in1k", Some("swin_base_patch4_window7_224"), BASE, 83.5),
+    ("swin_base_patch4_window7_224.ms_in22k_ft_in1k", None, BASE, 85.2),
+];
+
+/// The registered members of the family.
+pub(crate) fn entries() -> Vec<Entry> {
+    // Their authors evaluate after a resize to 256, timm after one to 248.
+    let preprocess = Preprocess::imagenet_by(224, 256, Filter::Bicubic);
+    let source = "microsoft/Swin-Transformer (.pth), timm (.safetensors)";
+    let entry = |&(name, alias, (width, depths, heads), top1): &(_, _, Size, _)| {
+        let (depths, heads) = (depths.to_vec(), heads.to_vec());
+        let network = SwinConfig {
+            image: [224; 2],
+            patch: four(),
+            width,
+            depths,
+            heads,
+            head_dim: None,
+            window: 7,
+            mlp_ratio: mlp_ratio(),
+            classes: 1000,
+            eps: eps(),
+        };
+        Entry { alias, top1: Some(top1), ..Entry::imagenet(name, Architecture::Swin(network), preprocess, source) }
+    };
+    FILES.iter().map(entry).collect()
+}

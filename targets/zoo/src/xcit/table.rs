@@ -1,0 +1,160 @@
+//! Sizes, names and published files of XCiT.
+
+use fmr_checkpoint::rename::Rule;
+use fmr_core::preprocess::Filter;
+use serde::{Deserialize, Serialize};
+
+use crate::family::{Architecture, Config};
+use crate::names::Names;
+use crate::preprocess::Preprocess;
+use crate::registry::Entry;
+
+/// Hyper-parameters of an XCiT.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct XcitConfig {
+    /// Side of a patch: 16, 8, or 4.
+    pub patch: XcitPatch,
+    /// Values of a token.
+    pub width: usize,
+    /// Blocks before the class token comes.
+    pub depth: usize,
+    /// Attention heads.
+    pub heads: usize,
+    /// Blocks of the class token.
+    #[serde(default = "two")]
+    pub class_blocks: usize,
+    /// Whether the second normalisation of these is of all tokens.
+    #[serde(default = "yes")]
+    pub tokens_norm: bool,
+    /// Number of logits.
+    pub classes: usize,
+    /// Added to the variance by the layer normalisations.
+    #[serde(default = "eps")]
+    pub eps: f32,
+}
+
+/// Side of a patch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "usize", into = "usize")]
+pub enum XcitPatch {
+    /// Four convolutions of stride 2.
+    Sixteen,
+    /// Three convolutions of stride 2.
+    Eight,
+    /// The network for patches of 16 with its first two strides set to 1, as robust models for CIFAR-10 have it.
+    Four,
+}
+
+impl TryFrom<usize> for XcitPatch {
+    type Error = String;
+
+    fn try_from(side: usize) -> Result<Self, String> {
+        match side {
+            16 => Ok(Self::Sixteen),
+            8 => Ok(Self::Eight),
+            4 => Ok(Self::Four),
+            _ => Err(format!("patches of XCiT have a side of 16, 8 or 4, not {side}")),
+        }
+    }
+}
+
+impl From<XcitPatch> for usize {
+    fn from(patch: XcitPatch) -> Self {
+        match patch {
+            XcitPatch::Sixteen => 16,
+            XcitPatch::Eight => 8,
+            XcitPatch::Four => 4,
+        }
+    }
+}
+
+impl XcitPatch {
+    /// Strides of the convolutions that make patches.
+    pub(super) fn strides(self) -> &'static [usize] {
+        match self {
+            Self::Sixteen => &[2, 2, 2, 2],
+            Self::Eight => &[2, 2, 2],
+            Self::Four => &[1, 1, 2, 2],
+        }
+    }
+}
+
+fn two() -> usize {
+    2
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn eps() -> f32 {
+    1e-6
+}
+
+/// The authors' names: query, key and value of the class token's attention are one matrix.
+const AUTHORS: &[Rule] = &[
+    Rule::new("pos_embeder.{rest..}", "pos_embed.{rest..}"),
+    Rule::new("cls_attn_blocks.{i}.attn.qkv.{p}", "cls_attn_blocks.{i}.attn.q.{p}").slice(0, 3),
+    Rule::new("cls_attn_blocks.{i}.attn.qkv.{p}", "cls_attn_blocks.{i}.attn.k.{p}").slice(1, 3),
+    Rule::new("cls_attn_blocks.{i}.attn.qkv.{p}", "cls_attn_blocks.{i}.attn.v.{p}").slice(2, 3),
+];
+
+impl Config for XcitConfig {
+    fn classes(&mut self) -> &mut usize {
+        &mut self.classes
+    }
+
+    fn names(&self) -> &'static [Names] {
+        &[Names { mark: "", rules: AUTHORS }]
+    }
+}
+
+/// Width, depth, heads.
+type Size = [usize; 3];
+
+const SMALL: Size = [384, 12, 8];
+const MEDIUM: Size = [512, 24, 8];
+const LARGE: Size = [768, 24, 16];
+
+const SIXTEEN: XcitPatch = XcitPatch::Sixteen;
+const EIGHT: XcitPatch = XcitPatch::Eight;
+
+/// Name, the name it also has, size, patch.
+const FILES: &[(&str, Option<&str>, Size, XcitPatch)] = &[
+    ("xcit_small_12_p16_224.fb_in1k", Some("xcit_small_12_p16_224"), SMALL, SIXTEEN),
+    ("xcit_small_12_p16_224.fb_dist_in1k", None, SMALL, SIXTEEN),
+    ("xcit_small_12_p8_224.fb_in1k", Some("xcit_small_12_p8_224"), SMALL, EIGHT),
+    ("xcit_medium_24_p16_224.fb_in1k", Some("xcit_medium_24_p16_224"), MEDIUM, SIXTEEN),
+    ("xcit_large_24_p16_224.fb_in1k", Some("xcit_large_24_p16_224"), LARGE, SIXTEEN),
+    ("xcit_large_24_p8_224.fb_in1k", Some("xcit_large_24_p8_224"), LARGE, EIGHT),
+];
+
+/// The robust models: they see images in [0, 1] as they are. Name, the name it also has, accuracy.
+const ROBUST: &[(&str, Option<&str>, f64)] = &[
+    ("xcit_large_12_p16_224.linf4_in1k", Some("xcit_large_12_p16_224"), 73.76),
+    ("xcit_large_12_p16_224.linf8_in1k", None, 69.24),
+];
+
+fn network([width, depth, heads]: Size, patch: XcitPatch) -> Architecture {
+    let (class_blocks, tokens_norm, classes) = (two(), true, 1000);
+    Architecture::Xcit(XcitConfig { patch, width, depth, heads, class_blocks, tokens_norm, classes, eps: eps() })
+}
+
+/// The registered members of the family.
+pub(crate) fn entries() -> Vec<Entry> {
+    let preprocess = Preprocess::imagenet_by(224, 224, Filter::Bicubic);
+    let source = "facebookresearch/xcit (.pth), timm (.safetensors)";
+    let plain = FILES.iter().map(|&(name, alias, size, patch)| Entry {
+        alias,
+        ..Entry::imagenet(name, network(size, patch), preprocess, source)
+    });
+    let unnormalised = Preprocess { mean: [0.0; 3], std: [1.0; 3], ..preprocess };
+    let source = "dedeswim/vits-robustness-torch (.pth.tar); RobustBench: debenedetti2022light-xcit-l-imagenet-linf";
+    let robust = ROBUST.iter().map(|&(name, alias, top1)| Entry {
+        alias,
+        top1: Some(top1),
+        ..Entry::imagenet(name, network([768, 12, 16], SIXTEEN), unnormalised, source)
+    });
+    plain.chain(robust).collect()
+}
