@@ -1,5 +1,7 @@
 //! The rows of an experiment with what was found of them.
 
+use std::path::Path;
+
 use fmr_core::metrics::{Effort, Summary};
 use fmr_core::validity::{Facts, Flag, flags};
 use fmr_experiment::{Experiment, Lack, MissingFiles, PaperFigures, Row as Planned, World};
@@ -95,7 +97,7 @@ pub(super) fn entries<'r>(
             data: experiment.data.get(&row.data).map_or_else(|| row.data.clone(), |data| data.label.clone()),
             model: row.label.clone(),
             world: row.world.unwrap_or(experiment.report.world),
-            state: state(row, results, components),
+            state: state(experiment, row, results, components),
             measured,
             paper: row.paper.clone().unwrap_or_default(),
             without: experiment.rows.iter().position(|other| row.mask.is_some() && is_without_mask(other, row)),
@@ -104,7 +106,12 @@ pub(super) fn entries<'r>(
     experiment.rows.iter().map(entry).collect()
 }
 
-fn state(row: &Planned, results: Option<&RowResults>, components: &dyn Components) -> RowState {
+fn state(
+    experiment: &Experiment,
+    row: &Planned,
+    results: Option<&RowResults>,
+    components: &dyn Components,
+) -> RowState {
     if let Some(results) = results {
         let (done, of) = (results.records.len(), results.plan.samples);
         return if done < of { RowState::Unfinished { done, of } } else { RowState::Measured };
@@ -118,7 +125,7 @@ fn state(row: &Planned, results: Option<&RowResults>, components: &dyn Component
         Some(Lack::NotImplemented(problem)) => RowState::CannotRun { reason: format!("Not implemented: {problem}.") },
         Some(Lack::Files(files)) => {
             let mut needs: Vec<Need> = Vec::new();
-            for need in files.into_iter().map(need) {
+            for need in files.into_iter().map(|files| need(files, experiment.file())) {
                 if !needs.contains(&need) {
                     needs.push(need);
                 }
@@ -128,12 +135,16 @@ fn state(row: &Planned, results: Option<&RowResults>, components: &dyn Component
     }
 }
 
-fn need(files: MissingFiles) -> Need {
+fn need(files: MissingFiles, experiment: &Path) -> Need {
     let put = files.list();
-    match files.obtain {
-        Some(obtain) => Need { what: obtain.what, get: obtain.get, put },
-        None => Need { what: files.key, get: "the experiment file does not say where".to_owned(), put },
-    }
+    let fetch = files.published.then(|| format!("`fmr fetch {}` downloads it", experiment.display()));
+    let (what, by_hand) = match files.obtain {
+        Some(obtain) => (obtain.what, Some(obtain.get)),
+        None => (files.key, None),
+    };
+    let ways: Vec<String> = fetch.into_iter().chain(by_hand).collect();
+    let get = if ways.is_empty() { "the experiment file does not say where".to_owned() } else { ways.join("; or: ") };
+    Need { what, get, put }
 }
 
 /// Whether `other` is `row` but for its mask, which `other` has none of.
@@ -143,4 +154,26 @@ fn is_without_mask(other: &Planned, row: &Planned) -> bool {
         (names, row.scorer.clone(), row.search.clone(), row.verdict.clone())
     };
     other.mask.is_none() && of(other) == of(row)
+}
+
+#[cfg(test)]
+mod tests {
+    use fmr_experiment::Obtain;
+
+    use super::*;
+
+    #[test]
+    fn a_missing_file_that_is_published_names_the_command_that_gets_it() {
+        let ways = |published, by_hand: Option<&str>| {
+            let obtain = by_hand.map(|get| Obtain { what: "weights".into(), get: get.into(), files: Vec::new() });
+            let files =
+                MissingFiles { key: "targets.vit.weights".into(), paths: vec!["v.pth".into()], obtain, published };
+            need(files, Path::new("lab.toml")).get
+        };
+        let fetch = "`fmr fetch lab.toml` downloads it";
+        assert_eq!(ways(true, None), fetch);
+        assert_eq!(ways(true, Some("ask the authors")), format!("{fetch}; or: ask the authors"));
+        assert_eq!(ways(false, Some("ask the authors")), "ask the authors");
+        assert_eq!(ways(false, None), "the experiment file does not say where");
+    }
 }
