@@ -54,6 +54,18 @@ pub fn isa() -> Isa {
     })
 }
 
+/// Asks for the line of the cache that holds `p`, which is read soon. Any address will do: nothing is read yet.
+#[inline(always)]
+pub fn fetch(p: *const f32) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: every x86-64 processor has the instruction, which reads no memory that the program sees.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(p.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = p;
+}
+
 /// Work written for vectors of any size.
 pub trait VectorJob {
     /// Does it.

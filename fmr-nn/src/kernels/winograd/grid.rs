@@ -1,10 +1,12 @@
 //! Where the tiles of images lie: in bands of rows, and in memory as the transforms read them.
 
 use crate::kernels::conv::ConvShape;
-use crate::kernels::simd::{Lanes, MAX_LANES, VectorJob, dispatch};
+use crate::kernels::simd::{Lanes, MAX_LANES, VectorJob, dispatch, fetch};
 
 /// Tiles that the transforms take at once, all of one image: a chunk.
 pub(super) const CHUNK: usize = MAX_LANES;
+/// Floats of a line of the cache.
+const LINE: usize = 16;
 /// Tiles of an image that are worked on together, about: their copies stay in the cache.
 const BAND: usize = 192;
 
@@ -96,6 +98,11 @@ impl<const M: usize> VectorJob for PadJob<M> {
             for row in 0..M * (self.grid.high + 1) {
                 let line = self.line(plane, row);
                 let to = self.padded.wrapping_add(self.place(plane, row));
+                // Rows of a band are short and its planes far apart: processors do not guess what comes next.
+                if let Some(line) = line.filter(|_| plane + 1 < self.planes) {
+                    let next = line.wrapping_add(self.input[0] * w);
+                    (0..left + w).step_by(LINE).for_each(|at| fetch(next.wrapping_add(at)));
+                }
                 for column in (0..vectors).step_by(V::N) {
                     let len = V::N.min(pitch - column);
                     // SAFETY: only values of the image are read; `len` places are left in the rows of all phases.
