@@ -20,6 +20,16 @@ impl Shared {
         Self(data.as_mut_ptr(), data.len())
     }
 
+    /// The place `start`, for parts in pieces, all of which lie before `start + len`.
+    ///
+    /// # Safety
+    /// The shared slice must outlive all use of the pointer, and no place may be used by two threads.
+    pub unsafe fn place(&self, start: usize, len: usize) -> *mut f32 {
+        assert!(start + len <= self.1, "place outside the shared slice");
+        // SAFETY: inside the slice by the assertion.
+        unsafe { self.0.add(start) }
+    }
+
     /// The part `start..start + len`.
     ///
     /// # Safety

@@ -95,37 +95,42 @@ impl<const M: usize> VectorJob for PadJob<M> {
         // A few places beyond whole vectors are cheaper one by one.
         let vectors = if pitch % V::N <= 2 { pitch - pitch % V::N } else { pitch };
         for plane in 0..self.planes {
-            for row in 0..M * (self.grid.high + 1) {
-                let line = self.line(plane, row);
-                let to = self.padded.wrapping_add(self.place(plane, row));
-                // Rows of a band are short and its planes far apart: processors do not guess what comes next.
-                if let Some(line) = line.filter(|_| plane + 1 < self.planes) {
-                    let next = line.wrapping_add(self.input[0] * w);
-                    (0..left + w).step_by(LINE).for_each(|at| fetch(next.wrapping_add(at)));
-                }
-                for column in (0..vectors).step_by(V::N) {
-                    let len = V::N.min(pitch - column);
+            // Rows of a band are short and its planes far apart: processors do not guess what comes next.
+            let next = if plane + 1 < self.planes { self.input[0] * w } else { 0 };
+            for column in (0..vectors).step_by(V::N) {
+                let len = V::N.min(pitch - column);
+                // The places of four vectors that hold values of the image: the same in all rows.
+                let spans: [_; 4] = std::array::from_fn(|i| {
+                    let at = M * column + i * V::N;
+                    [left.saturating_sub(at).min(V::N), (left + w).saturating_sub(at).min(V::N)]
+                });
+                for row in 0..M * (self.grid.high + 1) {
+                    let to = self.padded.wrapping_add(self.place(plane, row) + column);
                     // SAFETY: only values of the image are read; `len` places are left in the rows of all phases.
                     unsafe {
                         let mut parts = [V::splat(0.0); 4];
-                        if let Some(line) = line {
-                            for (i, part) in parts.iter_mut().enumerate().take(M) {
-                                let at = M * column + i * V::N;
-                                let from = left.saturating_sub(at).min(V::N);
-                                let to = (left + w).saturating_sub(at).min(V::N);
-                                *part = V::load_span(line.wrapping_add(at), from, to);
+                        if let Some(line) = self.line(plane, row) {
+                            let line = line.wrapping_add(M * column);
+                            if next > 0 {
+                                (0..M * V::N).step_by(LINE).for_each(|at| fetch(line.wrapping_add(next + at)));
+                            }
+                            for (i, (part, [from, to])) in parts.iter_mut().zip(spans).enumerate().take(M) {
+                                *part = V::load_span(line.wrapping_add(i * V::N), from, to);
                             }
                             parts = deal::<V, M>(parts);
                         }
                         for (x, part) in parts.iter().enumerate().take(M) {
-                            part.store_first(to.add(x * self.grid.phase() + column), len);
+                            part.store_first(to.add(x * self.grid.phase()), len);
                         }
                     }
                 }
+            }
+            for row in 0..M * (self.grid.high + 1) {
+                let to = self.padded.wrapping_add(self.place(plane, row));
                 for column in vectors..pitch {
                     for x in 0..M {
                         let at = M * column + x;
-                        let line = line.filter(|_| (left..left + w).contains(&at));
+                        let line = self.line(plane, row).filter(|_| (left..left + w).contains(&at));
                         // SAFETY: as above.
                         unsafe {
                             *to.add(x * self.grid.phase() + column) = line.map_or(0.0, |line| *line.wrapping_add(at));

@@ -87,9 +87,21 @@ impl<const M: usize> VectorJob for OutputJob<'_, M> {
         let mut rows: Rows = [[0.0; SIDE * CHUNK]; SIDE];
         for channel in 0..self.channels {
             let bias = self.bias.map_or(0.0, |b| b[channel]);
-            // SAFETY: by the contract.
-            unsafe { self.tiles::<V>(channel, bias, &mut rows) };
             let plane = (self.plane + channel) * oh * ow;
+            if let [[0, CHUNK, i, j]] = self.chunk.runs[..] {
+                let (i, j) = (M * (self.grid.first + i), M * j);
+                if i + M <= oh && j + M * CHUNK <= ow {
+                    // Whole tiles in a row are written to their places.
+                    // SAFETY: every output position belongs to one tile of one block; all rows lie inside the image.
+                    unsafe {
+                        let to = self.out.place(plane + i * ow + j, (M - 1) * ow + M * CHUNK);
+                        self.tiles::<V>(channel, bias, to, ow);
+                    }
+                    continue;
+                }
+            }
+            // SAFETY: by the contract.
+            unsafe { self.tiles::<V>(channel, bias, rows.as_mut_ptr().cast(), SIDE * CHUNK) };
             for [lane, len, i, j] in self.chunk.runs.iter().copied() {
                 let (i, j) = (M * (self.grid.first + i), M * j);
                 let len = (M * len).min(ow - j);
@@ -134,10 +146,12 @@ unsafe fn copy<V: Lanes>(from: *const f32, to: *mut f32, len: usize) {
 }
 
 impl<const M: usize> OutputJob<'_, M> {
+    /// Writes a chunk's outputs in one channel to `M` rows at `to`, which are `row` apart.
+    ///
     /// # Safety
-    /// As `run`, with a channel of its own.
+    /// As `run`; `M * CHUNK` floats of each row must be writable.
     #[inline(always)]
-    unsafe fn tiles<V: Lanes>(&self, channel: usize, bias: f32, rows: &mut Rows) {
+    unsafe fn tiles<V: Lanes>(&self, channel: usize, bias: f32, to: *mut f32, row: usize) {
         for half in (0..CHUNK).step_by(V::N) {
             // SAFETY: by the contract.
             unsafe {
@@ -153,13 +167,13 @@ impl<const M: usize> OutputJob<'_, M> {
                     }
                 }
                 let bias = V::splat(bias);
-                for (sums, row) in sums.iter().zip(rows.iter_mut()).take(M) {
+                for (y, sums) in sums.iter().enumerate().take(M) {
                     let mut values = outputs::<V, M>(*sums);
                     for value in values.iter_mut().take(M) {
                         *value = self.finished(value.add(bias));
                     }
                     for (i, value) in collect::<V, M>(values).iter().enumerate().take(M) {
-                        value.store(row.as_mut_ptr().add(M * half + i * V::N));
+                        value.store(to.add(y * row + M * half + i * V::N));
                     }
                 }
             }
