@@ -8,7 +8,7 @@ use crate::device::is_host;
 use crate::kernels::attention::{AttentionShape, Bias, HIDDEN, attention as attend, attention_gradients};
 use crate::kernels::buffers;
 use crate::kernels::parallel::Shared;
-use crate::kernels::spatial_attention::{self, SpatialShape};
+use crate::kernels::spatial_attention::{self, Packing, SpatialShape};
 use crate::ops::{Host, HostOp, Saved, apply};
 use crate::standard;
 
@@ -165,19 +165,22 @@ pub fn biased_self_attention(qkv: Tensor<3>, bias: Tensor<3>, heads: usize, regi
     apply::<3, 3, 1, 3>(qkv, Some(bias), None, Arc::new(op))
 }
 
+/// Attention over positions, each head of each sample alone.
 #[derive(Debug)]
-struct SpatialAttention;
+struct SpatialAttention {
+    heads: usize,
+}
 
 impl SpatialAttention {
-    fn shape(q: &[usize]) -> SpatialShape {
-        SpatialShape { n: q[0], channels: q[1], positions: q[2..].iter().product() }
+    fn shape(&self, q: &[usize]) -> SpatialShape {
+        SpatialShape::side_by_side(q[0] * self.heads, q[1] / self.heads, q[2..].iter().product())
     }
 }
 
 impl HostOp for SpatialAttention {
     fn forward(&self, [q, k, v]: [Host<'_>; 3]) -> (Vec<f32>, Vec<usize>) {
         let mut y = buffers::take(q.data.len());
-        spatial_attention::attention(&Self::shape(q.shape), q.data, k.data, v.data, &mut y);
+        spatial_attention::attention(&self.shape(q.shape), q.data, k.data, v.data, &mut y);
         (y, q.shape.to_vec())
     }
 
@@ -188,27 +191,81 @@ impl HostOp for SpatialAttention {
     fn backward(&self, [q, k, v]: [Host<'_>; 3], _: Host<'_>, dy: Host<'_>, _: [bool; 3]) -> [Option<Vec<f32>>; 3] {
         let inputs = [q.data, k.data, v.data];
         let mut gradients = inputs.map(|t| buffers::take(t.len()));
-        let into = gradients.each_mut().map(|t| &mut t[..]);
-        spatial_attention::attention_gradients(&Self::shape(q.shape), inputs, dy.data, into);
+        let shared = gradients.each_mut().map(|t| Shared::new(t));
+        let into = shared.each_ref().map(|t| (t, 0));
+        spatial_attention::attention_gradients(&self.shape(q.shape), inputs, dy.data, into);
         gradients.map(Some)
     }
 }
 
-/// Attention of the positions of `q`, `k`, `v` `[n, c, h, w]` over each other with one head; scale 1/√c.
-pub fn spatial_self_attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>) -> Tensor<4> {
+/// Attention of the positions of `q`, `k`, `v` `[n, c, h, w]` over each other; heads are contiguous slices of the
+/// channels, scale 1/√(c/heads).
+pub fn spatial_self_attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, heads: usize) -> Tensor<4> {
     if !is_host(&q.device()) {
-        return standard::spatial_self_attention(q, k, v);
+        return standard::spatial_self_attention(q, k, v, heads);
     }
-    apply(q, Some(k), Some(v), Arc::new(SpatialAttention))
+    apply(q, Some(k), Some(v), Arc::new(SpatialAttention { heads }))
 }
 
-/// As [`spatial_self_attention`] with heads, each a contiguous slice of the channels; scale 1/√(c/heads).
-pub fn spatial_multi_head_attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, heads: usize) -> Tensor<4> {
-    if heads == 1 {
-        return spatial_self_attention(q, k, v);
+/// Order of the channels in which one layer gives queries, keys and values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PackedOrder {
+    /// Head by head, each with its queries, keys and values.
+    HeadsFirst,
+    /// All queries, all keys, all values, each head by head.
+    KindsFirst,
+}
+
+#[derive(Debug)]
+struct PackedAttention {
+    heads: usize,
+    order: PackedOrder,
+}
+
+impl PackedAttention {
+    /// Sizes, and where keys begin after queries, and values after keys.
+    fn shape(&self, qkv: &[usize]) -> (SpatialShape, usize) {
+        let (&Self { heads, order }, positions) = (self, qkv[2..].iter().product::<usize>());
+        let channels = qkv[1] / 3 / heads;
+        let one = channels * positions;
+        let (head, kind) = match order {
+            PackedOrder::HeadsFirst => (3 * one, one),
+            PackedOrder::KindsFirst => (one, heads * one),
+        };
+        let packing = Packing { heads, sample: qkv[1] * positions, head };
+        (SpatialShape { n: qkv[0] * heads, channels, positions, packing }, kind)
     }
-    let [n, c, h, w] = q.dims();
-    // To the kernel a head is a sample.
-    let [q, k, v] = [q, k, v].map(|t| t.reshape([n * heads, c / heads, h, w]));
-    spatial_self_attention(q, k, v).reshape([n, c, h, w])
+}
+
+impl HostOp for PackedAttention {
+    fn forward(&self, [qkv, ..]: [Host<'_>; 3]) -> (Vec<f32>, Vec<usize>) {
+        let (s, kind) = self.shape(qkv.shape);
+        let mut y = buffers::take(qkv.data.len() / 3);
+        let [q, k, v] = [0, 1, 2].map(|i| &qkv.data[i * kind..]);
+        spatial_attention::attention(&s, q, k, v, &mut y);
+        let mut shape = qkv.shape.to_vec();
+        shape[1] /= 3;
+        (y, shape)
+    }
+
+    fn saves(&self, _: [bool; 3]) -> Saved {
+        Saved { inputs: [true, false, false], output: false }
+    }
+
+    fn backward(&self, [qkv, ..]: [Host<'_>; 3], _: Host<'_>, dy: Host<'_>, _: [bool; 3]) -> [Option<Vec<f32>>; 3] {
+        let (s, kind) = self.shape(qkv.shape);
+        let mut gradient = buffers::take(qkv.data.len());
+        let shared = Shared::new(&mut gradient);
+        let inputs = [0, 1, 2].map(|i| &qkv.data[i * kind..]);
+        spatial_attention::attention_gradients(&s, inputs, dy.data, [0, 1, 2].map(|i| (&shared, i * kind)));
+        [Some(gradient), None, None]
+    }
+}
+
+/// [`spatial_self_attention`] with queries, keys and values in one: `[n, 3 c, h, w]` to `[n, c, h, w]`.
+pub fn packed_spatial_attention(qkv: Tensor<4>, heads: usize, order: PackedOrder) -> Tensor<4> {
+    if !is_host(&qkv.device()) {
+        return standard::packed_spatial_attention(qkv, heads, order);
+    }
+    apply::<4, 1, 1, 4>(qkv, None, None, Arc::new(PackedAttention { heads, order }))
 }

@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use crate::bridge::beside;
-use crate::functional::{self as f, Activation, Window};
+use crate::functional::{self as f, Activation, PackedOrder, Window};
 use crate::layers::{Conv2d, GroupNorm, Linear};
 use crate::probe::Probe;
 use crate::weights::{Builder, Init};
@@ -165,30 +165,6 @@ impl ResidualBlock {
     }
 }
 
-/// Order of the channels in which one convolution gives queries, keys and values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PackedOrder {
-    /// Head by head, each with its queries, keys and values.
-    HeadsFirst,
-    /// All queries, all keys, all values, each head by head.
-    KindsFirst,
-}
-
-impl PackedOrder {
-    /// Queries, keys and values `[n, c, h, w]` of `[n, 3 c, h, w]`.
-    pub fn unpack(self, qkv: Tensor<4>, heads: usize) -> [Tensor<4>; 3] {
-        let [n, c, h, w] = qkv.dims();
-        let c = c / 3;
-        match self {
-            Self::KindsFirst => [0, 1, 2].map(|kind| qkv.clone().narrow(1, kind * c, c)),
-            Self::HeadsFirst => {
-                let split: Tensor<4> = qkv.reshape([n * heads, 3, c / heads, h * w]);
-                [0, 1, 2].map(|kind| split.clone().narrow(1, kind, 1).reshape([n, c, h, w]))
-            }
-        }
-    }
-}
-
 /// How an attention block comes to queries, keys and values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Projections {
@@ -242,17 +218,19 @@ impl AttentionBlock {
     /// Same shape.
     pub fn forward(&self, x: Tensor<4>, probe: &mut Probe<'_>) -> Tensor<4> {
         let y = self.norm.forward(x.clone(), Activation::Identity);
-        let [q, k, v] = match &self.projections[..] {
-            [q, k, v] => [q.forward(y.clone()), k.forward(y.clone()), v.forward(y)],
+        let mixed = match &self.projections[..] {
+            [q, k, v] => {
+                let (q, k, v) = (q.forward(y.clone()), k.forward(y.clone()), v.forward(y));
+                f::spatial_self_attention(q, k, v, self.heads)
+            }
             packed => {
                 let qkv = packed.iter().fold(y, |y, conv| conv.forward(y));
                 if probe.on() {
                     probe.see(format!("{}.qkv", self.name), &qkv);
                 }
-                self.order.unpack(qkv, self.heads)
+                f::packed_spatial_attention(qkv, self.heads, self.order)
             }
         };
-        let mixed = f::spatial_multi_head_attention(q, k, v, self.heads);
         let y = x + self.proj_out.forward(mixed);
         probe.see(&self.name, &y);
         y

@@ -6,6 +6,7 @@ use burn::tensor::activation::{leaky_relu, relu, sigmoid, silu, softmax};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions};
 use burn::tensor::{Bool, Int, Tensor, module};
 
+use crate::attention::PackedOrder;
 use crate::functional::Window;
 use crate::kernels::conv::Rectify;
 use crate::kernels::norm::Activation;
@@ -167,11 +168,28 @@ pub(crate) fn self_attention(qkv: Tensor<3>, heads: usize, causal: bool) -> Tens
     attention(part(0), part(1), part(2), heads, causal)
 }
 
-pub(crate) fn spatial_self_attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>) -> Tensor<4> {
+pub(crate) fn spatial_self_attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, heads: usize) -> Tensor<4> {
     let [n, c, h, w] = q.dims();
-    let flat = |t: Tensor<4>| -> Tensor<3> { t.reshape([n, c, h * w]) };
-    let scores = flat(q).swap_dims(1, 2).matmul(flat(k)) / (c as f32).sqrt();
+    let flat = |t: Tensor<4>| -> Tensor<3> { t.reshape([n * heads, c / heads, h * w]) };
+    let scores = flat(q).swap_dims(1, 2).matmul(flat(k)) / ((c / heads) as f32).sqrt();
     flat(v).matmul(softmax(scores, 2).swap_dims(1, 2)).reshape([n, c, h, w])
+}
+
+pub(crate) fn packed_spatial_attention(qkv: Tensor<4>, heads: usize, order: PackedOrder) -> Tensor<4> {
+    let [n, c, h, w] = qkv.dims();
+    let c = c / 3;
+    let [q, k, v] = match order {
+        PackedOrder::KindsFirst => [0, 1, 2].map(|kind| qkv.clone().narrow(1, kind * c, c)),
+        PackedOrder::HeadsFirst => {
+            let split: Tensor<4> = qkv.reshape([n * heads, 3, c / heads, h * w]);
+            [0, 1, 2].map(|kind| split.clone().narrow(1, kind, 1).reshape([n, c, h, w]))
+        }
+    };
+    spatial_self_attention(q, k, v, heads)
+}
+
+pub(crate) fn join_channels(a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
+    Tensor::cat(vec![a, b], 1)
 }
 
 pub(crate) fn pointwise<const D: usize>(x: Tensor<D>, kind: Pointwise) -> Tensor<D> {
@@ -322,13 +340,21 @@ mod tests {
                 let all = |x: Tensor<4>| [0, 1, 2].map(|j| if j == i { x.clone() } else { [&q, &k, &v][j].clone() });
                 let host = |x| {
                     let [q, k, v] = all(x);
-                    f::spatial_self_attention(q, k, v)
+                    f::spatial_self_attention(q, k, v, heads)
                 };
                 let here = |x| {
                     let [q, k, v] = all(x);
-                    spatial_self_attention(q, k, v)
+                    spatial_self_attention(q, k, v, heads)
                 };
                 agree(&[&q, &k, &v][i].clone(), host, here)?;
+            }
+            let qkv = tensor([n, 3 * width, length, 2], seed ^ 4);
+            for order in [PackedOrder::HeadsFirst, PackedOrder::KindsFirst] {
+                agree(
+                    &qkv,
+                    |x| f::packed_spatial_attention(x, heads, order),
+                    |x| packed_spatial_attention(x, heads, order),
+                )?;
             }
         }
 
@@ -393,6 +419,9 @@ mod tests {
                     |scale| channel_affine(x.clone(), [scale, shift.clone()], rectify),
                 )?;
             }
+            let other = tensor([n, c + 1, side, side + 1], seed ^ 6);
+            agree(&x, |x| f::join_channels(x, other.clone()), |x| join_channels(x, other.clone()))?;
+            agree(&x, |x| f::join_channels(other.clone(), x), |x| join_channels(other.clone(), x))?;
             let value = tensor(x.dims(), seed ^ 1);
             agree(&x, |x| f::straight_through(x, value.clone()), |x| straight_through(x, value.clone()))?;
             let same = straight_through(x.clone(), value.clone()).into_data();

@@ -12,10 +12,10 @@ pub use dense::linear;
 pub use embedding::timestep_embedding;
 pub use normalisation::{batch_norm, channel_affine, channel_moments, group_norm, layer_norm, modulated_group_norm};
 pub use rows::{Rows, swapped, take_rows};
-pub use sampling::{average_pool, straight_through, upsample, upsample2};
+pub use sampling::{average_pool, join_channels, straight_through, upsample, upsample2};
 
 pub use crate::attention::{
-    Regions, attention, biased_self_attention, self_attention, spatial_multi_head_attention, spatial_self_attention,
+    PackedOrder, Regions, attention, biased_self_attention, self_attention, packed_spatial_attention, spatial_self_attention,
 };
 pub use crate::depthwise::depthwise_conv2d;
 pub use crate::kernels::conv::Rectify;

@@ -81,14 +81,17 @@ impl HostOp for AveragePool {
     fn forward(&self, [x, ..]: [Host<'_>; 3]) -> (Vec<f32>, Vec<usize>) {
         let k = self.size;
         let (h, w) = (x.shape[2] / k, x.shape[3] / k);
+        let (plane, from) = ((h * w).max(1), x.shape[2] * x.shape[3]);
         let scale = 1.0 / (k * k) as f32;
         let mut y = buffers::take(x.shape[0] * x.shape[1] * h * w);
-        for (plane, source) in y.chunks_exact_mut((h * w).max(1)).zip(x.data.chunks_exact(x.shape[2] * x.shape[3])) {
-            for (i, v) in plane.iter_mut().enumerate() {
-                let at = i / w * k * x.shape[3] + i % w * k;
-                *v = (0..k).map(|r| source[at + r * x.shape[3]..][..k].iter().sum::<f32>()).sum::<f32>() * scale;
+        for_parts(&mut y, plane, |at, y| {
+            for (plane, source) in y.chunks_exact_mut(plane).zip(x.data[at / plane * from..].chunks_exact(from)) {
+                for (i, v) in plane.iter_mut().enumerate() {
+                    let at = i / w * k * x.shape[3] + i % w * k;
+                    *v = (0..k).map(|r| source[at + r * x.shape[3]..][..k].iter().sum::<f32>()).sum::<f32>() * scale;
+                }
             }
-        }
+        });
         (y, vec![x.shape[0], x.shape[1], h, w])
     }
 
@@ -101,15 +104,21 @@ impl HostOp for AveragePool {
         let (h, w) = (dy.shape[2], dy.shape[3]);
         let scale = 1.0 / (k * k) as f32;
         let [n, c, height, width] = self.input;
-        let mut dx = vec![0.0; n * c * height * width];
-        for (target, plane) in dx.chunks_exact_mut(height * width).zip(dy.data.chunks_exact((h * w).max(1))) {
-            for (i, v) in plane.iter().enumerate() {
-                let at = i / w * k * width + i % w * k;
-                for r in 0..k {
-                    target[at + r * width..][..k].fill(v * scale);
+        let (plane, from) = ((height * width).max(1), h * w);
+        let mut dx = buffers::take(n * c * height * width);
+        for_parts(&mut dx, plane, |at, dx| {
+            dx.fill(0.0);
+            for (target, source) in
+                dx.chunks_exact_mut(plane).zip(dy.data[at / plane * from..].chunks_exact(from.max(1)))
+            {
+                for (i, v) in source.iter().enumerate() {
+                    let at = i / w * k * width + i % w * k;
+                    for r in 0..k {
+                        target[at + r * width..][..k].fill(v * scale);
+                    }
                 }
             }
-        }
+        });
         [Some(dx), None, None]
     }
 }
@@ -124,6 +133,53 @@ pub fn average_pool(x: Tensor<4>, size: usize) -> Tensor<4> {
     }
     let op = AveragePool { input: x.dims(), size };
     apply::<4, 1, 1, 4>(x, None, None, Arc::new(op))
+}
+
+#[derive(Debug)]
+struct JoinChannels {
+    /// Values of a sample in either.
+    sizes: [usize; 2],
+}
+
+impl HostOp for JoinChannels {
+    fn forward(&self, [a, b, _]: [Host<'_>; 3]) -> (Vec<f32>, Vec<usize>) {
+        let [first, second] = self.sizes;
+        let mut y = buffers::take(a.data.len() + b.data.len());
+        for_parts(&mut y, first + second, |at, y| {
+            let sample = at / (first + second);
+            for (i, y) in y.chunks_exact_mut(first + second).enumerate() {
+                let (to_a, to_b) = y.split_at_mut(first);
+                to_a.copy_from_slice(&a.data[(sample + i) * first..][..first]);
+                to_b.copy_from_slice(&b.data[(sample + i) * second..][..second]);
+            }
+        });
+        (y, vec![a.shape[0], a.shape[1] + b.shape[1], a.shape[2], a.shape[3]])
+    }
+
+    fn saves(&self, _: [bool; 3]) -> Saved {
+        Saved { inputs: [false; 3], output: false }
+    }
+
+    fn backward(&self, _: [Host<'_>; 3], _: Host<'_>, dy: Host<'_>, needs: [bool; 3]) -> [Option<Vec<f32>>; 3] {
+        let [first, second] = self.sizes;
+        let part = |size: usize, skip: usize| {
+            let mut gradient = buffers::take(dy.data.len() / (first + second) * size);
+            for (g, dy) in gradient.chunks_exact_mut(size).zip(dy.data.chunks_exact(first + second)) {
+                g.copy_from_slice(&dy[skip..][..size]);
+            }
+            gradient
+        };
+        [needs[0].then(|| part(first, 0)), needs[1].then(|| part(second, first)), None]
+    }
+}
+
+/// The channels of `a [n, c, h, w]`, then those of `b [n, d, h, w]`.
+pub fn join_channels(a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
+    if !is_host(&a.device()) {
+        return standard::join_channels(a, b);
+    }
+    let sizes = [&a, &b].map(|t| t.dims()[1..].iter().product());
+    apply::<4, 4, 1, 4>(a, Some(b), None, Arc::new(JoinChannels { sizes }))
 }
 
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! Self-attention of one head over the positions of images, `[n, channels, positions]`, and its gradients.
+//! Self-attention over the positions of images, `[n, heads, channels, positions]`, and its gradients.
 //!
 //! With the channels first every product reads queries, keys and values as they are. The weights are kept by keys,
 //! `p[key][query]`, so that the softmax runs over columns.
@@ -16,15 +16,41 @@ const PART: usize = 96;
 /// Sizes of an attention.
 #[derive(Debug, Clone, Copy)]
 pub struct SpatialShape {
-    /// Samples.
+    /// Samples times heads, each of which attends alone.
     pub n: usize,
-    /// Channels of queries, keys and values.
+    /// Channels of the queries, keys and values of a head.
     pub channels: usize,
     /// Height × width.
     pub positions: usize,
+    /// Where the heads of queries, keys and values lie.
+    pub packing: Packing,
+}
+
+/// Distances between the heads of queries, of keys, and of values. Results lie side by side.
+#[derive(Debug, Clone, Copy)]
+pub struct Packing {
+    /// Heads of a sample.
+    pub heads: usize,
+    /// Values from a sample to the next.
+    pub sample: usize,
+    /// Values from a head to the next of the same sample.
+    pub head: usize,
+}
+
+impl Packing {
+    /// Where head number `i` of all samples begins.
+    fn at(&self, i: usize) -> usize {
+        i / self.heads * self.sample + i % self.heads * self.head
+    }
 }
 
 impl SpatialShape {
+    /// Of heads that lie side by side.
+    pub fn side_by_side(n: usize, channels: usize, positions: usize) -> Self {
+        let packing = Packing { heads: 1, sample: channels * positions, head: 0 };
+        Self { n, channels, positions, packing }
+    }
+
     fn len(&self) -> usize {
         self.channels * self.positions
     }
@@ -69,11 +95,10 @@ impl SpatialShape {
 pub fn attention(s: &SpatialShape, q: &[f32], k: &[f32], v: &[f32], out: &mut [f32]) {
     let (c, l, len) = (s.channels, s.positions, s.len());
     let shared = Shared::new(out);
-    for_each(s.n, |sample| {
-        let sample = sample * len..(sample + 1) * len;
-        // SAFETY: each task writes its own sample.
-        let out = unsafe { shared.slice(sample.start, len) };
-        let [q, k, v] = [q, k, v].map(|t| &t[sample.clone()]);
+    for_each(s.n, |head| {
+        // SAFETY: each task writes its own head.
+        let out = unsafe { shared.slice(head * len, len) };
+        let [q, k, v] = [q, k, v].map(|t| &t[s.packing.at(head)..][..len]);
         for part in parts(l, PART) {
             let n = part.len();
             with_scratch((l + 2) * n, |scratch| {
@@ -85,15 +110,15 @@ pub fn attention(s: &SpatialShape, q: &[f32], k: &[f32], v: &[f32], out: &mut [f
     });
 }
 
-/// Gradients of [`attention`] with respect to q, k and v.
-pub fn attention_gradients(s: &SpatialShape, [q, k, v]: [&[f32]; 3], dout: &[f32], [dq, dk, dv]: [&mut [f32]; 3]) {
+/// Gradients of [`attention`] with respect to q, k and v, each into a slice from an index on, packed as they are.
+pub fn attention_gradients(s: &SpatialShape, [q, k, v]: [&[f32]; 3], dout: &[f32], into: [(&Shared, usize); 3]) {
     let (c, l, len) = (s.channels, s.positions, s.len());
-    let [dq, dk, dv] = [dq, dk, dv].map(Shared::new);
-    for_each(s.n, |sample| {
-        let sample = sample * len..(sample + 1) * len;
-        let [q, k, v, dout] = [q, k, v, dout].map(|t| &t[sample.clone()]);
-        // SAFETY: each task writes its own sample.
-        let [dq, dk, dv] = [&dq, &dk, &dv].map(|t| unsafe { t.slice(sample.start, len) });
+    for_each(s.n, |head| {
+        let at = s.packing.at(head);
+        let [q, k, v] = [q, k, v].map(|t| &t[at..][..len]);
+        let dout = &dout[head * len..][..len];
+        // SAFETY: each task writes its own head.
+        let [dq, dk, dv] = into.map(|(t, first)| unsafe { t.slice(first + at, len) });
         for part in parts(l, PART) {
             let n = part.len();
             // The first part overwrites the gradients of keys and values, the others add to them.
@@ -157,7 +182,7 @@ mod tests {
             };
             let [q, k, v, dout] = [1, 2, 3, 4].map(values);
             let [qr, kr, vr, dr] = [&q, &k, &v, &dout].map(|t| flip(t, c, l));
-            let s = SpatialShape { n, channels: c, positions: l };
+            let s = SpatialShape::side_by_side(n, c, l);
             let r = rows_first::AttentionShape { n, queries: l, keys: l, width: c, pitch: c, heads: 1, causal: false };
             let close = |a: &[f32], b: &[f32]| a.iter().zip(flip(b, l, c)).all(|(a, b)| (a - b).abs() < 1e-4);
 
@@ -167,8 +192,8 @@ mod tests {
             prop_assert!(close(&out, &expected));
 
             let mut found = [(); 3].map(|()| vec![0.0; q.len()]);
-            let [dq, dk, dv] = &mut found;
-            attention_gradients(&s, [&q, &k, &v], &dout, [dq, dk, dv]);
+            let shared = found.each_mut().map(|t| Shared::new(t));
+            attention_gradients(&s, [&q, &k, &v], &dout, shared.each_ref().map(|t| (t, 0)));
             let mut expected = [(); 3].map(|()| vec![0.0; q.len()]);
             let shared = expected.each_mut().map(|t| Shared::new(t));
             let into = shared.each_ref().map(|t| (t, 0));

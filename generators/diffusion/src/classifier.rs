@@ -2,9 +2,8 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, activation};
-use fmr_nn::blocks::PackedOrder;
 use fmr_nn::bridge::{Traced, beside};
-use fmr_nn::functional as f;
+use fmr_nn::functional::{self as f, PackedOrder};
 use fmr_nn::layers::{Conv2d, GroupNorm};
 use fmr_nn::probe::Probe;
 use fmr_nn::weights::{Builder, Init};
@@ -81,8 +80,7 @@ impl Classifier {
         let tokens = tokens.clone() + beside(places, &tokens);
         let qkv = self.qkv_proj.forward(tokens.reshape([n, c, 1, h * w + 1]));
         probe.see("out.2.qkv_proj", &qkv);
-        let [q, k, v] = PackedOrder::KindsFirst.unpack(qkv, self.heads);
-        let mixed = f::spatial_multi_head_attention(q, k, v, self.heads);
+        let mixed = f::packed_spatial_attention(qkv, self.heads, PackedOrder::KindsFirst);
         probe.see("out.2.attention", &mixed);
         let logits = self.c_proj.forward(mixed);
         let classes = logits.dims()[1];

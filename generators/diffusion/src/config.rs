@@ -1,6 +1,7 @@
 //! Hyper-parameters of the networks.
 
-use fmr_nn::blocks::{Modulation, PackedOrder};
+use fmr_nn::blocks::Modulation;
+use fmr_nn::functional::PackedOrder;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 

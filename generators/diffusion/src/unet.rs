@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 use fmr_nn::blocks::Resample;
-use fmr_nn::functional::Window;
+use fmr_nn::functional::{self as f, Window};
 use fmr_nn::layers::{Conv2d, GroupNorm};
 use fmr_nn::probe::Probe;
 use fmr_nn::weights::{Builder, Init};
@@ -62,7 +62,7 @@ impl Unet {
         let (mut x, mut skips) = self.trunk.forward(x, &embedding, probe);
         for entry in &self.output_blocks {
             let joined = match skips.pop() {
-                Some(skip) => Tensor::cat(vec![x, skip], 1),
+                Some(skip) => f::join_channels(x, skip),
                 None => x,
             };
             x = entry.forward(joined, &embedding, probe);
