@@ -11,6 +11,7 @@ mod recipe;
 mod resize;
 mod schedule;
 mod session;
+mod sources;
 mod trainee;
 
 pub use augment::Augment;

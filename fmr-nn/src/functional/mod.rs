@@ -15,7 +15,8 @@ pub use rows::{Rows, swapped, take_rows};
 pub use sampling::{average_pool, join_channels, straight_through, upsample, upsample2};
 
 pub use crate::attention::{
-    PackedOrder, Regions, attention, biased_self_attention, self_attention, packed_spatial_attention, spatial_self_attention,
+    PackedOrder, Regions, attention, biased_self_attention, packed_spatial_attention, self_attention,
+    spatial_self_attention,
 };
 pub use crate::depthwise::depthwise_conv2d;
 pub use crate::kernels::conv::Rectify;

@@ -138,18 +138,18 @@ mod tests {
 
     #[test]
     fn the_posterior_of_the_first_step_has_the_variance_of_the_second() {
-        let tables = Tables::new(NoiseSchedule::Linear.betas(10)).unwrap();
+        let tables = Tables::new(NoiseSchedule::Linear.betas(100)).unwrap();
         assert_eq!(tables.posterior_variance[0], 0.0);
         assert_eq!(tables.posterior_log_variance_clipped[0], tables.posterior_variance[1].ln());
-        assert_eq!((tables.alphas_cumprod_prev[0], tables.alphas_cumprod_next[9]), (1.0, 0.0));
+        assert_eq!((tables.alphas_cumprod_prev[0], tables.alphas_cumprod_next[99]), (1.0, 0.0));
     }
 
     #[test]
     fn processes_that_cannot_be_are_refused() {
         assert_eq!(Tables::new(vec![0.1]).unwrap_err(), ScheduleError::Steps(1));
         assert!(matches!(Tables::new(vec![0.1, 1.5]).unwrap_err(), ScheduleError::Beta { step: 1, .. }));
-        // Few steps of the linear schedule add more noise than there can be.
-        assert!(Tables::new(NoiseSchedule::Linear.betas(10)).is_ok());
-        assert!(Tables::new(NoiseSchedule::Linear.betas(9 + 1).into_iter().map(|b| b * 2.0).collect()).is_err());
+        // Few steps of the linear schedule would add more noise than there can be.
+        assert!(Tables::new(NoiseSchedule::Linear.betas(20)).is_ok());
+        assert!(matches!(Tables::new(NoiseSchedule::Linear.betas(19)), Err(ScheduleError::Beta { step: 18, .. })));
     }
 }
