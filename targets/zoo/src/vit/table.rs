@@ -1,10 +1,12 @@
 //! Sizes and published files of the vision transformers.
 
+use fmr_checkpoint::rename::Rule;
 use fmr_core::preprocess::Filter;
 use fmr_core::registry::RemoteFile;
 use serde::{Deserialize, Serialize};
 
 use crate::family::{Architecture, Config};
+use crate::names::Names;
 use crate::preprocess::Preprocess;
 use crate::registry::Entry;
 
@@ -58,7 +60,14 @@ impl Config for VitConfig {
     fn set_image(&mut self, image: [usize; 2]) {
         self.image = image;
     }
+
+    fn names(&self) -> &'static [Names] {
+        &[Names { mark: "", rules: UNUSED }]
+    }
 }
+
+/// A layer of older files for 21,000 classes that nothing reads.
+const UNUSED: &[Rule] = &[Rule::drop("pre_logits.fc.{p}")];
 
 /// Width and heads.
 const TINY: [usize; 2] = [192, 3];

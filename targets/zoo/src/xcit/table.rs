@@ -5,6 +5,7 @@ use fmr_core::preprocess::Filter;
 use serde::{Deserialize, Serialize};
 
 use crate::family::{Architecture, Config};
+use crate::labels::LabelSet;
 use crate::names::Names;
 use crate::preprocess::Preprocess;
 use crate::registry::Entry;
@@ -136,6 +137,13 @@ const ROBUST: &[(&str, Option<&str>, f64)] = &[
     ("xcit_large_12_p16_224.linf8_in1k", None, 69.24),
 ];
 
+/// The robust models for CIFAR-10, whose files hold the network with or without a layer that normalises: name, width, heads.
+const ROBUST_CIFAR: &[(&str, usize, usize)] = &[
+    ("xcit_small_12_p4_32.linf8_cifar10", 384, 8),
+    ("xcit_medium_12_p4_32.linf8_cifar10", 512, 8),
+    ("xcit_large_12_p4_32.linf8_cifar10", 768, 16),
+];
+
 fn network([width, depth, heads]: Size, patch: XcitPatch) -> Architecture {
     let (class_blocks, tokens_norm, classes) = (two(), true, 1000);
     Architecture::Xcit(XcitConfig { patch, width, depth, heads, class_blocks, tokens_norm, classes, eps: eps() })
@@ -156,5 +164,16 @@ pub(crate) fn entries() -> Vec<Entry> {
         top1: Some(top1),
         ..Entry::imagenet(name, network([768, 12, 16], SIXTEEN), unnormalised, source)
     });
-    plain.chain(robust).collect()
+    // The deviations of the pixels, rounded by a last digit otherwise than in `Preprocess::cifar`.
+    let cifar = Preprocess { std: [0.2471, 0.2435, 0.2616], ..Preprocess::cifar() };
+    let robust_cifar = ROBUST_CIFAR.iter().map(|&(name, width, heads)| Entry {
+        labels: LabelSet::Cifar10,
+        ..Entry::imagenet(
+            name,
+            network([width, 12, heads], XcitPatch::Four).with_classes(10),
+            cifar,
+            "dedeswim/vits-robustness-torch (.pth.tar); RobustBench: debenedetti2022light-xcit",
+        )
+    });
+    plain.chain(robust).chain(robust_cifar).collect()
 }
