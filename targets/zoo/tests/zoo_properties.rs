@@ -1,5 +1,6 @@
 //! What must hold for every network, on tiny ones with random weights.
 
+use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use fmr_nn::bridge::Traced;
 use fmr_nn::weights::Builder;
@@ -158,5 +159,25 @@ proptest! {
         prop_assume!(slope.is_some());
         let slope = slope.unwrap_or_default();
         prop_assert!((slope - norm).abs() <= 16.0 * BEND * norm, "{slope} instead of {norm}");
+    }
+}
+
+/// A loss pulls back to every parameter but those that upstream has and never uses.
+#[test]
+fn every_network_can_be_trained() {
+    const UNUSED: [&str; 3] = ["layers.0.conv1.weight", "layers.0.bn1.weight", "layers.0.bn1.bias"];
+    for text in OTHERS {
+        let text = text.replace('H', "32").replace('W', "32");
+        let architecture: Architecture = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{text}: {e}"));
+        let mut b = Builder::random(7, &Device::flex().autodiff());
+        let net = Network::new(&mut b, &architecture);
+        let keys = b.finish(|_| false).unwrap_or_else(|e| panic!("{text}: {e}"));
+        let x = Tensor::from_inner(tensor(&images(2, [3, 32, 32], 1), [3, 32, 32]));
+        let logits = net.forward(x);
+        let loss = (logits.clone() * logits).sum();
+        let trained = GradientsParams::from_grads(loss.backward(), &net).len();
+        let unused = |name: &str| architecture.family() == "efficientnet-b0" && UNUSED.contains(&name);
+        let wanted = keys.iter().filter(|key| !key.name.contains(".running_") && !unused(&key.name)).count();
+        assert_eq!(trained, wanted, "{text}");
     }
 }

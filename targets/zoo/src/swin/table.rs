@@ -99,7 +99,7 @@ const FILES: &[(&str, Option<&str>, Size, f64)] = &[
 pub(crate) fn entries() -> Vec<Entry> {
     // Their authors evaluate after a resize to 256, timm after one to 248.
     let preprocess = Preprocess::imagenet_by(224, 256, Filter::Bicubic);
-    let source = "microsoft/Swin-Transformer (.pth), timm (.safetensors)";
+    let source = "microsoft/Swin-Transformer (.pth); timm (.safetensors), which timm evaluates at 248";
     let entry = |&(name, alias, (width, depths, heads), top1): &(_, _, Size, _)| {
         let (depths, heads) = (depths.to_vec(), heads.to_vec());
         let network = SwinConfig {

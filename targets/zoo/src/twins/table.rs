@@ -83,7 +83,7 @@ const FILES: &[(&str, &str, Size, bool, Option<f64>)] = &[
 pub(crate) fn entries() -> Vec<Entry> {
     // Their authors evaluate after a resize to 256, timm after one to 248.
     let preprocess = Preprocess::imagenet_by(224, 256, Filter::Bicubic);
-    let source = "Meituan-AutoML/Twins (.pth), timm in1k (.safetensors)";
+    let source = "Meituan-AutoML/Twins (.pth); timm in1k (.safetensors), which timm evaluates at 248";
     let entry = |&(name, alias, [widths, depths, heads], local, top1): &(_, _, Size, _, _)| {
         let stage = |i: usize| TwinsStage {
             width: widths[i],

@@ -82,7 +82,7 @@ const FILES: &[(&str, &str, usize, usize, usize, f64)] = &[
 pub(crate) fn entries() -> Vec<Entry> {
     // Their authors evaluate after a resize to 256, timm after one to 248.
     let preprocess = Preprocess::imagenet_by(224, 256, Filter::Bicubic);
-    let source = "danczs/Visformer (.pth), timm in1k (.safetensors)";
+    let source = "danczs/Visformer (.pth); timm in1k (.safetensors), which timm evaluates at 248";
     let entry = |&(name, alias, stem, width, heads, top1)| {
         let (image, depths, mlp_ratio, groups) = ([224; 2], [7, 4, 4], four(), eight());
         let network =

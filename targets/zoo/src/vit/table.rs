@@ -121,7 +121,7 @@ pub(crate) fn entries() -> Vec<Entry> {
                 name,
                 network(size, distilled),
                 cropped(256),
-                "facebookresearch/deit (.pth), timm fb_in1k (.safetensors)",
+                "facebookresearch/deit (.pth); timm fb_in1k (.safetensors), which timm evaluates at 248",
             )
         }
     });
