@@ -45,17 +45,6 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// A published file of the 1000 classes of ImageNet.
-    pub(crate) fn imagenet(
-        name: &'static str,
-        architecture: Architecture,
-        preprocess: Preprocess,
-        source: &'static str,
-    ) -> Self {
-        let (alias, sha256, download, top1, labels) = (None, &[], None, None, LabelSet::Imagenet);
-        Self { name, alias, architecture, preprocess, labels, source, sha256, download, top1 }
-    }
-
     /// The entry that a file of this network is, of those whose files are known; `digest` is its SHA-256 in hexadecimal.
     pub fn of_file(&self, digest: &str) -> Option<&'static Entry> {
         self.siblings().find(|e| e.sha256.iter().any(|start| digest.starts_with(start)))
@@ -68,6 +57,47 @@ impl Entry {
 
     fn siblings(&self) -> impl Iterator<Item = &'static Entry> {
         ENTRIES.iter().filter(|e| e.architecture == self.architecture)
+    }
+}
+
+/// A row of a family's table: a published file of the 1000 classes of ImageNet.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Row<S> {
+    name: &'static str,
+    /// What the network's architecture follows from.
+    pub(crate) size: S,
+    alone: bool,
+    top1: Option<f64>,
+    sha256: &'static [&'static str],
+}
+
+impl<S: Copy> Row<S> {
+    /// The file of that name, which is the network's, a dot, and timm's word for the training.
+    pub(crate) const fn new(name: &'static str, size: S) -> Self {
+        Self { name, size, alone: false, top1: None, sha256: &[] }
+    }
+
+    /// The network's name alone stands for this file.
+    pub(crate) const fn alone(self) -> Self {
+        Self { alone: true, ..self }
+    }
+
+    /// Accuracy in percent that the authors state.
+    pub(crate) const fn stated(self, top1: f64) -> Self {
+        Self { top1: Some(top1), ..self }
+    }
+
+    /// First digits of the SHA-256 of files that hold it.
+    pub(crate) const fn known(self, sha256: &'static [&'static str]) -> Self {
+        Self { sha256, ..self }
+    }
+
+    /// The registry's entry.
+    pub(crate) fn entry(self, architecture: Architecture, preprocess: Preprocess, source: &'static str) -> Entry {
+        let network = self.name.split('.').next().filter(|_| self.alone);
+        let (download, labels) = (None, LabelSet::Imagenet);
+        let Self { name, top1, sha256, .. } = self;
+        Entry { name, alias: network, architecture, preprocess, labels, source, sha256, download, top1 }
     }
 }
 

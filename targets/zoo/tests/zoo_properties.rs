@@ -167,7 +167,7 @@ proptest! {
 fn every_network_can_be_trained() {
     const UNUSED: [&str; 3] = ["layers.0.conv1.weight", "layers.0.bn1.weight", "layers.0.bn1.bias"];
     for text in OTHERS {
-        let text = text.replace('H', "32").replace('W', "32");
+        let text = text.replace(['H', 'W'], "32");
         let architecture: Architecture = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{text}: {e}"));
         let mut b = Builder::random(7, &Device::flex().autodiff());
         let net = Network::new(&mut b, &architecture);

@@ -66,9 +66,15 @@ fn table() -> [(&'static str, Architecture, &'static str, Option<f64>); 9] {
 /// The registered members of these families.
 pub(crate) fn entries() -> Vec<Entry> {
     let entry = |(name, architecture, source, top1)| Entry {
+        name,
+        alias: None,
+        architecture,
+        preprocess: Preprocess::pytorch_cifar(),
         labels: LabelSet::Cifar10,
+        source,
+        sha256: &[],
+        download: None,
         top1,
-        ..Entry::imagenet(name, architecture, Preprocess::pytorch_cifar(), source)
     };
     table().into_iter().map(entry).collect()
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::family::{Architecture, Config};
 use crate::names::Names;
 use crate::preprocess::Preprocess;
-use crate::registry::Entry;
+use crate::registry::{Entry, Row};
 
 /// Hyper-parameters of a ConvNeXt.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -71,22 +71,22 @@ const BASE: Size = ([128, 256, 512, 1024], [3, 3, 27, 3]);
 const FACEBOOK: &str = "facebookresearch/ConvNeXt (.pth), timm (.safetensors)";
 const TIMM: &str = "timm (.safetensors)";
 
-/// Name, the name it also has, size, shorter side after the resize, accuracy, source.
-const FILES: &[(&str, Option<&str>, Size, usize, Option<f64>, &str)] = &[
-    ("convnext_tiny.fb_in1k", Some("convnext_tiny"), TINY, 256, Some(82.1), FACEBOOK),
-    ("convnext_tiny.fb_in22k_ft_in1k", None, TINY, 256, Some(82.9), FACEBOOK),
-    ("convnext_tiny.in12k_ft_in1k", None, TINY, 235, Some(84.2), TIMM),
-    ("convnext_small.fb_in1k", Some("convnext_small"), SMALL, 256, Some(83.1), FACEBOOK),
-    ("convnext_base.fb_in1k", Some("convnext_base"), BASE, 256, Some(83.8), FACEBOOK),
+/// Size, length of the shorter side after the resize, source.
+const FILES: &[Row<(Size, usize, &str)>] = &[
+    Row::new("convnext_tiny.fb_in1k", (TINY, 256, FACEBOOK)).alone().stated(82.1),
+    Row::new("convnext_tiny.fb_in22k_ft_in1k", (TINY, 256, FACEBOOK)).stated(82.9),
+    Row::new("convnext_tiny.in12k_ft_in1k", (TINY, 235, TIMM)).stated(84.2),
+    Row::new("convnext_small.fb_in1k", (SMALL, 256, FACEBOOK)).alone().stated(83.1),
+    Row::new("convnext_base.fb_in1k", (BASE, 256, FACEBOOK)).alone().stated(83.8),
 ];
 
 /// The registered members of the family.
 pub(crate) fn entries() -> Vec<Entry> {
-    let entry = |&(name, alias, (widths, depths), shorter, top1, source): &(_, _, Size, _, _, _)| {
+    let entry = |row: &Row<(Size, usize, &'static str)>| {
+        let ((widths, depths), shorter, source) = row.size;
         let (widths, depths) = (widths.to_vec(), depths.to_vec());
         let network = ConvNeXtConfig { patch: four(), widths, depths, classes: 1000, eps: eps() };
-        let preprocess = Preprocess::imagenet_by(224, shorter, Filter::Bicubic);
-        Entry { alias, top1, ..Entry::imagenet(name, Architecture::ConvNeXt(network), preprocess, source) }
+        row.entry(Architecture::ConvNeXt(network), Preprocess::imagenet_by(224, shorter, Filter::Bicubic), source)
     };
     FILES.iter().map(entry).collect()
 }

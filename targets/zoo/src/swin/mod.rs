@@ -108,7 +108,7 @@ impl Swin {
                     attn: WindowAttention::new(b, &at("attn"), width, [heads, head], window),
                     norm2: LayerNorm::new(b, &at("norm2"), width, c.eps),
                     mlp: Mlp::new(b, &at("mlp"), [width, (width as f64 * c.mlp_ratio) as usize], INIT),
-                    shift: if k % 2 == 0 { 0 } else { c.window / 2 },
+                    shift: if k.is_multiple_of(2) { 0 } else { c.window / 2 },
                     name,
                 }
             };

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::family::{Architecture, Config};
 use crate::names::Names;
 use crate::preprocess::Preprocess;
-use crate::registry::Entry;
+use crate::registry::{Entry, Row};
 
 /// Hyper-parameters of a Swin transformer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -87,12 +87,11 @@ const TINY: Size = (96, [2, 2, 6, 2], [3, 6, 12, 24]);
 const SMALL: Size = (96, [2, 2, 18, 2], [3, 6, 12, 24]);
 const BASE: Size = (128, [2, 2, 18, 2], [4, 8, 16, 32]);
 
-/// Name, the name it also has, size, accuracy.
-const FILES: &[(&str, Option<&str>, Size, f64)] = &[
-    ("swin_tiny_patch4_window7_224.ms_in1k", Some("swin_tiny_patch4_window7_224"), TINY, 81.2),
-    ("swin_small_patch4_window7_224.ms_in1k", Some("swin_small_patch4_window7_224"), SMALL, 83.2),
-    ("swin_base_patch4_window7_224.ms_in1k", Some("swin_base_patch4_window7_224"), BASE, 83.5),
-    ("swin_base_patch4_window7_224.ms_in22k_ft_in1k", None, BASE, 85.2),
+const FILES: &[Row<Size>] = &[
+    Row::new("swin_tiny_patch4_window7_224.ms_in1k", TINY).alone().stated(81.2),
+    Row::new("swin_small_patch4_window7_224.ms_in1k", SMALL).alone().stated(83.2),
+    Row::new("swin_base_patch4_window7_224.ms_in1k", BASE).alone().stated(83.5),
+    Row::new("swin_base_patch4_window7_224.ms_in22k_ft_in1k", BASE).stated(85.2),
 ];
 
 /// The registered members of the family.
@@ -100,7 +99,8 @@ pub(crate) fn entries() -> Vec<Entry> {
     // Their authors evaluate after a resize to 256, timm after one to 248.
     let preprocess = Preprocess::imagenet_by(224, 256, Filter::Bicubic);
     let source = "microsoft/Swin-Transformer (.pth); timm (.safetensors), which timm evaluates at 248";
-    let entry = |&(name, alias, (width, depths, heads), top1): &(_, _, Size, _)| {
+    let entry = |row: &Row<Size>| {
+        let (width, depths, heads) = row.size;
         let (depths, heads) = (depths.to_vec(), heads.to_vec());
         let network = SwinConfig {
             image: [224; 2],
@@ -114,7 +114,7 @@ pub(crate) fn entries() -> Vec<Entry> {
             classes: 1000,
             eps: eps(),
         };
-        Entry { alias, top1: Some(top1), ..Entry::imagenet(name, Architecture::Swin(network), preprocess, source) }
+        row.entry(Architecture::Swin(network), preprocess, source)
     };
     FILES.iter().map(entry).collect()
 }

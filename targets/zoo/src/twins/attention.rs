@@ -21,6 +21,7 @@ pub(super) struct Mixing {
 
 /// Where keys and values come from.
 #[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a few dozen of them")]
 enum Reach {
     /// The tokens of the same window.
     Local(Local),

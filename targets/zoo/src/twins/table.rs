@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::family::{Architecture, Config};
 use crate::preprocess::Preprocess;
-use crate::registry::Entry;
+use crate::registry::{Entry, Row};
 
 /// Hyper-parameters of a Twins transformer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,20 +63,18 @@ type Size = [[usize; 4]; 3];
 const PCPVT_HEADS: [usize; 4] = [1, 2, 5, 8];
 const PCPVT_WIDTHS: [usize; 4] = [64, 128, 320, 512];
 
-/// Name, the name it also has, size, whether every second block attends inside windows, accuracy.
-const FILES: &[(&str, &str, Size, bool, Option<f64>)] = &[
-    ("twins_pcpvt_small.in1k", "twins_pcpvt_small", [PCPVT_WIDTHS, [3, 4, 6, 3], PCPVT_HEADS], false, Some(81.2)),
-    ("twins_pcpvt_base.in1k", "twins_pcpvt_base", [PCPVT_WIDTHS, [3, 4, 18, 3], PCPVT_HEADS], false, Some(82.7)),
-    ("twins_pcpvt_large.in1k", "twins_pcpvt_large", [PCPVT_WIDTHS, [3, 8, 27, 3], PCPVT_HEADS], false, None),
-    ("twins_svt_small.in1k", "twins_svt_small", [[64, 128, 256, 512], [2, 2, 10, 4], [2, 4, 8, 16]], true, Some(81.7)),
-    ("twins_svt_base.in1k", "twins_svt_base", [[96, 192, 384, 768], [2, 2, 18, 2], [3, 6, 12, 24]], true, Some(83.2)),
-    (
-        "twins_svt_large.in1k",
-        "twins_svt_large",
-        [[128, 256, 512, 1024], [2, 2, 18, 2], [4, 8, 16, 32]],
-        true,
-        Some(83.7),
-    ),
+const SVT_SMALL: Size = [[64, 128, 256, 512], [2, 2, 10, 4], [2, 4, 8, 16]];
+const SVT_BASE: Size = [[96, 192, 384, 768], [2, 2, 18, 2], [3, 6, 12, 24]];
+const SVT_LARGE: Size = [[128, 256, 512, 1024], [2, 2, 18, 2], [4, 8, 16, 32]];
+
+/// Size, and whether every second block attends inside windows.
+const FILES: &[Row<(Size, bool)>] = &[
+    Row::new("twins_pcpvt_small.in1k", ([PCPVT_WIDTHS, [3, 4, 6, 3], PCPVT_HEADS], false)).alone().stated(81.2),
+    Row::new("twins_pcpvt_base.in1k", ([PCPVT_WIDTHS, [3, 4, 18, 3], PCPVT_HEADS], false)).alone().stated(82.7),
+    Row::new("twins_pcpvt_large.in1k", ([PCPVT_WIDTHS, [3, 8, 27, 3], PCPVT_HEADS], false)).alone(),
+    Row::new("twins_svt_small.in1k", (SVT_SMALL, true)).alone().stated(81.7),
+    Row::new("twins_svt_base.in1k", (SVT_BASE, true)).alone().stated(83.2),
+    Row::new("twins_svt_large.in1k", (SVT_LARGE, true)).alone().stated(83.7),
 ];
 
 /// The registered members of the family.
@@ -84,7 +82,8 @@ pub(crate) fn entries() -> Vec<Entry> {
     // Their authors evaluate after a resize to 256, timm after one to 248.
     let preprocess = Preprocess::imagenet_by(224, 256, Filter::Bicubic);
     let source = "Meituan-AutoML/Twins (.pth); timm in1k (.safetensors), which timm evaluates at 248";
-    let entry = |&(name, alias, [widths, depths, heads], local, top1): &(_, _, Size, _, _)| {
+    let entry = |row: &Row<(Size, bool)>| {
+        let ([widths, depths, heads], local) = row.size;
         let stage = |i: usize| TwinsStage {
             width: widths[i],
             depth: depths[i],
@@ -95,7 +94,7 @@ pub(crate) fn entries() -> Vec<Entry> {
         };
         let stages = (0..4).map(stage).collect();
         let network = TwinsConfig { patch: four(), stages, classes: 1000, eps: eps() };
-        Entry { alias: Some(alias), top1, ..Entry::imagenet(name, Architecture::Twins(network), preprocess, source) }
+        row.entry(Architecture::Twins(network), preprocess, source)
     };
     FILES.iter().map(entry).collect()
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::family::{Architecture, Config};
 use crate::names::Names;
 use crate::preprocess::Preprocess;
-use crate::registry::Entry;
+use crate::registry::{Entry, Row};
 
 /// Hyper-parameters of a Visformer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -72,10 +72,10 @@ impl Config for VisformerConfig {
     }
 }
 
-/// Name, the name it also has, channels of the stem, width, heads, accuracy.
-const FILES: &[(&str, &str, usize, usize, usize, f64)] = &[
-    ("visformer_small.in1k", "visformer_small", 32, 384, 6, 82.2),
-    ("visformer_tiny.in1k", "visformer_tiny", 16, 192, 3, 78.6),
+/// Channels of the stem, width, heads.
+const FILES: &[Row<[usize; 3]>] = &[
+    Row::new("visformer_small.in1k", [32, 384, 6]).alone().stated(82.2),
+    Row::new("visformer_tiny.in1k", [16, 192, 3]).alone().stated(78.6),
 ];
 
 /// The registered members of the family.
@@ -83,12 +83,12 @@ pub(crate) fn entries() -> Vec<Entry> {
     // Their authors evaluate after a resize to 256, timm after one to 248.
     let preprocess = Preprocess::imagenet_by(224, 256, Filter::Bicubic);
     let source = "danczs/Visformer (.pth); timm in1k (.safetensors), which timm evaluates at 248";
-    let entry = |&(name, alias, stem, width, heads, top1)| {
+    let entry = |row: &Row<[usize; 3]>| {
+        let [stem, width, heads] = row.size;
         let (image, depths, mlp_ratio, groups) = ([224; 2], [7, 4, 4], four(), eight());
         let network =
             VisformerConfig { image, stem, width, depths, heads, mlp_ratio, groups, classes: 1000, eps: eps() };
-        let architecture = Architecture::Visformer(network);
-        Entry { alias: Some(alias), top1: Some(top1), ..Entry::imagenet(name, architecture, preprocess, source) }
+        row.entry(Architecture::Visformer(network), preprocess, source)
     };
     FILES.iter().map(entry).collect()
 }

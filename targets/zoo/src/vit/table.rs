@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::family::{Architecture, Config};
 use crate::names::Names;
 use crate::preprocess::Preprocess;
-use crate::registry::Entry;
+use crate::registry::{Entry, Row};
 
 /// Hyper-parameters of a vision transformer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -74,24 +74,24 @@ const TINY: [usize; 2] = [192, 3];
 const SMALL: [usize; 2] = [384, 6];
 const BASE: [usize; 2] = [768, 12];
 
-/// timm's ViTs: name, the name it also has, size, accuracy.
-const VIT: &[(&str, Option<&str>, [usize; 2], Option<f64>)] = &[
-    ("vit_base_patch16_224.augreg2_in21k_ft_in1k", Some("vit_base_patch16_224"), BASE, Some(85.1)),
-    ("vit_base_patch16_224.augreg_in21k_ft_in1k", None, BASE, Some(84.5)),
-    ("vit_base_patch16_224.augreg_in1k", None, BASE, Some(79.2)),
-    ("vit_base_patch16_224.orig_in21k_ft_in1k", None, BASE, Some(81.8)),
-    ("vit_base_patch16_224.sam_in1k", None, BASE, Some(80.2)),
-    ("vit_small_patch16_224.augreg_in21k_ft_in1k", Some("vit_small_patch16_224"), SMALL, None),
+/// timm's ViTs.
+const VIT: &[Row<[usize; 2]>] = &[
+    Row::new("vit_base_patch16_224.augreg2_in21k_ft_in1k", BASE).alone().stated(85.1),
+    Row::new("vit_base_patch16_224.augreg_in21k_ft_in1k", BASE).stated(84.5),
+    Row::new("vit_base_patch16_224.augreg_in1k", BASE).stated(79.2),
+    Row::new("vit_base_patch16_224.orig_in21k_ft_in1k", BASE).stated(81.8),
+    Row::new("vit_base_patch16_224.sam_in1k", BASE).stated(80.2),
+    Row::new("vit_small_patch16_224.augreg_in21k_ft_in1k", SMALL).alone(),
 ];
 
-/// The DeiTs: name, the name it also has, size, whether distilled, first digits of the authors' file, accuracy.
-const DEIT: &[(&str, &str, [usize; 2], bool, &[&str], f64)] = &[
-    ("deit_tiny_patch16_224.fb_in1k", "deit_tiny_patch16_224", TINY, false, &["a1311bcf"], 72.2),
-    ("deit_small_patch16_224.fb_in1k", "deit_small_patch16_224", SMALL, false, &["cd65a155"], 79.9),
-    ("deit_base_patch16_224.fb_in1k", "deit_base_patch16_224", BASE, false, &["b5f2ef4d"], 81.8),
-    ("deit_tiny_distilled_patch16_224.fb_in1k", "deit_tiny_distilled_patch16_224", TINY, true, &["b40b3cf7"], 74.5),
-    ("deit_small_distilled_patch16_224.fb_in1k", "deit_small_distilled_patch16_224", SMALL, true, &["649709d9"], 81.2),
-    ("deit_base_distilled_patch16_224.fb_in1k", "deit_base_distilled_patch16_224", BASE, true, &["df68dfff"], 83.4),
+/// The DeiTs, and whether they are distilled; known by the authors' files.
+const DEIT: &[Row<([usize; 2], bool)>] = &[
+    Row::new("deit_tiny_patch16_224.fb_in1k", (TINY, false)).alone().stated(72.2).known(&["a1311bcf"]),
+    Row::new("deit_small_patch16_224.fb_in1k", (SMALL, false)).alone().stated(79.9).known(&["cd65a155"]),
+    Row::new("deit_base_patch16_224.fb_in1k", (BASE, false)).alone().stated(81.8).known(&["b5f2ef4d"]),
+    Row::new("deit_tiny_distilled_patch16_224.fb_in1k", (TINY, true)).alone().stated(74.5).known(&["b40b3cf7"]),
+    Row::new("deit_small_distilled_patch16_224.fb_in1k", (SMALL, true)).alone().stated(81.2).known(&["649709d9"]),
+    Row::new("deit_base_distilled_patch16_224.fb_in1k", (BASE, true)).alone().stated(83.4).known(&["df68dfff"]),
 ];
 
 fn network([width, heads]: [usize; 2], distilled: bool) -> Architecture {
@@ -103,27 +103,20 @@ fn network([width, heads]: [usize; 2], distilled: bool) -> Architecture {
 pub(crate) fn entries() -> Vec<Entry> {
     let cropped = |shorter| Preprocess::imagenet_by(224, shorter, Filter::Bicubic);
     let google = Preprocess { mean: [0.5; 3], std: [0.5; 3], ..cropped(248) };
-    let vit = VIT.iter().map(|&(name, alias, size, top1)| Entry {
-        alias,
-        top1,
-        ..Entry::imagenet(name, network(size, false), google, "timm (.safetensors), converted from Google's files")
-    });
+    let from = "timm (.safetensors), converted from Google's files";
+    let vit = VIT.iter().map(|row| row.entry(network(row.size, false), google, from));
     // Their authors evaluate after a resize to 256, timm after one to 248.
-    let deit = DEIT.iter().map(|&(name, alias, size, distilled, sha256, top1)| {
-        let url = format!("https://dl.fbaipublicfiles.com/deit/{alias}-{}.pth", sha256[0]);
-        let file = RemoteFile::new("weights", url).with_sha256(sha256[0]);
-        Entry {
-            alias: Some(alias),
-            sha256,
-            download: Some(file.with_licence("Apache-2.0 (facebookresearch/deit); trained on ImageNet")),
-            top1: Some(top1),
-            ..Entry::imagenet(
-                name,
-                network(size, distilled),
-                cropped(256),
-                "facebookresearch/deit (.pth); timm fb_in1k (.safetensors), which timm evaluates at 248",
-            )
-        }
+    let from = "facebookresearch/deit (.pth); timm fb_in1k (.safetensors), which timm evaluates at 248";
+    let deit = DEIT.iter().map(|row| {
+        let (size, distilled) = row.size;
+        let entry = row.entry(network(size, distilled), cropped(256), from);
+        // The first digits of the hash are part of the name.
+        let file = entry.alias.zip(entry.sha256.first()).map(|(network, digits)| {
+            RemoteFile::new("weights", format!("https://dl.fbaipublicfiles.com/deit/{network}-{digits}.pth"))
+                .with_sha256(digits)
+                .with_licence("Apache-2.0 (facebookresearch/deit); trained on ImageNet")
+        });
+        Entry { download: file, ..entry }
     });
     vit.chain(deit).collect()
 }

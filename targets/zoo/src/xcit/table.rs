@@ -8,7 +8,7 @@ use crate::family::{Architecture, Config};
 use crate::labels::LabelSet;
 use crate::names::Names;
 use crate::preprocess::Preprocess;
-use crate::registry::Entry;
+use crate::registry::{Entry, Row};
 
 /// Hyper-parameters of an XCiT.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -121,30 +121,29 @@ const LARGE: Size = [768, 24, 16];
 const SIXTEEN: XcitPatch = XcitPatch::Sixteen;
 const EIGHT: XcitPatch = XcitPatch::Eight;
 
-/// Name, the name it also has, size, patch.
-const FILES: &[(&str, Option<&str>, Size, XcitPatch)] = &[
-    ("xcit_small_12_p16_224.fb_in1k", Some("xcit_small_12_p16_224"), SMALL, SIXTEEN),
-    ("xcit_small_12_p16_224.fb_dist_in1k", None, SMALL, SIXTEEN),
-    ("xcit_small_12_p8_224.fb_in1k", Some("xcit_small_12_p8_224"), SMALL, EIGHT),
-    ("xcit_medium_24_p16_224.fb_in1k", Some("xcit_medium_24_p16_224"), MEDIUM, SIXTEEN),
-    ("xcit_large_24_p16_224.fb_in1k", Some("xcit_large_24_p16_224"), LARGE, SIXTEEN),
-    ("xcit_large_24_p8_224.fb_in1k", Some("xcit_large_24_p8_224"), LARGE, EIGHT),
+const FILES: &[Row<(Size, XcitPatch)>] = &[
+    Row::new("xcit_small_12_p16_224.fb_in1k", (SMALL, SIXTEEN)).alone(),
+    Row::new("xcit_small_12_p16_224.fb_dist_in1k", (SMALL, SIXTEEN)),
+    Row::new("xcit_small_12_p8_224.fb_in1k", (SMALL, EIGHT)).alone(),
+    Row::new("xcit_medium_24_p16_224.fb_in1k", (MEDIUM, SIXTEEN)).alone(),
+    Row::new("xcit_large_24_p16_224.fb_in1k", (LARGE, SIXTEEN)).alone(),
+    Row::new("xcit_large_24_p8_224.fb_in1k", (LARGE, EIGHT)).alone(),
 ];
 
-/// The robust models: they see images in [0, 1] as they are. Name, the name it also has, accuracy.
-const ROBUST: &[(&str, Option<&str>, f64)] = &[
-    ("xcit_large_12_p16_224.linf4_in1k", Some("xcit_large_12_p16_224"), 73.76),
-    ("xcit_large_12_p16_224.linf8_in1k", None, 69.24),
+/// The robust models: they see images in [0, 1] as they are.
+const ROBUST: &[Row<(Size, XcitPatch)>] = &[
+    Row::new("xcit_large_12_p16_224.linf4_in1k", ([768, 12, 16], SIXTEEN)).alone().stated(73.76),
+    Row::new("xcit_large_12_p16_224.linf8_in1k", ([768, 12, 16], SIXTEEN)).stated(69.24),
 ];
 
-/// The robust models for CIFAR-10, whose files hold the network with or without a layer that normalises: name, width, heads.
-const ROBUST_CIFAR: &[(&str, usize, usize)] = &[
-    ("xcit_small_12_p4_32.linf8_cifar10", 384, 8),
-    ("xcit_medium_12_p4_32.linf8_cifar10", 512, 8),
-    ("xcit_large_12_p4_32.linf8_cifar10", 768, 16),
+/// The robust models for CIFAR-10, whose files hold the network with or without a layer that normalises.
+const ROBUST_CIFAR: &[Row<(Size, XcitPatch)>] = &[
+    Row::new("xcit_small_12_p4_32.linf8_cifar10", ([384, 12, 8], XcitPatch::Four)),
+    Row::new("xcit_medium_12_p4_32.linf8_cifar10", ([512, 12, 8], XcitPatch::Four)),
+    Row::new("xcit_large_12_p4_32.linf8_cifar10", ([768, 12, 16], XcitPatch::Four)),
 ];
 
-fn network([width, depth, heads]: Size, patch: XcitPatch) -> Architecture {
+fn network(([width, depth, heads], patch): (Size, XcitPatch)) -> Architecture {
     let (class_blocks, tokens_norm, classes) = (two(), true, 1000);
     Architecture::Xcit(XcitConfig { patch, width, depth, heads, class_blocks, tokens_norm, classes, eps: eps() })
 }
@@ -152,28 +151,16 @@ fn network([width, depth, heads]: Size, patch: XcitPatch) -> Architecture {
 /// The registered members of the family.
 pub(crate) fn entries() -> Vec<Entry> {
     let preprocess = Preprocess::imagenet_by(224, 224, Filter::Bicubic);
-    let source = "facebookresearch/xcit (.pth), timm (.safetensors)";
-    let plain = FILES.iter().map(|&(name, alias, size, patch)| Entry {
-        alias,
-        ..Entry::imagenet(name, network(size, patch), preprocess, source)
-    });
+    let from = "facebookresearch/xcit (.pth), timm (.safetensors)";
+    let plain = FILES.iter().map(|row| row.entry(network(row.size), preprocess, from));
     let unnormalised = Preprocess { mean: [0.0; 3], std: [1.0; 3], ..preprocess };
-    let source = "dedeswim/vits-robustness-torch (.pth.tar); RobustBench: debenedetti2022light-xcit-l-imagenet-linf";
-    let robust = ROBUST.iter().map(|&(name, alias, top1)| Entry {
-        alias,
-        top1: Some(top1),
-        ..Entry::imagenet(name, network([768, 12, 16], SIXTEEN), unnormalised, source)
-    });
+    let from = "dedeswim/vits-robustness-torch (.pth.tar); RobustBench: debenedetti2022light-xcit-l-imagenet-linf";
+    let robust = ROBUST.iter().map(|row| row.entry(network(row.size), unnormalised, from));
     // The deviations of the pixels, rounded by a last digit otherwise than in `Preprocess::cifar`.
     let cifar = Preprocess { std: [0.2471, 0.2435, 0.2616], ..Preprocess::cifar() };
-    let robust_cifar = ROBUST_CIFAR.iter().map(|&(name, width, heads)| Entry {
-        labels: LabelSet::Cifar10,
-        ..Entry::imagenet(
-            name,
-            network([width, 12, heads], XcitPatch::Four).with_classes(10),
-            cifar,
-            "dedeswim/vits-robustness-torch (.pth.tar); RobustBench: debenedetti2022light-xcit",
-        )
-    });
+    let from = "dedeswim/vits-robustness-torch (.pth.tar); RobustBench: debenedetti2022light-xcit";
+    let robust_cifar = ROBUST_CIFAR
+        .iter()
+        .map(|row| Entry { labels: LabelSet::Cifar10, ..row.entry(network(row.size).with_classes(10), cifar, from) });
     plain.chain(robust).chain(robust_cifar).collect()
 }
