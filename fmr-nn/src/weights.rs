@@ -11,6 +11,8 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use thiserror::Error;
 
+use crate::functional::swap;
+
 pub use crate::files::{Chosen, Loaded, read, read_selected, write};
 use crate::random::normal;
 
@@ -221,7 +223,7 @@ impl Builder {
     pub fn transposed(&mut self, name: &str, [input, output]: [usize; 2], init: Init) -> Param<Tensor<2>> {
         let values = self.values(name, &[output, input], init);
         let id = self.key(name, &[output, input], true);
-        let flipped = values.map(|values| flip(&values, output, input));
+        let flipped = values.map(|values| swap(output, input, &values));
         let value = self.tensor(flipped, [input, output]);
         self.finish_param(id, value)
     }
@@ -260,16 +262,6 @@ fn draw(rng: &mut impl Rng, len: usize, init: Init) -> Vec<f32> {
     }
 }
 
-fn flip(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-    let mut out = vec![0.0; values.len()];
-    for (r, row) in values.chunks_exact(columns.max(1)).enumerate() {
-        for (c, v) in row.iter().enumerate() {
-            out[c * rows + r] = *v;
-        }
-    }
-    out
-}
-
 /// The parameters of a module in their upstream layout.
 pub fn state_dict<M: Module>(module: &M, keys: &[Key]) -> StateDict {
     struct Collect(BTreeMap<u64, (Vec<usize>, Vec<f32>)>);
@@ -287,7 +279,7 @@ pub fn state_dict<M: Module>(module: &M, keys: &[Key]) -> StateDict {
     keys.iter()
         .filter_map(|key| {
             let (_, values) = collected.0.get(&key.id.val())?;
-            let values = if key.transposed { flip(values, key.shape[1], key.shape[0]) } else { values.clone() };
+            let values = if key.transposed { swap(key.shape[1], key.shape[0], values) } else { values.clone() };
             Some((key.name.clone(), Stored { shape: key.shape.clone(), values }))
         })
         .collect()

@@ -11,6 +11,7 @@ pub use convolution::{Reordered, Window, conv2d};
 pub use dense::linear;
 pub use embedding::timestep_embedding;
 pub use normalisation::{batch_norm, channel_affine, channel_moments, group_norm, layer_norm, modulated_group_norm};
+pub(crate) use rows::swap;
 pub use rows::{Rows, swapped, take_rows};
 pub use sampling::{average_pool, join_channels, straight_through, upsample, upsample2};
 

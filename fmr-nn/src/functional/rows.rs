@@ -105,7 +105,7 @@ pub fn take_rows(x: Tensor<3>, rows: &Arc<Rows>) -> Tensor<3> {
 const BLOCK: usize = 16;
 
 /// Matrices `[n, rows, columns]` the other way round.
-fn swap(rows: usize, columns: usize, x: &[f32]) -> Vec<f32> {
+pub(crate) fn swap(rows: usize, columns: usize, x: &[f32]) -> Vec<f32> {
     let mut y = buffers::take(x.len());
     for_parts(&mut y, rows, |at, y| {
         // Rows of the output are columns of the input.

@@ -79,7 +79,9 @@ impl Twins {
                 Block {
                     norm1: LayerNorm::new(b, &at("norm1"), width, c.eps),
                     attn: match stage.window {
-                        Some(window) if k.is_multiple_of(2) => Mixing::local(b, &at("attn"), stage, window),
+                        Some(window) if window > 1 && k.is_multiple_of(2) => {
+                            Mixing::local(b, &at("attn"), stage, window)
+                        }
                         _ => Mixing::global(b, &at("attn"), stage),
                     },
                     norm2: LayerNorm::new(b, &at("norm2"), width, c.eps),

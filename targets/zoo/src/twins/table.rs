@@ -37,8 +37,8 @@ pub struct TwinsStage {
     pub mlp_ratio: f64,
     /// How many times smaller the map is to which blocks attend as a whole.
     pub reduction: usize,
-    /// Side of the windows in which every second block attends, the first one included; without it, all blocks attend to
-    /// the whole map.
+    /// Side of the windows in which every second block attends, the first one included; without it, or where it is 1, all
+    /// blocks attend to the whole map.
     #[serde(default)]
     pub window: Option<usize>,
 }

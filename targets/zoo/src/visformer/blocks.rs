@@ -2,14 +2,14 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use fmr_nn::functional::{self as f, Pointwise, Rectify, Window};
+use fmr_nn::functional::{self as f, PackedOrder, Pointwise, Rectify, Window};
 use fmr_nn::layers::{BatchNorm, Conv2d};
 use fmr_nn::probe::Probe;
 use fmr_nn::weights::Builder;
 
 use super::INIT;
 use super::table::VisformerConfig;
-use crate::blocks::{GroupedConv2d, to_map, to_tokens};
+use crate::blocks::GroupedConv2d;
 
 /// A 1×1 convolution without bias.
 fn matrix(b: &mut Builder, name: &str, channels: [usize; 2]) -> Conv2d {
@@ -72,10 +72,8 @@ impl Block {
     pub(super) fn forward(&self, x: Tensor<4>, probe: &mut Probe<'_>) -> Tensor<4> {
         let x = match &self.attention {
             Some(Attention { norm1, qkv, proj, heads }) => {
-                let [_, _, h, w] = x.dims();
                 let qkv = qkv.forward(norm1.probed(x.clone(), Rectify::None, probe));
-                let mixed = f::self_attention(to_tokens(qkv), *heads, false);
-                let mixed = proj.forward(to_map(mixed, [h, w]));
+                let mixed = proj.forward(f::packed_spatial_attention(qkv, *heads, PackedOrder::KindsFirst));
                 if probe.on() {
                     probe.see(format!("{}.attn", self.name), &mixed);
                 }

@@ -11,27 +11,37 @@ use fmr_zoo::{
 /// The architecture of a case of that family.
 pub(crate) fn architecture(case: &Case, family: &str) -> Result<Architecture, String> {
     let h = Hyper { case };
-    Ok(match family {
-        "lenet" => Architecture::LeNet(h.lenet()),
-        "resnet" | "resnet18" | "resnet34" | "resnet50" => Architecture::ResNet(h.resnet()),
-        "efficientnet-lite" => Architecture::EfficientNetLite(h.efficientnet_lite()),
-        "vit" | "deit" => Architecture::Vit(h.vit(h.flag("hyper.distilled"))),
-        "deit-distilled" => Architecture::Vit(h.vit(true)),
-        "convnext" => Architecture::ConvNeXt(h.convnext()),
-        "swin" => Architecture::Swin(h.swin()),
-        "twins" => Architecture::Twins(h.twins()),
-        "vgg19" | "vgg16" | "vgg13" | "vgg11" => Architecture::Vgg(h.vgg()),
-        "preactresnet18" | "preactresnet34" | "preactresnet50" => Architecture::PreActResNet(h.preact_resnet()),
-        "googlenet" => Architecture::GoogLeNet(h.googlenet()),
-        "densenet121" | "densenet169" | "densenet201" => Architecture::DenseNet(h.densenet()),
-        "mobilenet" => Architecture::MobileNet(h.mobilenet()),
-        "efficientnetb0" => Architecture::EfficientNetB0(h.efficientnet_b0()),
-        "simpledla" => Architecture::SimpleDla(h.simple_dla()),
-        "xcit" => Architecture::Xcit(h.xcit()),
-        "visformer" => Architecture::Visformer(h.visformer()),
-        _ => return Err(format!("there is no family {family:?}")),
-    })
+    let (_, read) = FAMILIES
+        .iter()
+        .find(|(start, _)| family.starts_with(start))
+        .ok_or_else(|| format!("there is no family {family:?}"))?;
+    Ok(read(&h))
 }
+
+/// Reads the hyper-parameters of a family.
+type Read = fn(&Hyper<'_>) -> Architecture;
+
+/// How families are read, by the start of their names: members have a number behind it.
+const FAMILIES: &[(&str, Read)] = &[
+    ("lenet", |h| Architecture::LeNet(h.lenet())),
+    ("resnet", |h| Architecture::ResNet(h.resnet())),
+    ("efficientnet-lite", |h| Architecture::EfficientNetLite(h.efficientnet_lite())),
+    ("deit-distilled", |h| Architecture::Vit(h.vit(true))),
+    ("deit", |h| Architecture::Vit(h.vit(h.flag("hyper.distilled")))),
+    ("vit", |h| Architecture::Vit(h.vit(h.flag("hyper.distilled")))),
+    ("convnext", |h| Architecture::ConvNeXt(h.convnext())),
+    ("swin", |h| Architecture::Swin(h.swin())),
+    ("twins", |h| Architecture::Twins(h.twins())),
+    ("xcit", |h| Architecture::Xcit(h.xcit())),
+    ("visformer", |h| Architecture::Visformer(h.visformer())),
+    ("vgg", |h| Architecture::Vgg(h.vgg())),
+    ("preactresnet", |h| Architecture::PreActResNet(h.preact_resnet())),
+    ("googlenet", |h| Architecture::GoogLeNet(h.googlenet())),
+    ("densenet", |h| Architecture::DenseNet(h.densenet())),
+    ("mobilenet", |h| Architecture::MobileNet(h.mobilenet())),
+    ("efficientnetb0", |h| Architecture::EfficientNetB0(h.efficientnet_b0())),
+    ("simpledla", |h| Architecture::SimpleDla(h.simple_dla())),
+];
 
 /// The numbers and words below `hyper`.
 struct Hyper<'c> {
