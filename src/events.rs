@@ -27,6 +27,8 @@ impl<'a> Begun<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Phase {
+    /// To learn how far the generator's encodings spread: some images are encoded.
+    Spread,
     /// To learn the row's mask from them.
     Mask,
     /// To measure the row.

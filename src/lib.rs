@@ -13,6 +13,7 @@ mod plan;
 mod prepare;
 pub mod report;
 mod run;
+mod spread;
 mod trial;
 
 pub use components::{registry, registry_of};

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use fmr_core::perturb::{PerturbError, Perturbed, Workers};
+use fmr_core::perturb::{PerturbError, Perturbed, Perturber, Spread, Workers};
 use fmr_core::{ComponentError, Generator};
 use fmr_data::Samples;
 use fmr_experiment::MaskTable;
@@ -61,7 +61,8 @@ impl LearnedMask {
 }
 
 /// Learns the mask of a row as its table says (paper, section 3.2.1): perturbs the images without a mask, under the
-/// row's own settings, and tells latents before from latents after. Images whose search accepted no update give no pair.
+/// row's own settings, and tells latents before from latents after. `spread` says how far encodings spread, where the search
+/// asks. Images whose search accepted no update give no pair.
 ///
 /// The result depends on the images and settings alone. `None` where `workers` were told not to continue.
 ///
@@ -71,6 +72,7 @@ pub fn learn_mask(
     row: &ReadyRow,
     mask: &RowMask,
     samples: &Samples,
+    spread: Option<&Spread>,
     workers: &Workers<'_>,
     mut done: impl FnMut(&[Perturbed]),
 ) -> Result<Option<LearnedMask>, Error> {
@@ -79,7 +81,8 @@ pub fn learn_mask(
     let mut pairs = Vec::new();
     let mut finished = 0;
     let positions: Vec<usize> = (0..samples.len()).collect();
-    let run = workers.run::<Error>(&row.perturber(None), &positions, &|at| Ok(samples.batch(at)?), |batch| {
+    let perturber = Perturber { spread, ..row.perturber(None) };
+    let run = workers.run::<Error>(&perturber, &positions, &|at| Ok(samples.batch(at)?), |batch| {
         for sample in &batch {
             pairs.extend(pair(&*row.generator, settings.latents, sample).map_err(PerturbError::from)?);
         }
@@ -168,6 +171,7 @@ fn latents_error(generator: &dyn Generator, problem: &str) -> ComponentError {
 /// before. `None` where the row has none.
 pub(crate) fn ready(
     row: &ReadyRow,
+    spread: Option<&Spread>,
     workers: &Workers<'_>,
     store: &mut RunStore,
     done: impl FnMut(&[Perturbed]),
@@ -184,7 +188,7 @@ pub(crate) fn ready(
             (**mask).clone()
         }
         (MaskSource::Learn(samples), None) => {
-            let Some(learned) = learn_mask(row, part, samples, workers, done)? else {
+            let Some(learned) = learn_mask(row, part, samples, spread, workers, done)? else {
                 return Err(Error::Interrupted { dir: store.dir().to_owned() });
             };
             let figures = learned.figures(&part.table.label);

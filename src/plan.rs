@@ -12,15 +12,18 @@ use std::time::{Duration, Instant};
 use fmr_core::Outcome;
 use fmr_core::metrics::Interval;
 use fmr_core::metrics::sample_size::{Dependence, Expected};
-use fmr_core::perturb::{Perturbed, Perturber, SearchSettings, Workers};
+use fmr_core::perturb::{Perturbed, Perturber, SearchSettings, Spread, Workers};
 use fmr_core::verdict::{Verdict, VerdictRule, VerdictSettings};
 
 use crate::error::Error;
 use crate::masks::RowMask;
 use crate::prepare::ReadyRow;
+use crate::spread;
 
 /// Updates that the price is measured on, and that survival is measured on at least.
 const MOST_UPDATES: usize = 8;
+/// Images whose encodings say how far latents spread.
+const SPREAD_IMAGES: usize = 8;
 /// Seconds that a pilot aims at.
 const SECONDS: f64 = 10.0;
 /// The prior on a hazard: that of one refusal in 30 updates, worth 10 updates.
@@ -73,19 +76,25 @@ impl Estimate {
 pub(crate) fn estimate(row: &ReadyRow, workers: &Workers<'_>) -> Result<Estimate, Error> {
     let search = &row.settings.search;
     let most_updates = search.updates_allowed();
+    // A few images stand for those that a run encodes to learn how far latents spread.
+    let spread = match search.images_for_spread() {
+        0 => None,
+        images => spread::measure(row, workers, None, images.min(SPREAD_IMAGES))?,
+    };
+    let pilot = |images, updates, accept| pilot(row, spread.as_ref(), workers, images, updates, accept);
     // One image and one update say how much a pilot may ask for. The first pass warms caches.
-    pilot(row, workers, 1, 1, Accept::All)?;
-    let one = pilot(row, workers, 1, 1, Accept::All)?.seconds.max(1e-6);
+    pilot(1, 1, Accept::All)?;
+    let one = pilot(1, 1, Accept::All)?.seconds.max(1e-6);
     let full = (workers.threads * workers.batch).clamp(2, row.samples.len().max(2));
     let affordable = (SECONDS / one * workers.threads as f64 / (2.0 + MOST_UPDATES as f64)) as usize;
     let images = full.min(affordable.max(workers.threads.max(2))).min(row.samples.len());
     let updates = most_updates.min(MOST_UPDATES);
-    let start = pilot(row, workers, images, 0, Accept::All)?;
-    let priced = pilot(row, workers, images, updates, Accept::All)?;
+    let start = pilot(images, 0, Accept::All)?;
+    let priced = pilot(images, updates, Accept::All)?;
     let (begin, each) = price(&start, &priced, images);
     // Refusals become more frequent as an image moves away: as much of the budget is watched as there is time for.
     let affordable = (SECONDS / (images as f64 * each.max(1e-6))) as usize;
-    let own = pilot(row, workers, images, most_updates.min(affordable.max(MOST_UPDATES)), Accept::Own)?;
+    let own = pilot(images, most_updates.min(affordable.max(MOST_UPDATES)), Accept::Own)?;
     let survival = Survival::of(&own.samples);
     let learned_from = row.mask.as_ref().and_then(RowMask::learns).map_or(0, |(_, samples)| samples.len());
     let total = (row.samples.len() + learned_from) as f64 * (search.restarts + 1) as f64;
@@ -124,12 +133,19 @@ impl Pilot {
 }
 
 /// Perturbs the row's first images with a budget of some updates.
-fn pilot(row: &ReadyRow, workers: &Workers<'_>, images: usize, updates: usize, accept: Accept) -> Result<Pilot, Error> {
+fn pilot(
+    row: &ReadyRow,
+    spread: Option<&Spread>,
+    workers: &Workers<'_>,
+    images: usize,
+    updates: usize,
+    accept: Accept,
+) -> Result<Pilot, Error> {
     let search = SearchSettings { budget: updates, restarts: 0, ..row.settings.search.clone() };
     let all = VerdictSettings { rule: VerdictRule::Relative, share: 0.0, ..VerdictSettings::default() };
     let all = Verdict::new(all, &row.plan.classes);
     let verdict = if accept == Accept::All { &all } else { &row.verdict };
-    let perturber = Perturber { search: &search, verdict, ..row.perturber(None) };
+    let perturber = Perturber { search: &search, verdict, spread, ..row.perturber(None) };
     let positions: Vec<usize> = (0..images).collect();
     let mut samples = Vec::new();
     // Pilots of few images are spread over the threads as a run's batches are.

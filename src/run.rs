@@ -20,6 +20,7 @@ use crate::interrupt::Interrupt;
 use crate::masks::{self, LearnedMask, RowMask};
 use crate::plan::{self, Estimate};
 use crate::prepare::{Prepared, PreparedRow, ReadyRow};
+use crate::spread;
 
 /// Runs experiments.
 ///
@@ -140,9 +141,17 @@ impl Runner<'_> {
             return Err(Error::mask(row, MaskError::Data("the row learns no mask".to_owned())));
         };
         self.events.begun(Begun::new(None, samples.len(), 0));
-        self.events.row(&row.plan.title, Phase::Mask);
         let learned = self.with_workers(prepared, |workers| {
-            masks::learn_mask(row, mask, samples, workers, |batch| self.events.batch(batch))
+            let spread = match row.settings.search.images_for_spread() {
+                0 => None,
+                images => {
+                    self.events.row(&row.plan.title, Phase::Spread);
+                    let Some(spread) = spread::measure(row, workers, None, images)? else { return Ok(None) };
+                    Some(spread)
+                }
+            };
+            self.events.row(&row.plan.title, Phase::Mask);
+            masks::learn_mask(row, mask, samples, spread.as_ref(), workers, |batch| self.events.batch(batch))
         })?;
         if learned.is_some() {
             self.events.finished();
@@ -212,14 +221,17 @@ impl Runner<'_> {
             facts.published_accuracy = row.published_accuracy;
             facts.remarks.clone_from(&row.remarks);
         })?;
+        let cache = cache.map(|cache| cache as &dyn AnswerCache);
+        self.events.row(&row.plan.title, Phase::Spread);
+        let spread = spread::ready(row, workers, cache, store)?;
         self.events.row(&row.plan.title, Phase::Mask);
-        let mask = masks::ready(row, workers, store, |batch| self.events.batch(batch))?;
-        let perturber = row.perturber(mask.as_deref());
+        let mask = masks::ready(row, spread.as_ref(), workers, store, |batch| self.events.batch(batch))?;
+        let perturber = Perturber { spread: spread.as_ref(), ..row.perturber(mask.as_deref()) };
         self.events.row(&row.plan.title, Phase::Measure);
         let mut clock = Clock::start();
         let mut check = RepeatCheck::new(repeats);
         // The repeat check asks everybody again, so that it sees a component that answers differently.
-        let cached = Perturber { cache: cache.map(|cache| cache as &dyn AnswerCache), ..perturber };
+        let cached = Perturber { cache, ..perturber };
         workers.run::<Error>(&cached, left, &|positions| Ok(row.samples.batch(positions)?), |batch| {
             store.commit(id, &batch, clock.since_last())?;
             check.keep(&batch);

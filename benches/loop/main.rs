@@ -117,6 +117,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             verdict: &verdict,
             classes: classes.len(),
             mask: mask.as_deref(),
+            spread: None,
             observer: &(),
             cache: None,
         };

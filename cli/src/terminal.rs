@@ -65,6 +65,7 @@ impl Events for Terminal {
     fn row(&self, title: &str, phase: Phase) {
         let mut shown = self.0.borrow_mut();
         let title = match phase {
+            Phase::Spread => format!("spread of latents, {title}"),
             Phase::Mask => format!("mask of {title}"),
             _ => title.to_owned(),
         };

@@ -131,6 +131,7 @@ impl Comparison {
         let oracle = |r: &SampleRecord| r.steps.iter().filter_map(|s| s.oracle_true).collect::<Vec<f32>>();
         self.floats(|d| &mut d.probability, &oracle(a), &oracle(b));
         self.numbers(|d| &mut d.latent, [a.latent_moved], [b.latent_moved]);
+        self.numbers(|d| &mut d.latent, a.moved_spreads, b.moved_spreads);
     }
 
     fn answers(&mut self, a: &Answer, b: &Answer) {
@@ -155,7 +156,7 @@ impl SampleRecord {
 
     /// The record with every float in the same place replaced by 0: all but the numbers.
     fn without_numbers(&self) -> Self {
-        let mut record = Self { score0: 0.0, final_score: 0.0, latent_moved: 0.0, ..self.clone() };
+        let mut record = Self { score0: 0.0, final_score: 0.0, latent_moved: 0.0, moved_spreads: None, ..self.clone() };
         for step in &mut record.steps {
             (step.score, step.gradient_norm) = (0.0, 0.0);
             step.oracle_true = step.oracle_true.map(|_| 0.0);

@@ -105,6 +105,9 @@ pub struct SampleRecord {
     /// Largest absolute change of any latent value between z0 and the latent that the search ended with; 0 where none
     /// moved.
     pub latent_moved: f64,
+    /// The same in standard deviations of each block ([`crate::perturb::Spread`]); absent where these are not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_spreads: Option<f64>,
     /// What failed, for an outcome that [is a failure](Outcome::is_failure).
     pub error: Option<String>,
     /// The trace, one entry an attempted update.

@@ -441,6 +441,7 @@ fn perturb(target: &dyn Target, images: Array4<f32>) -> Vec<Perturbed> {
         verdict: &verdict,
         classes: 3,
         mask: None,
+        spread: None,
         observer: &(),
         cache: None,
     };

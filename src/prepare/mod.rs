@@ -67,6 +67,7 @@ impl ReadyRow {
             verdict: &self.verdict,
             classes: self.plan.classes.len(),
             mask,
+            spread: None,
             observer: &(),
             cache: None,
         }
@@ -204,6 +205,9 @@ impl Maker<'_> {
         let samples = self.samples(&row.data)?;
         let image = samples.image();
         let generator = self.parts.generator(row, image)?;
+        if let Err(error) = row.search.frozen(generator.component.spec()) {
+            return Err(e.error_at("search.frozen-blocks", error.problem.to_string(), error.advice()));
+        }
         let target = self.parts.target(row, image)?;
         let classes = samples.data().classes().to_vec();
         let logits = target.component.spec().classes;

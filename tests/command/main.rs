@@ -16,6 +16,7 @@ mod plugins;
 mod python;
 mod resume;
 mod rows;
+mod spread;
 mod store;
 mod support;
 mod table1;

@@ -52,6 +52,7 @@ fn sample(index: usize) -> Perturbed {
             final_from: Some(10),
             finished: None,
             latent_moved: 0.05,
+            moved_spreads: None,
             error: None,
             steps: (1..=10).map(step).collect(),
         },
@@ -61,6 +62,7 @@ fn sample(index: usize) -> Perturbed {
         final_image: image(2),
         answers: Answers { original: answer.clone(), reconstruction: answer.clone(), final_image: answer },
         cached: CacheUse::Unknown,
+        first_latent: Array1::zeros(8),
         final_latent: Array1::zeros(16),
     }
 }

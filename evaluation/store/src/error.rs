@@ -228,6 +228,7 @@ fn of_row(row: Option<&str>) -> String {
 fn reader(layout: i64) -> &'static str {
     match layout {
         1 | 2 => "fmr 0.1.0",
+        3 => "a build of fmr 0.2.0 before its release",
         _ => "a later version of fmr",
     }
 }

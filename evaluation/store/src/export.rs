@@ -39,6 +39,7 @@ struct SampleRow<'a> {
     final_from: Option<usize>,
     finished: Option<bool>,
     latent_moved: f64,
+    moved_spreads: Option<f64>,
     error: Option<&'a str>,
 }
 
@@ -91,6 +92,7 @@ impl<'a> SampleRow<'a> {
             final_from: r.final_from,
             finished: r.finished,
             latent_moved: r.latent_moved,
+            moved_spreads: r.moved_spreads,
             error: r.error.as_deref(),
         }
     }

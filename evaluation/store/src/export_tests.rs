@@ -36,12 +36,12 @@ fn lines(path: &Path, range: std::ops::Range<usize>) -> String {
 fn tables_for_other_programs() {
     let (_home, folder, store) = exported();
     assert_snapshot!(lines(&folder.join("samples.csv"), 0..6), @r#"
-    row,index,key,label,class,clean_prediction,clean_oracle,reconstruction_prediction,reconstruction_oracle,reconstruction_accepted,score0,final_score,final_prediction,final_prediction_class,final_oracle,final_oracle_class,outcome,ended_at,accepted_updates,final_from,finished,latent_moved,error
-    mnist/lenet,0,test/00000,0,zero,0,0,0,1,false,0.1,0.1,0,zero,0,zero,reconstruction rejected,0,0,,,0.0,
-    mnist/lenet,1,test/00001,1,one,1,1,1,1,true,0.11,0.41000000000000003,1,one,1,one,stopped later,2,1,1,,0.001,
-    mnist/lenet,2,"a key, with ""quotes""",2,two,2,2,2,2,true,0.12000000000000001,0.72,1,one,2,two,stopped later,3,2,2,true,0.002,
-    mnist/lenet,3,test/00003,3,three,3,3,3,3,true,0.13,NaN,,,3,three,failed,5,4,4,,0.004,the gradient is not finite
-    mnist/lenet,4,test/00004,0,zero,0,0,0,0,true,0.14,1.6500000000000001,2,two,0,zero,budget exhausted,5,5,5,,0.005,
+    row,index,key,label,class,clean_prediction,clean_oracle,reconstruction_prediction,reconstruction_oracle,reconstruction_accepted,score0,final_score,final_prediction,final_prediction_class,final_oracle,final_oracle_class,outcome,ended_at,accepted_updates,final_from,finished,latent_moved,moved_spreads,error
+    mnist/lenet,0,test/00000,0,zero,0,0,0,1,false,0.1,0.1,0,zero,0,zero,reconstruction rejected,0,0,,,0.0,,
+    mnist/lenet,1,test/00001,1,one,1,1,1,1,true,0.11,0.41000000000000003,1,one,1,one,stopped later,2,1,1,,0.001,,
+    mnist/lenet,2,"a key, with ""quotes""",2,two,2,2,2,2,true,0.12000000000000001,0.72,1,one,2,two,stopped later,3,2,2,true,0.002,,
+    mnist/lenet,3,test/00003,3,three,3,3,3,3,true,0.13,NaN,,,3,three,failed,5,4,4,,0.004,,the gradient is not finite
+    mnist/lenet,4,test/00004,0,zero,0,0,0,0,true,0.14,1.6500000000000001,2,two,0,zero,budget exhausted,5,5,5,,0.005,,
     "#);
     assert_snapshot!(lines(&folder.join("steps.csv"), 0..4), @r#"
     row,index,key,t,score,gradient_norm,oracle_true,oracle_class,prediction,accepted
@@ -49,7 +49,7 @@ fn tables_for_other_programs() {
     mnist/lenet,1,test/00001,2,0.73,0.16666666666666666,0.76,3,1,false
     mnist/lenet,2,"a key, with ""quotes""",1,0.43000000000000005,0.3333333333333333,0.83,2,2,true
     "#);
-    assert_snapshot!(lines(&folder.join("samples.jsonl"), 1..2), @r#"{"row":"mnist/lenet","index":1,"key":"test/00001","label":1,"class":"one","clean_prediction":1,"clean_oracle":1,"reconstruction_prediction":1,"reconstruction_oracle":1,"reconstruction_accepted":true,"score0":0.11,"final_score":0.41000000000000003,"final_prediction":1,"final_prediction_class":"one","final_oracle":1,"final_oracle_class":"one","outcome":"stopped later","ended_at":2,"accepted_updates":1,"final_from":1,"finished":null,"latent_moved":0.001,"error":null,"steps":[{"t":1,"score":0.42000000000000004,"gradient_norm":0.3333333333333333,"oracle_true":0.83,"oracle_class":1,"prediction":1,"accepted":true},{"t":2,"score":0.73,"gradient_norm":0.16666666666666666,"oracle_true":0.76,"oracle_class":3,"prediction":1,"accepted":false}]}"#);
+    assert_snapshot!(lines(&folder.join("samples.jsonl"), 1..2), @r#"{"row":"mnist/lenet","index":1,"key":"test/00001","label":1,"class":"one","clean_prediction":1,"clean_oracle":1,"reconstruction_prediction":1,"reconstruction_oracle":1,"reconstruction_accepted":true,"score0":0.11,"final_score":0.41000000000000003,"final_prediction":1,"final_prediction_class":"one","final_oracle":1,"final_oracle_class":"one","outcome":"stopped later","ended_at":2,"accepted_updates":1,"final_from":1,"finished":null,"latent_moved":0.001,"moved_spreads":null,"error":null,"steps":[{"t":1,"score":0.42000000000000004,"gradient_norm":0.3333333333333333,"oracle_true":0.83,"oracle_class":1,"prediction":1,"accepted":true},{"t":2,"score":0.73,"gradient_norm":0.16666666666666666,"oracle_true":0.76,"oracle_class":3,"prediction":1,"accepted":false}]}"#);
     let records = store.records(ROW).unwrap();
     let steps: usize = records.iter().map(|r| r.steps.len()).sum();
     assert_eq!(fs::read_to_string(folder.join("steps.csv")).unwrap().lines().count(), 1 + steps);

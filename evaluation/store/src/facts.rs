@@ -1,6 +1,6 @@
 //! What a run knows of a row beyond its samples, and how the facts of two parts become those of both.
 
-use fmr_core::perturb::{CacheUse, Perturbed};
+use fmr_core::perturb::{BlockSpread, CacheUse, Perturbed, Spread};
 use fmr_core::validity::{CacheFacts, LogitsFacts, RepeatFacts};
 use fmr_mask::MaskFigures;
 use ndarray::ArrayView1;
@@ -44,6 +44,8 @@ pub struct RowFacts {
     pub repeated: Option<RepeatFacts>,
     /// The mask that the search runs with; absent without one, and until it is ready.
     pub mask: Option<MaskFigures>,
+    /// How far the generator's encodings spread; absent where the search does not ask, and until it is known.
+    pub spread: Option<Spread>,
     /// Standard accuracy, from 0 to 1, that is published for the target on data of these classes.
     pub published_accuracy: Option<f64>,
     /// Sentences about the row's images and classes that a reader of its figures must know.
@@ -97,6 +99,12 @@ impl RowFacts {
         if let (Some(ours), Some(theirs)) = (&self.mask, &other.mask) {
             expect_same("the mask", &ours.hash, &theirs.hash)?;
         }
+        if let (Some(ours), Some(theirs)) = (&self.spread, &other.spread)
+            && ours != theirs
+        {
+            let (ours, theirs) = (format!("{ours:?}"), format!("{theirs:?}"));
+            return Err(FactsConflict { what: "the spread of the encodings", ours, theirs });
+        }
         let sum = |a: Option<f64>, b: Option<f64>| match (a, b) {
             (Some(a), Some(b)) => Some(a + b),
             (a, b) => a.or(b),
@@ -106,6 +114,7 @@ impl RowFacts {
         let new = other.remarks.iter().filter(|remark| !self.remarks.contains(remark)).cloned().collect::<Vec<_>>();
         self.remarks.extend(new);
         self.published_accuracy = self.published_accuracy.or(other.published_accuracy);
+        self.spread = self.spread.take().or_else(|| other.spread.clone());
         self.logits.merge(&other.logits);
         self.cache.merge(&other.cache);
         match (&mut self.repeated, other.repeated) {
@@ -127,6 +136,10 @@ impl RowFacts {
         }
         if self.published_accuracy.is_some_and(|accuracy| !(0.0..=1.0).contains(&accuracy)) {
             return Some("an accuracy that is none");
+        }
+        let unsound = |block: &BlockSpread| !block.deviation.is_finite() || block.deviation < 0.0;
+        if self.spread.as_ref().is_some_and(|spread| spread.blocks.iter().any(unsound)) {
+            return Some("a spread that is none");
         }
         if self.logits.like_probabilities > self.logits.rows || self.cache.contradicted > self.cache.known {
             return Some("more of a kind than there are");
@@ -180,9 +193,21 @@ mod tests {
             cache: CacheFacts { known: rows, contradicted: 0 },
             repeated: Some(RepeatFacts { samples: 1, ..RepeatFacts::default() }),
             mask: None,
+            spread: None,
             published_accuracy: None,
             remarks: Vec::new(),
         }
+    }
+
+    #[test]
+    fn parts_of_a_run_agree_on_the_spread() {
+        let block = |deviation| BlockSpread { name: "z".to_owned(), values: 4, deviation };
+        let spread = |deviation| Some(Spread { images: 64, blocks: vec![block(deviation)] });
+        let mut all = RowFacts { spread: spread(0.5), ..RowFacts::default() };
+        assert_eq!(all.merge(&RowFacts { spread: spread(0.5), ..RowFacts::default() }), Ok(()));
+        let conflict = all.merge(&RowFacts { spread: spread(0.75), ..RowFacts::default() }).unwrap_err();
+        assert_eq!((conflict.what, &all.spread), ("the spread of the encodings", &spread(0.5)));
+        assert!(RowFacts { spread: spread(f64::NAN), ..RowFacts::default() }.problem().is_some());
     }
 
     #[test]

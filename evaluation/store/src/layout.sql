@@ -1,4 +1,4 @@
--- Tables of a run, layout 3. Columns of type ANY hold a float as it is, also one that SQLite's own floats cannot express
+-- Tables of a run, layout 4. Columns of type ANY hold a float as it is, also one that SQLite's own floats cannot express
 -- (see value.rs). A hash is that of fmr_core::ImageHash. A vector is a BLOB of little-endian 32-bit floats.
 
 -- Name, experiment file, what is kept.
@@ -32,7 +32,7 @@ CREATE TABLE samples (
     clean_oracle INTEGER, reconstruction_prediction INTEGER, reconstruction_oracle INTEGER,
     reconstruction_accepted INTEGER NOT NULL, score0 ANY, final_score ANY, final_prediction INTEGER,
     final_oracle INTEGER, outcome TEXT NOT NULL, ended_at INTEGER NOT NULL, accepted_updates INTEGER NOT NULL,
-    final_from INTEGER, finished INTEGER, latent_moved ANY, cached TEXT NOT NULL, error TEXT, PRIMARY KEY (row, idx)
+    final_from INTEGER, finished INTEGER, latent_moved ANY, moved_spreads ANY, cached TEXT NOT NULL, error TEXT, PRIMARY KEY (row, idx)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE steps (

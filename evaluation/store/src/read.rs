@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use fmr_core::{SampleRecord, StepRecord};
 use rusqlite::{Connection, Row};
 
-use super::value::{Sql, get_f32, get_f64, get_optional, get_outcome, get_usize, to_i64, unreadable};
+use super::value::{Sql, get_f32, get_f64, get_optional, get_optional_f64, get_outcome, get_usize, to_i64, unreadable};
 use super::{Part, RowPlan};
 
 /// No budget is larger.
@@ -43,7 +43,7 @@ pub(super) fn records(database: &Connection, row: usize, plan: &RowPlan, part: P
     let mut samples = view.prepare_cached(
         "SELECT idx, key, label, clean_prediction, clean_oracle, reconstruction_prediction, reconstruction_oracle,
          reconstruction_accepted, score0, final_score, final_prediction, final_oracle, outcome, ended_at,
-         accepted_updates, final_from, finished, latent_moved, error FROM samples WHERE row = ? ORDER BY idx",
+         accepted_updates, final_from, finished, latent_moved, moved_spreads, error FROM samples WHERE row = ? ORDER BY idx",
     )?;
     let mut order = Ascending::new();
     let found = samples.query_map([row], |found| {
@@ -115,7 +115,8 @@ fn sample(row: &Row<'_>) -> Sql<SampleRecord> {
         final_from: get_optional(row, 15)?,
         finished: row.get(16)?,
         latent_moved: get_f64(row, 17)?,
-        error: row.get(18)?,
+        moved_spreads: get_optional_f64(row, 18)?,
+        error: row.get(19)?,
         steps: Vec::new(),
     })
 }

@@ -12,7 +12,7 @@ use super::{DATABASE_FILE, StoreError};
 /// Marks a database as a run's: `fmr1` in ASCII.
 const APPLICATION: i64 = 0x666d_7231;
 /// Changes whenever the tables do.
-pub(super) const LAYOUT: i64 = 3;
+pub(super) const LAYOUT: i64 = 4;
 const TABLES: &str = include_str!("layout.sql");
 
 /// No text or blob of a run is longer: one image of 4096 × 4096 × 3 floats, and some room.

@@ -86,6 +86,7 @@ pub(crate) fn sample(index: usize, channels: usize, side: usize) -> Perturbed {
         final_from: produced.then_some(accepted),
         finished: (index % 4 == 2).then_some(index % 8 == 2),
         latent_moved: 0.001 * accepted as f64,
+        moved_spreads: None,
         error: (outcome == Outcome::Failed).then(|| "the gradient is not finite".to_owned()),
         steps,
     };
@@ -113,6 +114,7 @@ pub(crate) fn sample(index: usize, channels: usize, side: usize) -> Perturbed {
         answers,
         cached: if index.is_multiple_of(3) { CacheUse::Known } else { CacheUse::Unknown },
         picture: None,
+        first_latent: Array1::zeros(8),
         final_latent: Array1::from_shape_fn(8, |j| 0.1 * (index * 8 + j) as f32),
     }
 }

@@ -41,6 +41,13 @@ pub(super) fn get_f64(row: &Row<'_>, column: usize) -> Sql<f64> {
     }
 }
 
+pub(super) fn get_optional_f64(row: &Row<'_>, column: usize) -> Sql<Option<f64>> {
+    match row.get_ref(column)? {
+        ValueRef::Null => Ok(None),
+        _ => get_f64(row, column).map(Some),
+    }
+}
+
 pub(super) fn get_f32(row: &Row<'_>, column: usize) -> Sql<Option<f32>> {
     match row.get_ref(column)? {
         ValueRef::Null => Ok(None),

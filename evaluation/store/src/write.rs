@@ -11,8 +11,8 @@ pub(super) fn insert(transaction: &Transaction<'_>, row: usize, batch: &[Perturb
     let mut sample = transaction.prepare_cached(
         "INSERT OR IGNORE INTO samples (row, idx, key, label, clean_prediction, clean_oracle, reconstruction_prediction,
          reconstruction_oracle, reconstruction_accepted, score0, final_score, final_prediction, final_oracle, outcome,
-         ended_at, accepted_updates, final_from, finished, latent_moved, cached, error)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         ended_at, accepted_updates, final_from, finished, latent_moved, moved_spreads, cached, error)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?;
     let mut step = transaction.prepare_cached(
         "INSERT INTO steps (row, idx, position, t, score, gradient_norm, oracle_true, oracle_class, prediction,
@@ -42,6 +42,7 @@ pub(super) fn insert(transaction: &Transaction<'_>, row: usize, batch: &[Perturb
             r.final_from.map(to_i64).transpose()?,
             r.finished,
             Exact(r.latent_moved),
+            r.moved_spreads.map(Exact),
             cached_name(perturbed.cached),
             r.error,
         ])?;

@@ -70,6 +70,7 @@ mod tests {
             final_from: Some(final_from),
             finished: None,
             latent_moved: 0.1,
+            moved_spreads: None,
             error: None,
             steps,
         };

@@ -33,6 +33,7 @@ fn record(index: usize, label: usize, outcome: Outcome, accepted: usize) -> Samp
         final_from: (!refused).then_some(accepted),
         finished: None,
         latent_moved: 0.1,
+        moved_spreads: None,
         error: (outcome == Outcome::Failed).then(|| "the gradient is not finite".to_owned()),
         steps: Vec::new(),
     }

@@ -32,7 +32,7 @@ pub(super) enum StartFrom<'s, 'a> {
 impl<'s, 'a> Search<'s, 'a> {
     /// Decodes and judges the images that the search starts from. Some samples end there.
     pub(super) fn begin(context: Context<'s, 'a>, start: StartFrom<'_, 'a>) -> Result<Self, PerturbError> {
-        let Context { perturber, batch, originals } = context;
+        let Context { perturber, batch, originals, .. } = context;
         let allowed = perturber.search.updates_allowed();
         let (latents, restart) = match start {
             StartFrom::First(_) => (&originals.z0, 0),
@@ -69,7 +69,7 @@ impl<'s, 'a> Search<'s, 'a> {
         latent: Array1<f32>,
         quantized: Option<Array1<f32>>,
     ) -> Result<Next, PerturbError> {
-        let Context { perturber, batch, originals } = self.context;
+        let Context { perturber, batch, originals, .. } = self.context;
         let judged = Arc::clone(&self.starts[i].judged);
         let original = |latent| {
             let image = batch.images.index_axis(Axis(0), i).to_owned();

@@ -1,14 +1,14 @@
 //! Algorithm 1 with its components: what comes before the search, restarts, and failures of components.
 
-use ndarray::{Array2, Axis};
+use ndarray::{Array2, Axis, s};
 use rand::RngExt;
 
 use super::begin::StartFrom;
 use super::cache::Lookup;
-use super::originals::{Context, OriginalAnswers};
+use super::originals::{Context, Movable, OriginalAnswers};
 use super::search::Search;
-use super::settings::{OnNonfinite, SearchSettings};
-use super::{AnswerCache, Observer, PerturbError, Perturbed, SampleBatch, estimate, finish, outcome};
+use super::settings::{OnNonfinite, SearchSettings, StepUnit};
+use super::{AnswerCache, Observer, PerturbError, Perturbed, SampleBatch, Spread, estimate, finish, outcome};
 use crate::verdict::Verdict;
 use crate::{Generator, Oracle, Scorer, Target};
 
@@ -33,6 +33,9 @@ pub struct Perturber<'a> {
     pub classes: usize,
     /// One weight per latent value, multiplied with gradient and update; absent: all ones.
     pub mask: Option<&'a [f32]>,
+    /// How far the generator's encodings spread. The search needs it where it steps in that unit; given, records say how far
+    /// latents moved in it.
+    pub spread: Option<&'a Spread>,
     /// Is shown every update, and may cancel the run.
     pub observer: &'a dyn Observer,
     /// Holds answers that do not depend on the target. Results are the same with and without it.
@@ -70,7 +73,10 @@ impl<'a> Perturber<'a> {
                 format!("the mask has {} values, a latent {}", mask.len(), self.generator.spec().latent_len());
             return Err(PerturbError::Batch(problem));
         }
-        match self.attempt(batch) {
+        let units = self.units()?;
+        let weights = self.weights(units.as_deref())?;
+        let movable = Movable { weights: weights.as_deref(), units: units.as_deref() };
+        match self.attempt(batch, movable) {
             Err(PerturbError::Component(error)) if n > 1 => {
                 tracing::warn!("{error}; trying the {n} samples of the batch one by one");
                 let singles = (0..n).map(|i| self.run(&batch.single(i)));
@@ -81,16 +87,46 @@ impl<'a> Perturber<'a> {
         }
     }
 
-    fn attempt(&self, batch: &SampleBatch) -> Result<Vec<Perturbed>, PerturbError> {
+    /// The unit of each latent value, where it is not the latent's own.
+    fn units(&self) -> Result<Option<Vec<f32>>, PerturbError> {
+        if self.spread.is_some_and(|spread| !spread.fits(&self.generator.spec().latent)) {
+            return Err(PerturbError::Batch("the spread is of a different generator's latents".into()));
+        }
+        match (self.search.step_unit, self.spread) {
+            (StepUnit::Latent, _) => Ok(None),
+            (StepUnit::Spread, Some(spread)) => Ok(Some(spread.weights())),
+            (StepUnit::Spread, None) => Err(PerturbError::Batch(
+                "search.step-unit is \"spread\", and nobody says how far latents spread".into(),
+            )),
+        }
+    }
+
+    /// What each value's gradient and update are multiplied with: the mask's weight, the unit, and 0 in frozen blocks.
+    /// `None` where all are 1.
+    fn weights(&self, units: Option<&[f32]>) -> Result<Option<Vec<f32>>, PerturbError> {
+        let frozen = self.search.frozen(self.generator.spec()).map_err(|e| PerturbError::Batch(e.to_string()))?;
+        if self.mask.is_none() && units.is_none() && frozen.is_empty() {
+            return Ok(None);
+        }
+        let ones = || vec![1.0; self.generator.spec().latent_len()];
+        let mut weights = self.mask.map_or_else(ones, <[f32]>::to_vec);
+        weights.iter_mut().zip(units.into_iter().flatten()).for_each(|(weight, unit)| *weight *= unit);
+        for block in frozen {
+            weights[block].fill(0.0);
+        }
+        Ok(Some(weights))
+    }
+
+    fn attempt(&self, batch: &SampleBatch, movable: Movable<'_>) -> Result<Vec<Perturbed>, PerturbError> {
         if batch.is_empty() {
             return Ok(Vec::new());
         }
         let known = Lookup::of(self, batch)?;
         let originals = OriginalAnswers::ask(self, batch, &known)?;
-        let context = Context { perturber: self, batch, originals: &originals };
+        let context = Context { perturber: self, batch, originals: &originals, movable };
         let mut results = Self::search_from(context, StartFrom::First(&known))?;
         for number in 1..=self.search.restarts {
-            let latents = &self.noisy(&originals.z0, &batch.seeds, number);
+            let latents = &self.noisy(&originals.z0, &batch.seeds, number, movable.units);
             let again = Self::search_from(context, StartFrom::Restart { latents, number })?;
             results = results.into_iter().zip(again).map(|(old, new)| outcome::better(old, new)).collect();
         }
@@ -98,12 +134,20 @@ impl<'a> Perturber<'a> {
     }
 
     /// Latents of a restart: `z0` with uniform noise, seeded by sample and restart.
-    fn noisy(&self, z0: &Array2<f32>, seeds: &[u64], restart: usize) -> Array2<f32> {
+    fn noisy(&self, z0: &Array2<f32>, seeds: &[u64], restart: usize, units: Option<&[f32]>) -> Array2<f32> {
         let half = self.search.restart_noise as f32;
+        let frozen = self.search.frozen(self.generator.spec()).unwrap_or_default();
         let mut noisy = z0.clone();
-        for (mut row, seed) in noisy.outer_iter_mut().zip(seeds) {
+        for ((mut row, first), seed) in noisy.outer_iter_mut().zip(z0.outer_iter()).zip(seeds) {
             let mut random = estimate::generator(*seed, estimate::NOISE, restart, 0);
             row.mapv_inplace(|v| v + random.random_range(-half..=half));
+            for block in &frozen {
+                row.slice_mut(s![block.clone()]).assign(&first.slice(s![block.clone()]));
+            }
+            if let Some(ball) = &self.search.projection {
+                let projected = ball.project(row.to_owned(), first, units);
+                row.assign(&projected);
+            }
         }
         noisy
     }

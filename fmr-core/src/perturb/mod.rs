@@ -16,11 +16,13 @@ mod evaluation;
 mod finish;
 mod originals;
 mod outcome;
+mod projection;
 mod reused;
 mod rule;
 mod search;
 mod settings;
 mod settle;
+mod spread;
 mod start;
 mod state;
 mod workers;
@@ -31,9 +33,10 @@ use thiserror::Error;
 pub use cache::{AnswerCache, CacheKey, CacheUse, MemoryCache, TargetFree};
 pub use engine::Perturber;
 pub use settings::{
-    BudgetCounts, Clamp, EarlyExit, Estimator, ImageDomain, OnNonfinite, OnViolation, Rule, SearchSettings, Select,
-    Start, StartKind, StartSaOn, StartUnits, State,
+    Around, BudgetCounts, Clamp, EarlyExit, Estimator, ImageDomain, Norm, OnNonfinite, OnViolation, Projection, Rule,
+    SearchSettings, Select, Start, StartKind, StartSaOn, StartUnits, State, StepUnit,
 };
+pub use spread::{BlockSpread, Spread, SpreadSum};
 pub use workers::Workers;
 
 use crate::preprocess::Picture;
@@ -106,6 +109,8 @@ pub struct Perturbed {
     pub answers: Answers,
     /// Whether the cache knew the sample.
     pub cached: CacheUse,
+    /// Latent `[d]` that the search started from, z0; empty where a component failed before it was encoded.
+    pub first_latent: Array1<f32>,
     /// Latent `[d]` of the final image; z0 where the original is final; empty where a component failed before z0.
     pub final_latent: Array1<f32>,
 }

@@ -43,12 +43,22 @@ impl OriginalAnswers {
     }
 }
 
+/// Which latent values move, and in which unit. Absent where there is nothing to say.
+#[derive(Clone, Copy)]
+pub(super) struct Movable<'c> {
+    /// Multiplied with gradient and update `[d]`.
+    pub weights: Option<&'c [f32]>,
+    /// The unit of each value `[d]`.
+    pub units: Option<&'c [f32]>,
+}
+
 /// A batch under way, and the components that it is perturbed with.
 #[derive(Clone, Copy)]
 pub(super) struct Context<'c, 'a> {
     pub perturber: &'c Perturber<'a>,
     pub batch: &'c SampleBatch,
     pub originals: &'c OriginalAnswers,
+    pub movable: Movable<'c>,
 }
 
 impl Context<'_, '_> {

@@ -11,7 +11,7 @@ use crate::{ComponentError, Outcome, SampleRecord};
 
 /// The outcome of sample `i`.
 pub(super) fn of(context: Context<'_, '_>, i: usize, Searched { start, end }: Searched) -> Perturbed {
-    let Context { perturber, batch, originals } = context;
+    let Context { perturber, batch, originals, .. } = context;
     let predicted = |answer: &Answer| prediction(answer.logits.view());
     let oracle_class =
         |answer: &Answer| prediction(answer.oracle.view()).map(|_| perturber.verdict.class(answer.oracle.view()));
@@ -21,6 +21,10 @@ pub(super) fn of(context: Context<'_, '_>, i: usize, Searched { start, end }: Se
         Some(_) => searched.iter().zip(originals.z0.row(i)).map(moved).fold(0.0, f64::max),
         None => 0.0,
     };
+    let moved_spreads = perturber.spread.map(|spread| match end.kept.from {
+        Some(_) => spread.largest_change(originals.z0.row(i), searched.view()),
+        None => 0.0,
+    });
     let (reconstruction, last) = (&start.judged, &end.kept.judged);
     let original = originals.answer(i);
     let record = SampleRecord {
@@ -42,6 +46,7 @@ pub(super) fn of(context: Context<'_, '_>, i: usize, Searched { start, end }: Se
         final_from: end.kept.from,
         finished: end.finished,
         latent_moved,
+        moved_spreads,
         error: end.error,
         steps: end.steps,
     };
@@ -55,6 +60,7 @@ pub(super) fn of(context: Context<'_, '_>, i: usize, Searched { start, end }: Se
         final_image,
         answers: Answers { original, reconstruction: reconstruction_answer, final_image: final_answer },
         cached: start.cached,
+        first_latent: originals.z0.row(i).to_owned(),
         final_latent: end.kept.latent,
     }
 }
@@ -104,6 +110,7 @@ pub(super) fn failed(batch: &SampleBatch, error: &ComponentError) -> Perturbed {
             final_from: None,
             finished: None,
             latent_moved: 0.0,
+            moved_spreads: None,
             error: Some(error.to_string()),
             steps: Vec::new(),
         },
@@ -113,6 +120,7 @@ pub(super) fn failed(batch: &SampleBatch, error: &ComponentError) -> Perturbed {
         picture: batch.picture(0),
         answers: Answers::default(),
         cached: CacheUse::default(),
+        first_latent: Array1::zeros(0),
         final_latent: Array1::zeros(0),
     }
 }

@@ -117,7 +117,7 @@ impl Search<'_, '_> {
 
     /// Gradients of the active samples.
     fn gradients(&mut self, t: usize) -> Result<Vec<Array1<f32>>, ComponentError> {
-        let Context { perturber, batch, originals } = self.context;
+        let Context { perturber, batch, originals, .. } = self.context;
         let wanted = self.active.iter().any(|sample| matches!(sample.direction, Direction::PullBack { .. }));
         let pulled = match self.pull_back.take_if(|_| wanted) {
             Some(pull_back) => Some(pull_back.gradients(originals.z0.ncols())?),
@@ -137,7 +137,7 @@ impl Search<'_, '_> {
 
     /// Turns gradients into updates. Samples whose score or gradient is not finite end here.
     fn propose(&mut self, gradients: Vec<Array1<f32>>, t: usize) -> Result<Vec<Proposal>, PerturbError> {
-        let Context { perturber, batch, .. } = self.context;
+        let Context { perturber, batch, originals, movable } = self.context;
         let mut proposals = Vec::with_capacity(gradients.len());
         for (mut sample, gradient) in std::mem::take(&mut self.active).into_iter().zip(gradients) {
             let update = if let Direction::Halved { update, .. } = &sample.direction {
@@ -157,9 +157,17 @@ impl Search<'_, '_> {
                     self.place(Next::Ended(Box::new(sample.fail(t, error, norm(gradient.view())))));
                     continue;
                 }
-                sample.stepper.update(gradient.view(), perturber.mask) * 0.5_f32.powi(sample.halvings as i32)
+                sample.stepper.update(gradient.view(), movable.weights) * 0.5_f32.powi(sample.halvings as i32)
             };
-            proposals.push(Proposal { latent: &sample.latent + &update, gradient, update });
+            let latent = &sample.latent + &update;
+            let proposal = match &perturber.search.projection {
+                None => Proposal { latent, gradient, update },
+                Some(ball) => {
+                    let latent = ball.project(latent, originals.z0.row(sample.at), movable.units);
+                    Proposal { update: &latent - &sample.latent, latent, gradient }
+                }
+            };
+            proposals.push(proposal);
             self.active.push(sample);
         }
         Ok(proposals)

@@ -1,8 +1,10 @@
 //! Settings of the search: every key of `search` that the protocol's section 4 lists.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
-use crate::SettingError;
+use crate::{GeneratorSpec, SettingError};
 
 /// What the budget counts (`protocol`, open choice 1).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +41,57 @@ pub enum Rule {
     Normalized,
     /// η · γ.
     Gradient,
+}
+
+/// What a step of size 1 is: the unit of every latent value.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepUnit {
+    /// The latent's own values, as in the paper. The same step moves latents of one generator far and those of a different one
+    /// not at all.
+    #[default]
+    Latent,
+    /// The standard deviation of each named block of the latent over the encodings of some images
+    /// ([`Spread`](super::Spread)): steps of different generators can be compared.
+    Spread,
+}
+
+/// Distance that a projection measures.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Norm {
+    /// The largest absolute difference of any value.
+    #[default]
+    Linf,
+    /// The Euclidean distance.
+    L2,
+}
+
+/// Centre of a projection.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Around {
+    /// The latent that the search of the sample starts from.
+    #[default]
+    Start,
+}
+
+/// A ball that no latent of a search leaves. With a generator whose latents are pixels, the sign rule and a verdict that
+/// lets everything stand, the search is projected gradient descent (PGD).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Projection {
+    /// Distance that is bounded.
+    #[serde(default)]
+    pub norm: Norm,
+    /// The bound, in the unit of [`SearchSettings::step_unit`].
+    pub radius: f64,
+    /// Centre of the ball.
+    #[serde(default)]
+    pub around: Around,
+    /// Least and greatest value of a latent, in the latent's own unit: `[0.0, 1.0]` keeps pixels what files can hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<[f32; 2]>,
 }
 
 /// What follows when the oracle refuses an image (open choice 6).
@@ -189,6 +242,9 @@ impl Default for Estimator {
     }
 }
 
+/// Images whose encodings say how far latents spread, unless an experiment says how many.
+const SPREAD_SAMPLES: usize = 64;
+
 /// Settings of Algorithm 1. The defaults are the protocol's recommended readings of the paper.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
@@ -201,6 +257,18 @@ pub struct SearchSettings {
     pub state: State,
     /// η.
     pub step_size: f64,
+    /// The unit of η.
+    pub step_unit: StepUnit,
+    /// Images, the row's first, whose encodings say how far latents spread. 64 unless given where `step-unit` is
+    /// `"spread"`; otherwise none, and reports say how far latents moved in their own unit alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spread_samples: Option<usize>,
+    /// Named blocks of the latent that stay as the generator encoded them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub frozen_blocks: Vec<String>,
+    /// A ball around its start that no latent leaves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub projection: Option<Projection>,
     /// How a gradient becomes an update.
     pub rule: Rule,
     /// What follows when the oracle refuses an image.
@@ -234,6 +302,10 @@ impl Default for SearchSettings {
             budget_counts: BudgetCounts::Updates,
             state: State::Latent,
             step_size: 0.001,
+            step_unit: StepUnit::Latent,
+            spread_samples: None,
+            frozen_blocks: Vec::new(),
+            projection: None,
             rule: Rule::Sign,
             on_violation: OnViolation::Stop,
             halvings: 4,
@@ -259,10 +331,55 @@ impl SearchSettings {
         }
     }
 
+    /// Places in a latent row of the blocks that are frozen.
+    ///
+    /// # Errors
+    /// The generator has no block of a name, or none would be left to move.
+    pub fn frozen(&self, spec: &GeneratorSpec) -> Result<Vec<Range<usize>>, SettingError> {
+        let place = |name: &String| {
+            let block = spec.latent.iter().find(|block| block.name == *name).ok_or_else(|| {
+                let known = spec.latent.iter().map(|block| block.name.as_str());
+                SettingError::unknown_name("search.frozen-blocks", "block of the latent", name, known)
+            })?;
+            Ok(block.offset..block.offset + block.shape.iter().product::<usize>())
+        };
+        let frozen = self.frozen_blocks.iter().map(place).collect::<Result<Vec<_>, _>>()?;
+        let all = !spec.latent.is_empty() && spec.latent.iter().all(|block| self.frozen_blocks.contains(&block.name));
+        SettingError::require(
+            !all,
+            "search.frozen-blocks",
+            format!("{:?}", self.frozen_blocks),
+            "some of the blocks, not all",
+        )?;
+        Ok(frozen)
+    }
+
+    /// Images whose encodings say how far latents spread; 0 where nobody asks.
+    pub fn images_for_spread(&self) -> usize {
+        let default = if self.step_unit == StepUnit::Spread { SPREAD_SAMPLES } else { 0 };
+        self.spread_samples.unwrap_or(default)
+    }
+
     /// Checks that every value lies in its range. The first that does not is the error.
     pub fn check(&self) -> Result<(), SettingError> {
         let positive = |v: f64| v.is_finite() && v > 0.0;
         SettingError::require(positive(self.step_size), "search.step-size", self.step_size, "a positive number")?;
+        let least = if self.step_unit == StepUnit::Spread { 2 } else { 0 };
+        SettingError::require(
+            self.images_for_spread() >= least,
+            "search.spread-samples",
+            self.images_for_spread(),
+            "at least 2 where search.step-unit is \"spread\"",
+        )?;
+        if let Some(Projection { radius, within, .. }) = self.projection {
+            SettingError::require(positive(radius), "search.projection.radius", radius, "a positive number")?;
+            SettingError::require(
+                within.is_none_or(|[least, most]| least < most && least.is_finite() && most.is_finite()),
+                "search.projection.within",
+                format!("{:?}", within.unwrap_or_default()),
+                "two numbers, the lesser first",
+            )?;
+        }
         SettingError::require(
             self.on_violation == OnViolation::Stop || (1..=64).contains(&self.halvings),
             "search.halvings",

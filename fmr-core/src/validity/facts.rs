@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Difference;
 use crate::difference::or_infinite;
-use crate::perturb::CacheUse;
+use crate::perturb::{CacheUse, StepUnit};
 
 /// What the records of a run do not hold. What is not known stays absent, and its flag is not raised.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -23,6 +23,8 @@ pub struct Facts {
     pub mask: Option<MaskFacts>,
     /// η of the search, against which a latent's movement is held.
     pub step_size: Option<f64>,
+    /// The unit of η.
+    pub step_unit: StepUnit,
     /// Standard accuracy, from 0 to 1, that is published for the target on data of these classes.
     pub published_accuracy: Option<f64>,
 }

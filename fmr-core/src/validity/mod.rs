@@ -13,6 +13,7 @@ pub use repeat::RepeatCheck;
 
 use crate::SampleRecord;
 use crate::metrics::{ClassFigures, Effort, Figures, Interval, Summary};
+use crate::perturb::StepUnit;
 
 /// Shares up to this are in the nature of things: a few images are flipped by any reconstruction.
 const TOLERATED_SHARE: f64 = 0.05;
@@ -291,7 +292,11 @@ fn score_does_not_rise(records: &[SampleRecord], facts: &Facts) -> Option<Flag> 
 
 fn hardly_moved(records: &[SampleRecord], facts: &Facts) -> Option<Flag> {
     let least = LEAST_MOVE * facts.step_size.unwrap_or(0.0);
-    let still = |r: &&SampleRecord| r.latent_moved == 0.0 || r.latent_moved < least;
+    let moved = |r: &SampleRecord| match facts.step_unit {
+        StepUnit::Latent => r.latent_moved,
+        StepUnit::Spread => r.moved_spreads.unwrap_or(r.latent_moved),
+    };
+    let still = |r: &&SampleRecord| r.latent_moved == 0.0 || moved(r) < least;
     let (count, of) = (perturbed(records).filter(still).count(), perturbed(records).count());
     flag(FlagKind::LatentsHardlyMoved, count, of, true, || {
         format!(

@@ -4,7 +4,7 @@ use ndarray::array;
 
 use super::*;
 use crate::metrics::MetricsSettings;
-use crate::perturb::CacheUse;
+use crate::perturb::{CacheUse, StepUnit};
 use crate::{Outcome, StepRecord};
 
 /// A sample against which nothing speaks.
@@ -37,6 +37,7 @@ pub(super) fn sound(index: usize) -> SampleRecord {
         final_from: Some(1),
         finished: None,
         latent_moved: 0.1,
+        moved_spreads: None,
         error: None,
         steps: vec![step],
     }
@@ -68,6 +69,7 @@ fn a_sound_run_raises_nothing() {
         replaced: Some(ReplacedFacts { before: 0, times: 1 }),
         mask: Some(MaskFacts { kept: 3, values: 8, test: Some((60, 80)) }),
         step_size: Some(0.1),
+        step_unit: StepUnit::Latent,
         published_accuracy: Some(0.98),
     };
     assert_eq!(raised(0, facts, |_| {}), []);

@@ -7,6 +7,7 @@ mod cache;
 mod determinism;
 mod difference;
 mod finishing;
+mod movement;
 mod repeat;
 mod still;
 mod toy;

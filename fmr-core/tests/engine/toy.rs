@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use fmr_core::perturb::{Observer, Perturber, SampleBatch, SearchSettings};
+use fmr_core::perturb::{Observer, Perturber, SampleBatch, SearchSettings, Spread};
 use fmr_core::scorer::CrossEntropy;
 use fmr_core::verdict::{Verdict, VerdictSettings};
 use fmr_core::{
@@ -228,6 +228,7 @@ pub(crate) struct Toy {
     pub(crate) verdict: Verdict,
     pub(crate) scorer: Box<dyn Scorer>,
     pub(crate) mask: Option<Vec<f32>>,
+    pub(crate) spread: Option<Spread>,
     pub(crate) observer: Box<dyn Observer>,
 }
 
@@ -245,6 +246,7 @@ impl Toy {
             verdict: Verdict::new(VerdictSettings::default(), &names),
             scorer: Box::new(CrossEntropy),
             mask: None,
+            spread: None,
             observer: Box::new(()),
         }
     }
@@ -259,6 +261,7 @@ impl Toy {
             verdict: &self.verdict,
             classes: CLASSES,
             mask: self.mask.as_deref(),
+            spread: self.spread.as_ref(),
             observer: self.observer.as_ref(),
             cache: None,
         }

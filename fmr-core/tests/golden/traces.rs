@@ -119,6 +119,7 @@ fn run(
         verdict: &verdict,
         classes: world.classes.len(),
         mask: settings.mask.as_deref(),
+        spread: None,
         observer,
         cache: None,
     };

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use fmr_core::metrics::{Effort, Summary};
+use fmr_core::perturb::SearchSettings;
 use fmr_core::validity::{Facts, Flag, flags};
 use fmr_experiment::{Experiment, Lack, MissingFiles, PaperFigures, Row as Planned, World};
 
@@ -67,7 +68,7 @@ impl<'r> Measured<'r> {
     pub(crate) fn of(
         results: &'r RowResults,
         metrics: &fmr_core::metrics::MetricsSettings,
-        step_size: Option<f64>,
+        search: Option<&SearchSettings>,
     ) -> Self {
         let summary = Summary::of(&results.records, &results.plan.classes, metrics);
         let facts = Facts {
@@ -76,7 +77,8 @@ impl<'r> Measured<'r> {
             repeated: results.facts.repeated,
             cache: Some(results.facts.cache),
             replaced: replaced(results),
-            step_size,
+            step_size: search.map(|search| search.step_size),
+            step_unit: search.map(|search| search.step_unit).unwrap_or_default(),
             published_accuracy: results.facts.published_accuracy,
         };
         let flags = flags(&results.records, &summary, &facts);
@@ -91,7 +93,7 @@ pub(super) fn entries<'r>(
 ) -> Vec<Entry<'r>> {
     let entry = |row: &Planned| {
         let results = results.row(&row.id);
-        let measured = results.map(|r| Measured::of(r, &experiment.metrics, Some(row.search.step_size)));
+        let measured = results.map(|r| Measured::of(r, &experiment.metrics, Some(&row.search)));
         Entry {
             id: row.id.clone(),
             data: experiment.data.get(&row.data).map_or_else(|| row.data.clone(), |data| data.label.clone()),

@@ -82,6 +82,7 @@ impl Run<'_> {
             figures::reconstructions(self),
             masks::masks(self),
             searches::cost(self),
+            searches::movement(self),
             masks::effect(self),
             figures::classes(self),
             searches::confusions(self),

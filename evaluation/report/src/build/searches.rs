@@ -3,7 +3,9 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use fmr_core::SampleRecord;
 use fmr_core::metrics::Ending;
+use fmr_core::perturb::Spread;
 
 use super::{Entry, Measured, Run};
 use crate::curves::standing;
@@ -96,6 +98,51 @@ pub(super) fn cost(run: &Run<'_>) -> Option<Grid> {
     };
     let detail = !run.entries.iter().any(masked);
     let grid = Grid { detail, ..Grid::new("cost", "What the searches cost") };
+    (!rows.is_empty()).then(|| grid.labels(["data", "model"]).tabulate(columns, rows))
+}
+
+/// How far latents moved, in their own unit and in that in which generators can be compared.
+pub(super) fn movement(run: &Run<'_>) -> Option<Grid> {
+    type Spreading<'p> = (&'p Measured<'p>, &'p Spread);
+    let median = |m: &Measured<'_>, of: &dyn Fn(&SampleRecord) -> Option<f64>| {
+        let mut values: Vec<f64> = m.results.records.iter().filter(|record| perturbed(record)).filter_map(of).collect();
+        values.sort_by(f64::total_cmp);
+        Cell::of(values.get(values.len() / 2).copied())
+    };
+    let deviations = |spread: &Spread| spread.blocks.iter().map(|block| block.deviation).collect::<Vec<_>>();
+    let columns: Vec<(Column, CellOf<'_, Spreading<'_>>)> = vec![
+        (
+            Column::number("moved", "moved")
+                .digits(4)
+                .meaning("median over images of the largest change of a latent value"),
+            Box::new(move |(m, _): &Spreading<'_>| median(m, &|record| Some(record.latent_moved))),
+        ),
+        (
+            Column::number("moved-spreads", "in spreads")
+                .digits(4)
+                .meaning("the same, in spreads of the value's block"),
+            Box::new(move |(m, _)| median(m, &|record| record.moved_spreads)),
+        ),
+        (
+            Column::number("least-spread", "least spread")
+                .digits(4)
+                .meaning("standard deviation, over the encodings of some images, of the block that spreads least"),
+            Box::new(move |(_, spread)| Cell::of(deviations(spread).into_iter().reduce(f64::min))),
+        ),
+        (
+            Column::number("largest-spread", "largest spread").digits(4).meaning("of the block that spreads most"),
+            Box::new(move |(_, spread)| Cell::of(deviations(spread).into_iter().reduce(f64::max))),
+        ),
+        (
+            Column::count("spread-images", "images").meaning("images whose encodings say so"),
+            Box::new(|(_, spread)| Cell::count(spread.images)),
+        ),
+    ];
+    let rows: Vec<(Row, Spreading<'_>)> = run
+        .measured()
+        .filter_map(|(entry, m)| Some((entry.plain_row(), (m, m.results.facts.spread.as_ref()?))))
+        .collect();
+    let grid = Grid { detail: true, ..Grid::new("movement", "How far latents moved") };
     (!rows.is_empty()).then(|| grid.labels(["data", "model"]).tabulate(columns, rows))
 }
 

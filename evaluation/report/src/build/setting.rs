@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use fmr_core::perturb::{SearchSettings, StepUnit};
 use fmr_experiment::{Experiment, Row, World};
 
 use super::Entry;
@@ -37,7 +38,7 @@ pub(super) fn caption(
         ("oracle", list(&oracle)),
         ("verdict", list(&|row| name_of(&row.verdict.rule))),
         ("budget", list(&|row| row.search.budget.to_string())),
-        ("step size", list(&|row| row.search.step_size.to_string())),
+        ("step size", list(&|row| step(&row.search))),
         ("rule", list(&|row| name_of(&row.search.rule))),
     ];
     let facts = facts.into_iter().filter(|(_, value)| !value.is_empty());
@@ -45,6 +46,14 @@ pub(super) fn caption(
         facts: facts.map(|(name, value)| (name.to_owned(), value)).collect(),
         remarks: e.report.remarks.iter().cloned().chain(of_data(entries)).collect(),
         ..worlds(entries)
+    }
+}
+
+/// The step size with its unit.
+fn step(search: &SearchSettings) -> String {
+    match search.step_unit {
+        StepUnit::Latent => search.step_size.to_string(),
+        StepUnit::Spread => format!("{} spreads of the latent's blocks", search.step_size),
     }
 }
 

@@ -109,9 +109,9 @@ fn tables_that_no_run_makes_are_errors() {
 fn an_earlier_layout_is_named_with_the_version_that_reads_it() {
     let (_home, dir) = small();
     doctor(&dir, "PRAGMA user_version = 2");
-    assert_snapshot!(told(RunStore::read(&dir), &dir), @"RUN/run.sqlite has layout 2, which fmr 0.1.0 reads, and this version reads layout 3 alone: open the run with that version, or run its experiment.toml again in a new folder");
+    assert_snapshot!(told(RunStore::read(&dir), &dir), @"RUN/run.sqlite has layout 2, which fmr 0.1.0 reads, and this version reads layout 4 alone: open the run with that version, or run its experiment.toml again in a new folder");
     doctor(&dir, "PRAGMA user_version = 9");
-    assert_snapshot!(told(RunStore::resume(&dir, &plan(8)), &dir), @"RUN/run.sqlite has layout 9, which a later version of fmr reads, and this version reads layout 3 alone: open the run with that version, or run its experiment.toml again in a new folder");
+    assert_snapshot!(told(RunStore::resume(&dir, &plan(8)), &dir), @"RUN/run.sqlite has layout 9, which a later version of fmr reads, and this version reads layout 4 alone: open the run with that version, or run its experiment.toml again in a new folder");
 }
 
 #[test]
