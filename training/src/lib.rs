@@ -7,6 +7,7 @@ mod classifier;
 mod contrastive;
 mod curve;
 mod data;
+mod hierarchical;
 mod recipe;
 mod resize;
 mod schedule;

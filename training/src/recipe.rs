@@ -49,6 +49,9 @@ pub enum TrainError {
     /// Images of several sizes.
     #[error("training images must all have one size")]
     Sizes,
+    /// Hyper-parameters that make no model.
+    #[error("task.model: {0}")]
+    Vdvae(#[from] fmr_vdvae::ConfigError),
     /// A model that is not registered.
     #[error("model {name:?} is not registered; there are {known}")]
     Model {
@@ -155,6 +158,8 @@ pub enum TaskRecipe {
     Contrastive(Box<ContrastiveRecipe>),
     /// A VQGAN.
     Autoencoder(Box<AutoencoderRecipe>),
+    /// A VDVAE.
+    Vdvae(Box<VdvaeRecipe>),
 }
 
 /// A classifier by cross-entropy with SGD and Nesterov momentum.
@@ -214,6 +219,30 @@ pub struct AutoencoderRecipe {
     pub commitment: f32,
     /// Weight of the discriminator's judgement, in the second half of the run.
     pub adversarial: f32,
+    /// Weights of the oracle whose opinion of the reconstructions is measured, if they exist.
+    pub oracle: PathBuf,
+    /// Sizes of the oracle.
+    pub oracle_model: fmr_clip::ClipConfig,
+    /// OpenAI's merge list (gzip), relative to the recipe.
+    pub merges: PathBuf,
+    /// Data sets, in turn by their shares.
+    pub sources: Vec<ImageSourceRecipe>,
+}
+
+/// A VDVAE by its bound on the likelihood, with Adam.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct VdvaeRecipe {
+    /// Sizes of the model.
+    pub model: fmr_vdvae::VdvaeConfig,
+    /// Steps between evaluations.
+    pub steps_per_epoch: usize,
+    /// Weight of the divergences at the end of their warm-up: 1 is the bound itself, less gives closer reconstructions.
+    pub divergence: f32,
+    /// Share of the run over which the weight of the divergences grows from 0, in [0, 1].
+    pub divergence_warm_up: f64,
+    /// Largest norm of a parameter's gradient.
+    pub clip: f32,
     /// Weights of the oracle whose opinion of the reconstructions is measured, if they exist.
     pub oracle: PathBuf,
     /// Sizes of the oracle.

@@ -87,6 +87,7 @@ impl Session {
             TaskRecipe::Classifier(c) => Box::new(crate::classifier::Classification::new(&recipe, c, &device)?),
             TaskRecipe::Contrastive(c) => Box::new(crate::contrastive::Contrastive::new(&recipe, c, &device)?),
             TaskRecipe::Autoencoder(c) => Box::new(crate::autoencoder::Reconstruction::new(&recipe, c, &device)?),
+            TaskRecipe::Vdvae(c) => Box::new(crate::hierarchical::Hierarchical::new(&recipe, c, &device)?),
         };
         let state = recipe.work.join("state.json");
         let mut progress = Progress::default();

@@ -10,9 +10,13 @@ use crate::config::VdvaeConfig;
 use crate::hparams;
 use crate::network::Network;
 use crate::published::Published;
+use crate::settings::BinaryInput;
 
 /// Entry of this project's own files that holds the configuration, as JSON.
 pub const CONFIG_ENTRY: &str = "fmr-vdvae-config";
+
+/// Entry of this project's own files that says what a Bernoulli model was trained with: `grey` or `threshold`.
+pub const INPUT_ENTRY: &str = "fmr-vdvae-input";
 
 /// A model with its weights, and what it is.
 #[derive(Debug)]
@@ -21,6 +25,8 @@ pub struct Opened {
     pub network: Network,
     /// Its hyper-parameters.
     pub config: VdvaeConfig,
+    /// What it was trained with, if it is a Bernoulli model.
+    pub input: BinaryInput,
     /// Every file that was read.
     pub files: Vec<PathBuf>,
     /// Which weights were taken, where the file keeps averaged and raw ones.
@@ -91,11 +97,13 @@ pub fn open(weights: &Path, from: ConfigFrom<'_>, chosen: Chosen<'_>, device: &D
         file.misfit(e, wanted)
     })?;
     let taken = file.taken();
+    let is_grey = file.metadata.get(INPUT_ENTRY).is_some_and(|input| input == "grey");
+    let input = if is_grey { BinaryInput::Grey } else { BinaryInput::Threshold };
     let mut files = file.files;
     if !files.contains(&said_by) {
         files.push(said_by);
     }
-    Ok(Opened { network, config, files, taken })
+    Ok(Opened { network, config, input, files, taken })
 }
 
 /// The parameters; averaged ones where nothing else is chosen and the file has them.

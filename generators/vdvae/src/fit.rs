@@ -6,15 +6,7 @@ use fmr_nn::functional::linear;
 
 use crate::config::{MNIST, VdvaeConfig};
 use crate::pixels::Colours;
-
-/// What a Bernoulli model sees of grey levels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ink {
-    /// Black and white, from half on.
-    Binary,
-    /// Grey levels as they are.
-    Grey,
-}
+use crate::settings::BinaryInput;
 
 /// The range of a model's pictures.
 #[derive(Debug, Clone, Copy)]
@@ -22,12 +14,12 @@ enum Range {
     /// −1 to 1, in the colours of so many bits.
     Signed(Colours),
     /// 0 to 1, with a border of zeros to this side.
-    Unit { ink: Ink, side: usize },
+    Unit { ink: BinaryInput, side: usize },
 }
 
 /// The way from images `[c, h, w]` in [0, 1] to a model's input and back from its pictures.
 #[derive(Debug)]
-pub(crate) struct Fit {
+pub struct Fit {
     image: [usize; 3],
     channels: usize,
     /// Resizing to the model's pictures: matrices of rows and of columns; absent where the size is the same.
@@ -37,7 +29,8 @@ pub(crate) struct Fit {
 }
 
 impl Fit {
-    pub(crate) fn new(config: &VdvaeConfig, image: [usize; 3], ink: Ink, device: &Device) -> Self {
+    /// For images of that shape.
+    pub fn new(config: &VdvaeConfig, image: [usize; 3], ink: BinaryInput, device: &Device) -> Self {
         let side = config.picture_side();
         let [_, h, w] = image;
         let matrices = |from: [usize; 2], to: [usize; 2]| {
@@ -58,19 +51,19 @@ impl Fit {
     }
 
     /// Images to the model's input.
-    pub(crate) fn input(&self, images: Tensor<4>) -> Tensor<4> {
+    pub fn input(&self, images: Tensor<4>) -> Tensor<4> {
         let x = resized(recoloured(images, self.channels), self.to_model.as_ref());
         match self.range {
             Range::Signed(colours) => colours.of_unit(x),
             Range::Unit { ink, side } => {
-                let x = if ink == Ink::Binary { x.greater_equal_elem(0.5).float() } else { x };
+                let x = if ink == BinaryInput::Threshold { x.greater_equal_elem(0.5).float() } else { x };
                 bordered(x, side)
             }
         }
     }
 
     /// The model's pictures to images.
-    pub(crate) fn images(&self, pictures: Tensor<4>) -> Tensor<4> {
+    pub fn images(&self, pictures: Tensor<4>) -> Tensor<4> {
         let x = match self.range {
             Range::Signed(_) => (pictures + 1.0) / 2.0,
             Range::Unit { .. } => pictures,

@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::checkpoint::{self, ConfigFrom, Opened};
 use crate::config::{LatentSite, VdvaeConfig};
-use crate::fit::{Fit, Ink};
+use crate::fit::Fit;
 use crate::network::Network;
 use crate::settings::{BinaryInput, Composition, Decode, Encoding, Layers, VdvaeSettings};
 use crate::variates::DivStats;
@@ -23,7 +23,7 @@ use crate::variates::DivStats;
 enum Moves {
     All,
     /// These channels: 1 where they move, `[1, variates, 1, 1]`.
-    Some(Tensor<4>),
+    Some(Box<Tensor<4>>),
     None,
 }
 
@@ -80,14 +80,17 @@ impl Vdvae {
             (None, None) => ConfigFrom::Checkpoint,
         };
         let opened = checkpoint::open(&context.path(&settings.weights), from, chosen, &device);
-        let Opened { network, config, files, taken } = opened.map_err(|e| {
+        let Opened { network, config, input, files, taken } = opened.map_err(|e| {
             let error = ComponentError::new(COMPONENT, "load the model", e.to_string());
             error.about(Subject::File(e.path().to_owned()))
         })?;
         files.iter().for_each(|file| context.note_file(file));
         taken.iter().for_each(|taken| context.note_remark(format!("{COMPONENT}: {taken}")));
-        let choices =
-            Choices { decode: settings.decode, composition: settings.composition, binary_input: settings.binary_input };
+        let choices = Choices {
+            decode: settings.decode,
+            composition: settings.composition,
+            binary_input: settings.binary_input.unwrap_or(input),
+        };
         let mut vdvae = Self::new(network, &config, context.image, choices, device)?;
         if settings.composition.is_none() && vdvae.composition == Composition::Residual {
             let [_, h, w] = context.image;
@@ -152,11 +155,7 @@ impl Vdvae {
             block
         });
         let spec = GeneratorSpec { name: config.name(), image, latent: blocks.collect() };
-        let ink = match choices.binary_input {
-            BinaryInput::Threshold => Ink::Binary,
-            BinaryInput::Grey => Ink::Grey,
-        };
-        let fit = Fit::new(config, image, ink, &device);
+        let fit = Fit::new(config, image, choices.binary_input, &device);
         let moves = vec![Moves::All; sites.len()];
         let decode = choices.decode;
         let noise = Vec::new();
@@ -179,7 +178,7 @@ impl Vdvae {
             let times: Tensor<4> = match moves {
                 Moves::All => Tensor::ones([1, v, h, w], &self.device),
                 Moves::None => Tensor::full([1, v, h, w], HELD, &self.device),
-                Moves::Some(kept) => (kept.clone() * (1.0 - HELD) + HELD).expand([1, v, h, w]),
+                Moves::Some(kept) => ((**kept).clone() * (1.0 - HELD) + HELD).expand([1, v, h, w]),
             };
             parts.push(times.flatten(1, 3));
         }
@@ -244,7 +243,7 @@ impl Vdvae {
             if kept.contains(&false) && !matches!(moves, Moves::None) {
                 let mask: Vec<f32> = kept.iter().map(|kept| f32::from(u8::from(*kept))).collect();
                 let mask = Tensor::from_data(TensorData::new(mask, [1, kept.len(), 1, 1]), &self.device);
-                *moves = if kept.contains(&true) { Moves::Some(mask) } else { Moves::None };
+                *moves = if kept.contains(&true) { Moves::Some(Box::new(mask)) } else { Moves::None };
             }
         }
         if self.moves.iter().all(|moves| matches!(moves, Moves::None)) {
@@ -357,7 +356,7 @@ impl ImageModel for Vdvae {
                 let found = match moves {
                     Moves::None => None,
                     Moves::All => leaf.grad(&gradients),
-                    Moves::Some(kept) => leaf.grad(&gradients).map(|g| g * kept.clone()),
+                    Moves::Some(kept) => leaf.grad(&gradients).map(|g| g * (**kept).clone()),
                 };
                 let part = found.unwrap_or_else(|| Tensor::zeros(shape, &self.device));
                 length += shape[1] * shape[2] * shape[3];

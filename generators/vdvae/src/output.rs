@@ -8,6 +8,7 @@ use crate::mixture::Mixture;
 
 /// Uniform noise of a draw.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, and handed over at once")]
 pub enum OutputNoise {
     /// Of a mixture of logistics, all in [1e-5, 1 − 1e-5].
     Mixture {

@@ -103,9 +103,9 @@ pub struct VdvaeSettings {
     /// Which latents an image has.
     #[serde(default)]
     pub encoding: Encoding,
-    /// What a Bernoulli model sees of an image.
+    /// What a Bernoulli model sees of an image; what its file says unless given, and black and white where it says nothing.
     #[serde(default)]
-    pub binary_input: BinaryInput,
+    pub binary_input: Option<BinaryInput>,
     /// Part of the file that holds the model, such as `ema_model_state_dict`.
     #[serde(default)]
     pub weights_key: Option<String>,
@@ -133,7 +133,7 @@ impl VdvaeSettings {
             decode: Decode::default(),
             composition: None,
             encoding: Encoding::default(),
-            binary_input: BinaryInput::default(),
+            binary_input: None,
             weights_key: None,
             prefix: None,
             ema: None,

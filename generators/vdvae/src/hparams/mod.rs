@@ -83,16 +83,16 @@ pub(crate) fn parse(text: &str) -> Result<VdvaeConfig, String> {
 fn entries(text: &str) -> Result<BTreeMap<(&'static str, &'static str), String>, String> {
     let mut entries: BTreeMap<(&str, &str), String> = BTreeMap::new();
     let mut section = "";
-    // The entry that further lines, which are indented, belong to; of an entry that nobody uses, none.
-    let mut current = None;
+    // The entry that further lines, which are indented, belong to: at first none, and of an entry that nobody uses, no key.
+    let mut current: Option<Option<(&'static str, &'static str)>> = None;
     for (number, line) in text.lines().enumerate() {
         let at = number + 1;
         let content = line.trim();
         if content.is_empty() || content.starts_with(['#', ';']) {
             continue;
         }
-        if line.starts_with(char::is_whitespace) && !content.starts_with('[') || line.starts_with([']', ')']) {
-            if let Some(entry) = current.and_then(|key| entries.get_mut(&key)) {
+        if let (true, Some(key)) = (line.starts_with(char::is_whitespace), current) {
+            if let Some(entry) = key.and_then(|key| entries.get_mut(&key)) {
                 entry.push('\n');
                 entry.push_str(content);
             }
@@ -106,8 +106,9 @@ fn entries(text: &str) -> Result<BTreeMap<(&'static str, &'static str), String>,
         let (key, value) = content.split_once(['=', ':']).ok_or_else(|| {
             format!("line {at}: {} is neither a section nor `key = value`", shown::quoted(content, shown::TEXT))
         })?;
-        current = used(section, &key.trim().to_lowercase());
-        if let Some(key) = current
+        let key = used(section, &key.trim().to_lowercase());
+        current = Some(key);
+        if let Some(key) = key
             && entries.insert(key, value.trim().to_owned()).is_some()
         {
             return Err(format!("line {at}: [{}] {} is given twice", key.0, key.1));
@@ -139,6 +140,20 @@ mod tests {
         assert_eq!(config.input_kernel_size, Kernel::Sides([1, 1]));
         assert_eq!((config.target_res, config.variate_masks_quantile), (32, Some(0.4)));
         config.check().unwrap();
+    }
+
+    proptest::proptest! {
+        /// Files with a piece replaced by anything, and anything: a model or a sentence, never a panic.
+        #[test]
+        fn any_text_is_read_or_refused(text in ".{0,200}", cut in 0_usize..2000, length in 0_usize..40) {
+            let _ = parse(&text);
+            let chars: Vec<char> = TEXT.chars().collect();
+            let (start, end) = (cut.min(chars.len()), (cut + length).min(chars.len()));
+            let pieced: String = chars[..start].iter().copied().chain(text.chars()).chain(chars[end..].iter().copied()).collect();
+            if let Err(e) = parse(&pieced).map(|config| config.check()) {
+                proptest::prop_assert!(e.len() < 1000 && !e.chars().any(|c| c.is_control()), "{e:?}");
+            }
+        }
     }
 
     #[test]
