@@ -125,6 +125,7 @@ fn records(table: &Table) -> Vec<SampleRecord> {
             final_from: seen.produced.then_some(1),
             finished: None,
             latent_moved: 0.0,
+            moved_spreads: None,
             error: None,
             steps: Vec::new(),
         }
