@@ -7,6 +7,7 @@ mod classifier;
 mod contrastive;
 mod curve;
 mod data;
+mod diffusion;
 mod hierarchical;
 mod recipe;
 mod resize;

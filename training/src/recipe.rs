@@ -52,6 +52,14 @@ pub enum TrainError {
     /// Hyper-parameters that make no model.
     #[error("task.model: {0}")]
     Vdvae(#[from] fmr_vdvae::ConfigError),
+    /// Sizes or settings that make no model.
+    #[error("{name}: task.model: {problem}")]
+    Settings {
+        /// The recipe's name.
+        name: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// A model that is not registered.
     #[error("model {name:?} is not registered; there are {known}")]
     Model {
@@ -160,6 +168,8 @@ pub enum TaskRecipe {
     Autoencoder(Box<AutoencoderRecipe>),
     /// A VDVAE.
     Vdvae(Box<VdvaeRecipe>),
+    /// A diffusion model.
+    Diffusion(Box<DiffusionRecipe>),
 }
 
 /// A classifier by cross-entropy with SGD and Nesterov momentum.
@@ -243,6 +253,31 @@ pub struct VdvaeRecipe {
     pub divergence_warm_up: f64,
     /// Largest norm of a parameter's gradient.
     pub clip: f32,
+    /// Weights of the oracle whose opinion of the reconstructions is measured, if they exist.
+    pub oracle: PathBuf,
+    /// Sizes of the oracle.
+    pub oracle_model: fmr_clip::ClipConfig,
+    /// OpenAI's merge list (gzip), relative to the recipe.
+    pub merges: PathBuf,
+    /// Data sets, in turn by their shares.
+    pub sources: Vec<ImageSourceRecipe>,
+}
+
+/// A diffusion model that tells noise, with Adam.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DiffusionRecipe {
+    /// Network and process.
+    pub model: fmr_diffusion::ModelConfig,
+    /// Steps between evaluations.
+    pub steps_per_epoch: usize,
+    /// Share of the process that is trained, counted from the image. A generator that starts from low noise never sees
+    /// the rest.
+    pub training_fraction: f64,
+    /// Steps that reconstructions are judged with.
+    pub steps: usize,
+    /// Share of the process that these are spread over.
+    pub noise_fraction: f64,
     /// Weights of the oracle whose opinion of the reconstructions is measured, if they exist.
     pub oracle: PathBuf,
     /// Sizes of the oracle.

@@ -86,6 +86,7 @@ impl Session {
         let mut task: Box<dyn Task> = match &recipe.task {
             TaskRecipe::Classifier(c) => Box::new(crate::classifier::Classification::new(&recipe, c, &device)?),
             TaskRecipe::Contrastive(c) => Box::new(crate::contrastive::Contrastive::new(&recipe, c, &device)?),
+            TaskRecipe::Diffusion(c) => Box::new(crate::diffusion::Denoising::new(&recipe, c, &device)?),
             TaskRecipe::Autoencoder(c) => Box::new(crate::autoencoder::Reconstruction::new(&recipe, c, &device)?),
             TaskRecipe::Vdvae(c) => Box::new(crate::hierarchical::Hierarchical::new(&recipe, c, &device)?),
         };

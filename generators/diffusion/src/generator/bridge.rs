@@ -92,10 +92,10 @@ fn resize(size: [usize; 2]) -> Stage {
 /// `[height, width]` that the model works on: multiples of its factor.
 fn size(image: [usize; 2], config: &ModelConfig, fit: Fit) -> [usize; 2] {
     let factor = config.unet.factor();
-    let side = config.image_size.next_multiple_of(factor);
     match fit {
-        Fit::Pad => image.map(|length| length.max(side).next_multiple_of(factor)),
+        Fit::Pad => image.map(|length| length.next_multiple_of(factor)),
         Fit::Resize => {
+            let side = config.image_size.next_multiple_of(factor);
             let shorter = image[0].min(image[1]).max(1);
             image.map(|length| {
                 let in_proportion = length as f64 * side as f64 / shorter as f64;

@@ -72,14 +72,15 @@ pub enum Sampler {
     Ancestral,
 }
 
-/// How images of another size come to the model's.
+/// The size that the model works on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fit {
-    /// The shorter side to the model's, the longer in proportion, by antialiased bicubic interpolation.
+    /// That of its training images: the shorter side is brought to it, the longer in proportion, by antialiased bicubic
+    /// interpolation.
     #[default]
     Resize,
-    /// Black around the image, up to the model's size or the next that it can halve.
+    /// The images' own, with black around them up to the next that the model can halve.
     Pad,
 }
 
@@ -131,7 +132,7 @@ pub struct DiffusionSettings {
     /// The model's class for each class of the run, in a class-conditional model whose classes are not the run's.
     #[serde(default)]
     pub classes: Option<Vec<usize>>,
-    /// How images of another size come to the model's.
+    /// The size that the model works on.
     #[serde(default)]
     pub fit: Fit,
     /// Part of the file that holds the model, such as `state_dict`.
