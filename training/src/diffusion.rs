@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use burn::optim::AdamConfig;
 use burn::tensor::{Device, Tensor, TensorData};
 use fmr_diffusion::{CONFIG_ENTRY, Process, Unet, invert};
+use fmr_nn::random::normal;
 use fmr_nn::weights::StateDict;
-use rand::{Rng, RngExt};
+use rand::RngExt;
 
 use crate::batches::rng;
 use crate::recipe::{DiffusionRecipe, Recipe, TrainError};
@@ -43,7 +44,7 @@ impl Denoising {
         }
         let alphas = model.training.alphas_cumprod().map_err(|e| sizes(e.to_string()))?;
         let low = (recipe.noise_fraction * alphas.len() as f64).round() as usize;
-        let process = Process::low_noise(model.training, low, recipe.steps).map_err(|e| sizes(e.to_string()))?;
+        let process = Process::low_noise(model.training, low, recipe.decode_steps).map_err(|e| sizes(e.to_string()))?;
         let adam = AdamConfig::new().with_beta_1(0.9).with_beta_2(0.99).with_epsilon(1e-8).init();
         let config = model.unet.clone();
         let network = Trainee::new(serde_json::Value::Null, run.seed, device, adam, move |b, _| Unet::new(b, &config))?;
@@ -60,20 +61,6 @@ impl Denoising {
     }
 }
 
-/// Standard normal values.
-fn normal(random: &mut impl Rng, len: usize) -> Vec<f32> {
-    let mut values = Vec::with_capacity(len + 1);
-    while values.len() < len {
-        // Box–Muller; 1 - u lies in (0, 1].
-        let (u, v): (f64, f64) = (random.random(), random.random());
-        let radius = (-2.0 * (1.0 - u).ln()).sqrt();
-        let (sin, cos) = (2.0 * std::f64::consts::PI * v).sin_cos();
-        values.extend([(radius * cos) as f32, (radius * sin) as f32]);
-    }
-    values.truncate(len);
-    values
-}
-
 impl Task for Denoising {
     fn steps(&self) -> usize {
         self.recipe.steps_per_epoch
@@ -87,7 +74,8 @@ impl Task for Denoising {
         // One step from each of n equal parts of the process, so that every batch sees all levels of noise.
         let steps: Vec<usize> =
             (0..n).map(|i| ((i as f64 + random.random::<f64>()) / n as f64 * highest as f64) as usize).collect();
-        let noise = Tensor::<4>::from_data(TensorData::new(normal(&mut random, n * c * h * w), shape), &self.device);
+        let noise =
+            Tensor::<4>::from_data(TensorData::new(normal(&mut random, n * c * h * w, 1.0), shape), &self.device);
         let column = |value: &dyn Fn(f64) -> f64| {
             let values: Vec<f32> = steps.iter().map(|step| value(self.alphas[*step]) as f32).collect();
             Tensor::<4>::from_data(TensorData::new(values, [n, 1, 1, 1]), &self.device)
@@ -110,7 +98,7 @@ impl Task for Denoising {
             net.forward(x, &vec![time; n], None)
         };
         self.sources.quality(full, |x| {
-            let steps = 0..self.recipe.steps;
+            let steps = 0..self.recipe.decode_steps;
             let latent = steps.clone().fold(x, |x, i| invert(self.process.denoising(i), x, EVALUATIONS, eps));
             steps.rev().fold(latent, |x, i| {
                 let denoising = self.process.denoising(i);

@@ -275,7 +275,7 @@ pub struct DiffusionRecipe {
     /// the rest.
     pub training_fraction: f64,
     /// Steps that reconstructions are judged with.
-    pub steps: usize,
+    pub decode_steps: usize,
     /// Share of the process that these are spread over.
     pub noise_fraction: f64,
     /// Weights of the oracle whose opinion of the reconstructions is measured, if they exist.

@@ -1,7 +1,8 @@
 //! Noise that is a function of a seed, an image and a step, and of nothing else.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use rand::{RngExt, SeedableRng};
+use fmr_nn::random;
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 /// One key a sample of `images`, a function of its values.
@@ -29,17 +30,7 @@ fn sample(seed: u64, key: u64, step: u64, len: usize) -> Vec<f32> {
     for (place, word) in bytes.chunks_exact_mut(8).zip([seed, key, step]) {
         place.copy_from_slice(&word.to_le_bytes());
     }
-    let mut rng = ChaCha8Rng::from_seed(bytes);
-    let mut values = Vec::with_capacity(len + 1);
-    while values.len() < len {
-        // Box–Muller; 1 - u lies in (0, 1].
-        let (u, v): (f64, f64) = (rng.random(), rng.random());
-        let radius = (-2.0 * (1.0 - u).ln()).sqrt();
-        let (sin, cos) = (2.0 * std::f64::consts::PI * v).sin_cos();
-        values.extend([(radius * cos) as f32, (radius * sin) as f32]);
-    }
-    values.truncate(len);
-    values
+    random::normal(&mut ChaCha8Rng::from_seed(bytes), len, 1.0)
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ pub(super) struct Batch {
 /// A chain that was run, with what its way back needs.
 pub(super) enum Run {
     /// Inputs of steps that run again.
-    Checkpointed(Checkpointed<4>),
+    Checkpointed(Box<Checkpointed<4>>),
     /// One tape a step.
     Taped(Vec<Traced<4, 4>>),
 }
@@ -123,7 +123,7 @@ impl Sampling {
     pub(super) fn run_with_way_back(&self, state: Tensor<4>, batch: &Batch, checkpoint: bool) -> Run {
         let step = self.step(batch);
         if checkpoint {
-            return Run::Checkpointed(Checkpointed::new(state, self.transitions.len(), step));
+            return Run::Checkpointed(Box::new(Checkpointed::new(state, self.transitions.len(), step)));
         }
         let mut tapes = Vec::with_capacity(self.transitions.len());
         let mut x = state;
