@@ -46,6 +46,23 @@ pub enum Error {
         /// What is wrong.
         problem: MaskError,
     },
+    /// Images are to be shown to further targets, and the run keeps rounded ones.
+    #[error(
+        "{row}: the run keeps final images rounded to 8 bits, and other targets are to be shown the exact ones: run the \
+         experiment with run.keep-exact-finals = true"
+    )]
+    RoundedFinals {
+        /// The row.
+        row: String,
+    },
+    /// Images of a run that do not belong together.
+    #[error("{row}: the run's images cannot be put together ({problem})")]
+    Images {
+        /// The row.
+        row: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// A run's mask is gone, and learning it again gave another.
     #[error(
         "{row}: {} is not the mask that the run began with, and learning it again gave another one: a component is not \

@@ -33,6 +33,8 @@ pub enum Phase {
     Mask,
     /// To measure the row.
     Measure,
+    /// To show its images to further targets.
+    Transfer,
 }
 
 /// Listens to a run: a progress bar, a log, a notebook. Every method has a default that does nothing.

@@ -14,6 +14,7 @@ mod prepare;
 pub mod report;
 mod run;
 mod spread;
+mod transfer;
 mod trial;
 
 pub use components::{registry, registry_of};

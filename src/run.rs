@@ -20,7 +20,10 @@ use crate::interrupt::Interrupt;
 use crate::masks::{self, LearnedMask, RowMask};
 use crate::plan::{self, Estimate};
 use crate::prepare::{Prepared, PreparedRow, ReadyRow};
-use crate::spread;
+use crate::{spread, transfer};
+
+/// Images that a further target is shown together.
+const SHOWN_TOGETHER: usize = 32;
 
 /// Runs experiments.
 ///
@@ -125,11 +128,33 @@ impl Runner<'_> {
                 self.row(row, left, prepared.experiment.run.repeat, cache.as_ref(), workers, store)
             })?;
         }
+        self.show_to_others(prepared, &mut store)?;
         if let Err(error) = caches.remove() {
             self.events.warning(&format!("the run's cache could not be removed: {error}"));
         }
         self.events.finished();
         Ok(FinishedRun { store })
+    }
+
+    /// Shows the images of a run to the further targets of its experiment (`evaluate.also`). What they have seen is not shown
+    /// to them again.
+    ///
+    /// # Errors
+    /// A target fails, the run keeps no exact final images, another process is at work in its folder, or the user stops it.
+    pub fn transfer(&self, prepared: &Prepared, dir: &Path) -> Result<FinishedRun, Error> {
+        let mut store = RunStore::open_to_judge(dir)?;
+        self.show_to_others(prepared, &mut store)?;
+        Ok(FinishedRun { store })
+    }
+
+    fn show_to_others(&self, prepared: &Prepared, store: &mut RunStore) -> Result<(), Error> {
+        for row in prepared.ready().filter(|row| !row.also.is_empty()) {
+            self.events.row(&row.plan.title, Phase::Transfer);
+            for viewer in &row.also {
+                transfer::show(row, viewer, SHOWN_TOGETHER, &self.interrupt, store)?;
+            }
+        }
+        Ok(())
     }
 
     /// Learns the mask of a row as its table says, without a run's folder. `None` where the user stopped it.

@@ -13,7 +13,7 @@ use fmr_core::{Generator, Oracle, Progress, Scorer, Target};
 use fmr_data::{Dataset, Samples};
 use fmr_experiment::{ConfigError, Experiment, Fingerprints, LabelMatch, Lack, MaskTable, Masking, Row, TableFiles};
 use fmr_mask::{Mask, MaskError};
-use fmr_store::RowPlan;
+use fmr_store::{Judge, RowPlan};
 
 use crate::classes::{self, DataClasses, Matched};
 use crate::interrupt::Interrupt;
@@ -45,8 +45,18 @@ pub struct ReadyRow {
     pub mask: Option<RowMask>,
     /// Standard accuracy that is published for the target, where the data's classes are those that it was published for.
     pub published_accuracy: Option<f64>,
+    /// Further targets that are shown the row's images.
+    pub also: Vec<Viewer>,
     /// Remarks about images and classes that a reader of the figures needs, one sentence each.
     pub remarks: Vec<String>,
+}
+
+/// A target that is shown images that were made for a different one.
+pub struct Viewer {
+    /// As the run store names it.
+    pub judge: Judge,
+    /// Its logits have the order of the row's classes.
+    pub target: Arc<dyn Target>,
 }
 
 impl ReadyRow {
@@ -197,7 +207,25 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
+    /// A row with all that the experiment shows its images to.
     fn row(&mut self, row: &Row) -> Result<PreparedRow, ConfigError> {
+        let e = self.experiment;
+        let mut prepared = self.own_row(row)?;
+        if let PreparedRow::Ready(ready) = &mut prepared {
+            for name in e.evaluate.also.iter().filter(|name| **name != row.target) {
+                let other = Row { target: name.clone(), mask: None, ..row.clone() };
+                if let PreparedRow::Ready(other) = self.own_row(&other)? {
+                    let judge = Judge { name: e.targets[name].label.clone(), ..other.plan.target() };
+                    ready.also.push(Viewer { judge, target: other.target });
+                } else {
+                    ready.remarks.push(format!("target {name:?} of evaluate.also cannot run here"));
+                }
+            }
+        }
+        Ok(prepared)
+    }
+
+    fn own_row(&mut self, row: &Row) -> Result<PreparedRow, ConfigError> {
         let e = self.experiment;
         if let Some(lack) = self.parts.lacks(row)? {
             return Ok(PreparedRow::CannotRun(Box::new(row.clone()), lack));
@@ -259,6 +287,7 @@ impl Maker<'_> {
             target: ordered,
             mask: None,
             published_accuracy,
+            also: Vec::new(),
             remarks,
         };
         if let Some(name) = &row.mask {

@@ -20,4 +20,5 @@ mod spread;
 mod store;
 mod support;
 mod table1;
+mod transfer;
 mod validity;

@@ -14,6 +14,7 @@ mod resume;
 mod run;
 mod shared;
 mod train;
+mod transfer;
 
 use std::process::ExitCode;
 
@@ -47,6 +48,8 @@ enum Command {
     Fetch(fetch::Arguments),
     /// Estimate the cost of an experiment and the width of its intervals
     Plan(plan::Arguments),
+    /// Show the images of a run to further targets
+    Transfer(transfer::Arguments),
     /// Export the samples and images of a run in open formats
     Export(export::Arguments),
     /// Train a model from a recipe
@@ -75,6 +78,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments, out),
         Command::Fetch(arguments) => fetch::run(&arguments, out),
         Command::Plan(arguments) => plan::run(&arguments, out),
+        Command::Transfer(arguments) => transfer::run(&arguments, out),
         Command::Export(arguments) => export::run(&arguments, out),
         Command::Train(arguments) => train::run(&arguments, out),
         Command::Inspect(arguments) => inspect::run(&arguments, out),

@@ -14,7 +14,7 @@ use super::error::{ConfigError, Source};
 use super::masks::MaskTable;
 use super::node::{Node, join};
 use super::rows::{Common, Row, checked, given};
-use super::sections::{ReportSettings, RunSettings};
+use super::sections::{EvaluateSettings, ReportSettings, RunSettings};
 use super::suggest;
 use super::tables::{ComponentTable, DataTable};
 
@@ -59,6 +59,8 @@ pub struct Experiment {
     pub metrics: MetricsSettings,
     /// What people read.
     pub report: ReportSettings,
+    /// What else the images of the run are good for.
+    pub evaluate: EvaluateSettings,
     /// Data sets by name.
     pub data: BTreeMap<String, DataTable>,
     /// Targets by name.
@@ -79,7 +81,7 @@ pub struct Experiment {
     root: Node,
 }
 
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 18] = [
     "name",
     "title",
     "base",
@@ -93,6 +95,7 @@ const KEYS: [&str; 17] = [
     "verdict",
     "metrics",
     "report",
+    "evaluate",
     "run",
     "rows",
     "profiles",
@@ -100,8 +103,20 @@ const KEYS: [&str; 17] = [
 ];
 
 /// Those that are tables, or tables of tables.
-const TABLES: [&str; 11] =
-    ["data", "targets", "generators", "oracles", "masks", "scorer", "search", "verdict", "metrics", "report", "run"];
+const TABLES: [&str; 12] = [
+    "data",
+    "targets",
+    "generators",
+    "oracles",
+    "masks",
+    "scorer",
+    "search",
+    "verdict",
+    "metrics",
+    "report",
+    "evaluate",
+    "run",
+];
 
 impl Experiment {
     /// Reads a file.
@@ -137,6 +152,7 @@ impl Experiment {
             run: optional(&source, &root, "run")?.unwrap_or_default(),
             metrics,
             report: optional(&source, &root, "report")?.unwrap_or_default(),
+            evaluate: optional(&source, &root, "evaluate")?.unwrap_or_default(),
             masks: masks(&source, &root, &data)?,
             data,
             targets: components(&source, &root, "targets")?,
@@ -165,6 +181,10 @@ impl Experiment {
                 let problem = format!("is {value}, must be from {least} to {most}");
                 return Err(refuse("run", &SettingError::new(key, problem)));
             }
+        }
+        if let Some(name) = self.evaluate.also.iter().find(|name| !self.targets.contains_key(*name)) {
+            let known = self.targets.keys().map(String::as_str);
+            return Err(refuse("evaluate", &SettingError::unknown_name("also", "target", name, known)));
         }
         if self.report.digits > 6 {
             let problem = format!("is {}, must be from 0 to 6", self.report.digits);
@@ -256,6 +276,7 @@ impl Experiment {
             ("metrics", given(&self.metrics)),
             ("run", given(&self.run)),
             ("report", given(&self.report)),
+            ("evaluate", given(&self.evaluate)),
             ("name", given(&self.name)),
             ("title", given(&self.title)),
         ];

@@ -21,7 +21,7 @@ pub use masks::{MaskTable, Masking};
 pub use node::Node;
 pub use paper::PaperFigures;
 pub use rows::Row;
-pub use sections::{MinimalFiltering, ReportSettings, RunSettings, SideBySide};
+pub use sections::{EvaluateSettings, MinimalFiltering, ReportSettings, RunSettings, SideBySide};
 pub use tables::{ComponentTable, DataTable, LabelMatch, Obtain};
 pub use world::World;
 

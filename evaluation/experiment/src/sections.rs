@@ -96,6 +96,15 @@ impl RunSettings {
     }
 }
 
+/// The `[evaluate]` table: what else the images of a run are good for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct EvaluateSettings {
+    /// Names of targets that are shown the originals and final images of every row, which were made for the row's own target
+    /// (Tables 6, 8, 9, 10 of the paper). Nothing is searched anew.
+    pub also: Vec<String>,
+}
+
 /// The `[report]` table: what people read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]

@@ -1,7 +1,10 @@
 //! What the report reads of a run: the only place that touches the run store.
 
+use fmr_core::logits::prediction;
 use fmr_core::validity::ReplacedFacts;
-use fmr_store::{RowResults, RunPlan, RunResults, RunStore, SampleImages};
+use fmr_core::{ImageHash, SampleRecord};
+use fmr_store::{JudgeRole, RowResults, RunPlan, RunResults, RunStore, SampleImages, StoreError};
+use ndarray::ArrayView1;
 
 use crate::ReportError;
 
@@ -10,6 +13,18 @@ use crate::ReportError;
 pub struct Results<'s> {
     store: &'s RunStore,
     run: RunResults,
+    views: Vec<View>,
+}
+
+/// A row's images as a target sees them for which they were not made.
+#[derive(Debug)]
+pub(crate) struct View {
+    /// Identifier of the row.
+    pub row: String,
+    /// Name of the target.
+    pub target: String,
+    /// The row's records with this target's predictions on originals and final images in the place of those of its own.
+    pub records: Vec<SampleRecord>,
 }
 
 impl<'s> Results<'s> {
@@ -18,7 +33,17 @@ impl<'s> Results<'s> {
     /// # Errors
     /// The run cannot be read.
     pub fn read(store: &'s RunStore) -> Result<Self, ReportError> {
-        Ok(Self { store, run: store.results()? })
+        let run = store.results()?;
+        let mut views = Vec::new();
+        for judge in store.judges()?.into_iter().filter(|judge| judge.role == JudgeRole::Target) {
+            for row in run.rows.iter().filter(|row| row.plan.target().fingerprint != judge.fingerprint) {
+                let answer = |hash: &ImageHash| store.answer(&judge, &row.plan.classes, hash);
+                if let Some(records) = viewed(store, row, &answer)? {
+                    views.push(View { row: row.plan.id.clone(), target: judge.name.clone(), records });
+                }
+            }
+        }
+        Ok(Self { store, run, views })
     }
 
     /// What the run was to do.
@@ -41,6 +66,11 @@ impl<'s> Results<'s> {
         self.rows().iter().find(|row| row.plan.id == id)
     }
 
+    /// The row's images as further targets see them.
+    pub(crate) fn views(&self, row: &str) -> impl Iterator<Item = &View> {
+        self.views.iter().filter(move |view| view.row == row)
+    }
+
     /// Original, reconstruction and final image of a sample.
     pub(crate) fn images(&self, row: &RowResults, index: usize) -> Result<SampleImages, ReportError> {
         Ok(self.store.images(&row.plan.id, index)?)
@@ -50,6 +80,24 @@ impl<'s> Results<'s> {
     pub(crate) fn pngs(&self, row: &RowResults, index: usize) -> Result<[Vec<u8>; 3], ReportError> {
         Ok(self.store.pngs(&row.plan.id, index)?)
     }
+}
+
+/// The records of a row with the predictions that `answer` gives for images; `None` unless it knows all of them.
+fn viewed(
+    store: &RunStore,
+    row: &RowResults,
+    answer: &dyn Fn(&ImageHash) -> Result<Option<Vec<f32>>, StoreError>,
+) -> Result<Option<Vec<SampleRecord>>, StoreError> {
+    let mut records = Vec::with_capacity(row.records.len());
+    for record in &row.records {
+        let shown = store.shown(&row.plan.id, record.index)?;
+        let seen = |hash: &ImageHash| Ok(answer(hash)?.map(|logits| prediction(ArrayView1::from(&logits))));
+        let Some(original) = seen(&shown.original.judged)? else { return Ok(None) };
+        let last = if record.final_from.is_some() { seen(&shown.final_image.judged)? } else { Some(original) };
+        let Some(last) = last else { return Ok(None) };
+        records.push(SampleRecord { clean_prediction: original, final_prediction: last, ..record.clone() });
+    }
+    Ok((!records.is_empty()).then_some(records))
 }
 
 /// What was done before plugins' files were replaced.

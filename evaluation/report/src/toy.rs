@@ -95,6 +95,8 @@ fn entry<'r>(data: &str, model: &str, state: RowState, paper: [&str; 3]) -> Entr
         state,
         measured: None,
         paper: PaperFigures { sa, pa, fmr, ..PaperFigures::default() },
+        target: model.to_owned(),
+        views: Vec::new(),
         without: None,
     }
 }

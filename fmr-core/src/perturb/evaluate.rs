@@ -68,7 +68,10 @@ impl<'a> Perturber<'a> {
     }
 
     /// Target's logits `[n, k]` on the originals: as their files hold them, where the target prepares pictures itself.
-    pub(super) fn logits_of_originals(&self, batch: &SampleBatch) -> Result<Array2<f32>, ComponentError> {
+    ///
+    /// # Errors
+    /// The target fails, or gives rows of a different number or length.
+    pub fn logits_of_originals(&self, batch: &SampleBatch) -> Result<Array2<f32>, ComponentError> {
         if !batch.pictures.is_empty()
             && let Some(logits) = self.target.logits_of_pictures(&batch.pictures)?
         {
@@ -79,7 +82,10 @@ impl<'a> Perturber<'a> {
     }
 
     /// Target's logits `[n, k]` on images.
-    pub(super) fn logits(&self, images: ArrayView4<'_, f32>) -> Result<Array2<f32>, ComponentError> {
+    ///
+    /// # Errors
+    /// As [`Perturber::logits_of_originals`].
+    pub fn logits(&self, images: ArrayView4<'_, f32>) -> Result<Array2<f32>, ComponentError> {
         let logits = self.target.logits(images)?;
         self.check_logits(&logits, images.len_of(Axis(0)))?;
         Ok(logits)

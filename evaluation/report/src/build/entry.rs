@@ -8,7 +8,7 @@ use fmr_core::validity::{Facts, Flag, flags};
 use fmr_experiment::{Experiment, Lack, MissingFiles, PaperFigures, Row as Planned, World};
 
 use super::Components;
-use crate::results::replaced;
+use crate::results::{View, replaced};
 use crate::{MaskFigures, Need, Results, Row, RowResults, RowState};
 
 /// One row of the experiment.
@@ -23,6 +23,10 @@ pub(crate) struct Entry<'r> {
     /// What was found; absent where it did not run.
     pub measured: Option<Measured<'r>>,
     pub paper: PaperFigures,
+    /// Label of the target, as rows of other tables have it.
+    pub target: String,
+    /// Its images as further targets see them.
+    pub views: Vec<&'r View>,
     /// Position of the same row without a mask, where this one has a mask.
     pub without: Option<usize>,
 }
@@ -91,8 +95,9 @@ pub(super) fn entries<'r>(
     results: &'r Results<'_>,
     components: &dyn Components,
 ) -> Vec<Entry<'r>> {
+    let found = results;
     let entry = |row: &Planned| {
-        let results = results.row(&row.id);
+        let results = found.row(&row.id);
         let measured = results.map(|r| Measured::of(r, &experiment.metrics, Some(&row.search)));
         Entry {
             id: row.id.clone(),
@@ -102,6 +107,8 @@ pub(super) fn entries<'r>(
             state: state(experiment, row, results, components),
             measured,
             paper: row.paper.clone().unwrap_or_default(),
+            target: experiment.targets.get(&row.target).map_or_else(|| row.target.clone(), |table| table.label.clone()),
+            views: found.views(&row.id).collect(),
             without: experiment.rows.iter().position(|other| row.mask.is_some() && is_without_mask(other, row)),
         }
     };

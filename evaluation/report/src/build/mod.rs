@@ -9,6 +9,7 @@ mod searches;
 mod setting;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 pub(crate) use self::entry::{Entry, Measured};
 pub use self::rows::{Found, RowFigures};
@@ -84,6 +85,7 @@ impl Run<'_> {
             searches::cost(self),
             searches::movement(self),
             masks::effect(self),
+            transfer::transfer(self),
             figures::classes(self),
             searches::confusions(self),
             searches::failures(self),
