@@ -205,8 +205,9 @@ mod tests {
         let spread = |deviation| Some(Spread { images: 64, blocks: vec![block(deviation)] });
         let mut all = RowFacts { spread: spread(0.5), ..RowFacts::default() };
         assert_eq!(all.merge(&RowFacts { spread: spread(0.5), ..RowFacts::default() }), Ok(()));
-        let conflict = all.merge(&RowFacts { spread: spread(0.75), ..RowFacts::default() }).unwrap_err();
-        assert_eq!((conflict.what, &all.spread), ("the spread of the encodings", &spread(0.5)));
+        let other = RowFacts { spread: spread(0.75), ..RowFacts::default() };
+        assert_eq!(all.merge(&other).map_err(|conflict| conflict.what), Err("the spread of the encodings"));
+        assert_eq!(all.spread, spread(0.5));
         assert!(RowFacts { spread: spread(f64::NAN), ..RowFacts::default() }.problem().is_some());
     }
 
