@@ -3,7 +3,7 @@
 use fmr_core::logits::prediction;
 use fmr_core::validity::ReplacedFacts;
 use fmr_core::{ImageHash, SampleRecord};
-use fmr_store::{JudgeRole, RowResults, RunPlan, RunResults, RunStore, SampleImages, StoreError};
+use fmr_store::{Judge, JudgeRole, RowResults, RunPlan, RunResults, RunStore, SampleImages, StoreError};
 use ndarray::ArrayView1;
 
 use crate::ReportError;
@@ -37,8 +37,7 @@ impl<'s> Results<'s> {
         let mut views = Vec::new();
         for judge in store.judges()?.into_iter().filter(|judge| judge.role == JudgeRole::Target) {
             for row in run.rows.iter().filter(|row| row.plan.target().fingerprint != judge.fingerprint) {
-                let answer = |hash: &ImageHash| store.answer(&judge, &row.plan.classes, hash);
-                if let Some(records) = viewed(store, row, &answer)? {
+                if let Some(records) = viewed(store, row, &judge)? {
                     views.push(View { row: row.plan.id.clone(), target: judge.name.clone(), records });
                 }
             }
@@ -82,16 +81,15 @@ impl<'s> Results<'s> {
     }
 }
 
-/// The records of a row with the predictions that `answer` gives for images; `None` unless it knows all of them.
-fn viewed(
-    store: &RunStore,
-    row: &RowResults,
-    answer: &dyn Fn(&ImageHash) -> Result<Option<Vec<f32>>, StoreError>,
-) -> Result<Option<Vec<SampleRecord>>, StoreError> {
+/// The records of a row with a target's predictions; `None` unless it was shown all of the row's images.
+fn viewed(store: &RunStore, row: &RowResults, judge: &Judge) -> Result<Option<Vec<SampleRecord>>, StoreError> {
     let mut records = Vec::with_capacity(row.records.len());
     for record in &row.records {
         let shown = store.shown(&row.plan.id, record.index)?;
-        let seen = |hash: &ImageHash| Ok(answer(hash)?.map(|logits| prediction(ArrayView1::from(&logits))));
+        let seen = |hash: &ImageHash| -> Result<Option<Option<usize>>, StoreError> {
+            let logits = store.answer(judge, &row.plan.classes, hash)?;
+            Ok(logits.map(|logits| prediction(ArrayView1::from(&logits))))
+        };
         let Some(original) = seen(&shown.original.judged)? else { return Ok(None) };
         let last = if record.final_from.is_some() { seen(&shown.final_image.judged)? } else { Some(original) };
         let Some(last) = last else { return Ok(None) };
