@@ -16,6 +16,7 @@ pub fn registry() -> Registry {
     fmr_vqgan::register(&mut registry);
     fmr_diffusion::register(&mut registry);
     fmr_vdvae::register(&mut registry);
+    fmr_stylegan::register(&mut registry);
     fmr_transforms::register(&mut registry);
     registry
 }

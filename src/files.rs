@@ -91,6 +91,10 @@ pub fn of_name(name: &str, folder: &Path) -> Option<Vec<Wanted>> {
         let source = || format!("{}, to be unpacked: weights and hyper-parameters stand in it", model.source);
         return Some(models(model.name, &folder, Vec::new(), source));
     }
+    if let Some(model) = fmr_stylegan::published().iter().find(|model| model.name == name) {
+        let file = model.download();
+        return Some(models(model.name, &folder.join("weights"), vec![(file_name(&file), file)], String::new));
+    }
     let data = fmr_data::published().into_iter().find(|data| data.name == name)?;
     let folder = if data.files.len() > 1 { folder.join("data").join(data.name) } else { folder.join("data") };
     let wanted = data.files.into_iter().map(|(file, remote)| Wanted {
@@ -108,6 +112,7 @@ pub fn names() -> Vec<&'static str> {
     let generators = fmr_vqgan::published().iter().map(|model| model.name);
     let generators = generators.chain(fmr_diffusion::published().iter().map(|model| model.name));
     let generators = generators.chain(fmr_vdvae::published().iter().map(|model| model.name));
+    let generators = generators.chain(fmr_stylegan::published().iter().map(|model| model.name));
     models.chain(oracles).chain(generators).chain(fmr_data::published().into_iter().map(|data| data.name)).collect()
 }
 

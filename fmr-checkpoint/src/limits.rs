@@ -36,6 +36,8 @@ pub(crate) const DIMENSIONS: usize = 32;
 pub(crate) const KEY_BYTES: usize = 4096;
 /// Length in bytes of one text line of a pickle, and of one string that may be text or bytes.
 pub(crate) const LINE_BYTES: u64 = 1 << 20;
+/// Length in bytes of one number of numpy's.
+pub(crate) const NUMBER_BYTES: u64 = 16;
 /// Length in bytes of one string of a pickle.
 pub(crate) const STRING_BYTES: u64 = 16 << 20;
 /// Length in bytes of a safetensors header, a zip directory and an index of shards.

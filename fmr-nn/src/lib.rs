@@ -17,6 +17,8 @@ pub mod ops;
 mod pointwise;
 pub mod probe;
 pub mod random;
+pub mod resize;
 mod standard;
+mod standard_filtering;
 pub mod transformer;
 pub mod weights;

@@ -140,15 +140,51 @@ fn vdvae_is_the_same_as_a_plugin() {
     let tensors = state_dict(&network, &b.finish(|_| false).unwrap());
     write(&weights, &tensors, false, &metadata.into_iter().collect()).unwrap();
 
+    same_as_a_plugin(
+        "vdvae",
+        &serde_json::json!({ "weights": weights, "layers": { "last": 2 }, "decode": "soft-mixture" }),
+    );
+}
+
+/// A latent that is searched for, of a model with random weights.
+#[test]
+fn stylegan_is_the_same_as_a_plugin() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = fmr_stylegan::Plan { channel_base: 64.0, channel_max: 4, ..fmr_stylegan::Plan::default() };
+    let (input, layers) = plan.stem(16, 4, 3);
+    let embedding = fmr_stylegan::Embedding::Table { rows: 2, width: 3, projected: 3 };
+    let config = fmr_stylegan::StyleganConfig {
+        z_dim: 4,
+        w_dim: 6,
+        c_dim: 2,
+        embedding: Some(embedding),
+        img_resolution: 16,
+        input,
+        layers,
+        ..fmr_stylegan::Plan::imagenet(16)
+    };
+    let mut b = Builder::random_frozen(5, &Device::flex());
+    let network = fmr_stylegan::Network::new(&mut b, &config);
+    let metadata = [(fmr_stylegan::CONFIG_ENTRY.to_owned(), serde_json::to_string(&config).unwrap())];
+    let weights = folder.path().join("stylegan.safetensors");
+    let tensors = state_dict(&network, &b.finish(|_| false).unwrap());
+    write(&weights, &tensors, false, &metadata.into_iter().collect()).unwrap();
+    let settings = serde_json::json!({
+        "weights": weights, "composition": "residual", "start": "draws", "draws": 8, "w-steps": 3, "w-plus-steps": 3,
+    });
+    same_as_a_plugin("stylegan", &settings);
+}
+
+/// A generator gives the same bits linked in and as a plugin.
+fn same_as_a_plugin(kind: &str, settings: &serde_json::Value) {
     let mut loaded = Registry::default();
     register(&mut loaded, &Plugins { search: SearchPath(vec![libraries()]), ..Plugins::default() });
     let linked = registry();
     let images = Array4::from_shape_fn((2, 3, 20, 24), |(n, c, y, x)| {
         (0.5 + 0.4 * ((n + 1) as f64 * 0.3 * x as f64 + c as f64).sin() * (0.2 * y as f64).cos()) as f32
     });
-    let results = [(&linked, "vdvae", None), (&loaded, "plugin", Some("vdvae"))].map(|(registry, kind, plugin)| {
-        let json = serde_json::json!({ "weights": weights, "layers": { "last": 2 }, "decode": "soft-mixture" });
-        let mut table = json.as_object().cloned().unwrap();
+    let results = [(&linked, kind, None), (&loaded, "plugin", Some(kind))].map(|(registry, kind, plugin)| {
+        let mut table = settings.as_object().cloned().unwrap();
         table.extend(plugin.map(|name: &str| ("plugin".to_owned(), name.into())));
         let context = MakeContext::new(registry, [3, 20, 24]).with_seed(3);
         let generator = registry.make::<dyn Generator>(kind, &Settings(table), &context).unwrap();

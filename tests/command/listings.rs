@@ -25,6 +25,7 @@ fn models_lists_what_can_be_named() {
     assert!(fmr_vqgan::published().iter().all(|p| text.contains(p.name)), "{text}");
     assert!(fmr_diffusion::published().iter().all(|p| text.contains(p.name)), "{text}");
     assert!(fmr_vdvae::published().iter().all(|p| text.contains(p.name)), "{text}");
+    assert!(fmr_stylegan::published().iter().all(|p| text.contains(p.name)), "{text}");
     assert!(fmr_clip::published().iter().all(|p| text.contains(p.name)), "{text}");
 }
 

@@ -13,6 +13,8 @@ pub(crate) fn run(out: &mut dyn Write) -> Result<(), Failure> {
     writeln!(out, "Generators of kind diffusion\n\n{}", table(generators))?;
     let generators = fmr_vdvae::published().iter().map(|p| (p.name, p.source.to_owned())).collect();
     writeln!(out, "Generators of kind vdvae\n\n{}", table(generators))?;
+    let generators = fmr_stylegan::published().iter().map(|p| (p.name, p.source.to_owned())).collect();
+    writeln!(out, "Generators of kind stylegan\n\n{}", table(generators))?;
     let oracles = fmr_clip::published().iter().map(|p| (p.name, p.files.join(", "))).collect();
     write!(out, "Oracles of kind clip\n\n{}", table(oracles))?;
     Ok(())

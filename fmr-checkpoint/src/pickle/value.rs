@@ -141,12 +141,33 @@ impl<'b> Heap<'b> {
         }
     }
 
-    /// Module and name of a class or function.
+    /// Module and name of a class or function: a global of the pickle, or what dill writes in its place.
     pub(crate) fn global(&self, id: Id) -> Option<(&str, &str)> {
         match self.get(id) {
             Value::Global(module, name) => self.str(*module).zip(self.str(*name)),
+            Value::Object(object) => self.attribute_of_module(object),
             _ => None,
         }
+    }
+
+    /// `_get_attr(_import_module("module"), "name")`, by which dill refers to functions of compiled modules.
+    fn attribute_of_module(&self, object: &Object) -> Option<(&str, &str)> {
+        let calls = |object: &Object, function: &str| match self.get(object.callable) {
+            Value::Global(module, name) => {
+                self.str(*module).is_some_and(|module| module.starts_with("dill.")) && self.str(*name) == Some(function)
+            }
+            _ => false,
+        };
+        let [of, name, ..] = self.sequence(object.arguments).filter(|_| calls(object, "_get_attr"))? else {
+            return None;
+        };
+        let Value::Object(import) = self.get(*of) else {
+            return None;
+        };
+        let [module, ..] = self.sequence(import.arguments).filter(|_| calls(import, "_import_module"))? else {
+            return None;
+        };
+        self.str(*module).zip(self.str(*name))
     }
 
     /// An object with module and name of what was called, and the arguments.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{Storage, embedded_storage};
+use crate::checkpoint::Scalar;
 use crate::dtype::Dtype;
 use crate::error::Fault;
 use crate::limits;
@@ -99,7 +100,7 @@ impl<'s> Rebuilder<'s> {
                 return Ok(None);
             };
             if module.starts_with("numpy") {
-                return self.array(object, name);
+                return self.array(object, name, arguments);
             }
             if !module.starts_with("torch.") {
                 return Ok(None);
@@ -218,27 +219,99 @@ impl<'s> Rebuilder<'s> {
         Ok(found)
     }
 
-    /// A numpy array: `_reconstruct(…)` with the state (version, shape, dtype, column-major, bytes).
-    fn array(&self, object: &Object, function: &str) -> Result<Option<View>, Fault> {
+    /// A numpy array as a tensor.
+    fn array(&self, object: &Object, function: &str, arguments: &[Id]) -> Result<Option<View>, Fault> {
+        match self.described_array(object, function, arguments) {
+            Some((dtype, bytes, shape)) => View::contiguous(dtype, bytes, &shape).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// A numpy array: `_reconstruct(…)` with the state (version, shape, dtype, column-major, bytes), or protocol 5's
+    /// `_frombuffer(bytes, dtype, shape, order)`.
+    fn described_array(&self, object: &Object, function: &str, arguments: &[Id]) -> Option<(Dtype, Span, Vec<u64>)> {
         let state = object.state.and_then(|state| self.heap.sequence(state));
-        let ("_reconstruct", Some([_, shape, dtype, order, bytes])) = (function, state) else {
-            return Ok(None);
+        let (shape, dtype, column_major, bytes) = match (function, state, arguments) {
+            ("_reconstruct", Some([_, shape, dtype, order, bytes]), _) => {
+                (*shape, *dtype, matches!(self.heap.get(*order), Value::Bool(true)), *bytes)
+            }
+            ("_frombuffer", _, [bytes, dtype, shape, order]) => {
+                (*shape, *dtype, self.heap.str(*order) == Some("F"), *bytes)
+            }
+            _ => return None,
         };
-        let (Some(shape), Value::Bytes(bytes)) = (self.counts(*shape), self.heap.get(*bytes)) else {
-            return Ok(None);
+        let (shape, Value::Bytes(bytes)) = (self.counts(shape)?, self.heap.get(bytes)) else {
+            return None;
         };
-        let Some((described, _, "dtype", [name, ..])) = self.heap.call(*dtype) else {
-            return Ok(None);
+        let dtype = self.numpy_type(dtype).filter(|_| !column_major || shape.len() < 2)?;
+        Some((dtype, *bytes, shape))
+    }
+
+    /// The element type that `numpy.dtype(name, …)` with its state describes, if it is little-endian.
+    fn numpy_type(&self, id: Id) -> Option<Dtype> {
+        let (described, _, "dtype", [name, ..]) = self.heap.call(id)? else {
+            return None;
         };
         let byte_order = described.state.and_then(|state| self.heap.sequence(state));
         let byte_order = byte_order.and_then(|state| self.heap.str(*state.get(1)?));
-        let dtype = self.heap.str(*name).and_then(Dtype::from_numpy);
-        let column_major = matches!(self.heap.get(*order), Value::Bool(true)) && shape.len() > 1;
-        match dtype {
-            Some(dtype) if byte_order != Some(">") && !column_major => {
-                View::contiguous(dtype, *bytes, &shape).map(Some)
+        let dtype = self.heap.str(*name).and_then(Dtype::from_numpy)?;
+        (byte_order != Some(">")).then_some(dtype)
+    }
+
+    /// A numpy number, `scalar(dtype, bytes)`, as a plain value.
+    pub(super) fn number(&self, id: Id) -> Result<Option<Scalar>, Fault> {
+        let Some((_, module, "scalar", [dtype, bytes])) = self.heap.call(id) else {
+            return Ok(None);
+        };
+        let (Some(dtype), Value::Bytes(span)) = (self.numpy_type(*dtype), self.heap.get(*bytes)) else {
+            return Ok(None);
+        };
+        if !module.starts_with("numpy") || span.len != dtype.size() as u64 {
+            return Ok(None);
+        }
+        Ok(plain(dtype, &self.source.read(*span, limits::NUMBER_BYTES)?)?.pop())
+    }
+
+    /// A numpy array of one dimension and a few elements as plain values.
+    pub(super) fn numbers(&self, id: Id) -> Result<Option<Vec<Scalar>>, Fault> {
+        let Some((object, module, function, arguments)) = self.heap.call(id) else {
+            return Ok(None);
+        };
+        if !module.starts_with("numpy") {
+            return Ok(None);
+        }
+        match self.described_array(object, function, arguments) {
+            Some((dtype, span, shape)) if shape.len() == 1 && shape[0] <= limits::PLAIN_ELEMENTS as u64 => {
+                let Some(span) = span.part(0, shape[0] * dtype.size() as u64) else {
+                    return Ok(None);
+                };
+                let most = limits::PLAIN_ELEMENTS as u64 * limits::NUMBER_BYTES;
+                self.heap.budget().steps(limits::PLAIN_ELEMENTS.min(span.len as usize))?;
+                plain(dtype, &self.source.read(span, most)?).map(Some)
             }
             _ => Ok(None),
         }
     }
+}
+
+/// Elements as plain values; none of a type that has no plain values.
+fn plain(dtype: Dtype, bytes: &[u8]) -> Result<Vec<Scalar>, Fault> {
+    Ok(match dtype {
+        Dtype::F64 => {
+            let (numbers, _) = bytes.as_chunks();
+            numbers.iter().map(|bytes| Scalar::Float(f64::from_le_bytes(*bytes))).collect()
+        }
+        Dtype::F32 | Dtype::F16 => {
+            let mut values = Vec::new();
+            dtype.decode_f32(bytes, &mut values)?;
+            values.into_iter().map(|value| Scalar::Float(value.into())).collect()
+        }
+        Dtype::Bool => bytes.iter().map(|byte| Scalar::Bool(*byte != 0)).collect(),
+        Dtype::I64 | Dtype::I32 | Dtype::I16 | Dtype::I8 | Dtype::U32 | Dtype::U16 | Dtype::U8 => {
+            let mut values = Vec::new();
+            dtype.decode_i64(bytes, &mut values)?;
+            values.into_iter().map(Scalar::Int).collect()
+        }
+        _ => Vec::new(),
+    })
 }

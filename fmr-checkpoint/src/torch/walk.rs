@@ -15,6 +15,7 @@ pub(crate) fn list(rebuilder: &Rebuilder<'_>, root: Id) -> Result<Listing, Fault
         path: String::new(),
         ancestors: Vec::new(),
         budget: rebuilder.heap.budget(),
+        attributes: false,
     };
     walk.visit(root)?;
     Ok(walk.listing)
@@ -28,6 +29,8 @@ struct Walk<'w> {
     ancestors: Vec<Id>,
     /// References to the same values multiply; the budget counts every one that is followed and ends that.
     budget: &'w Budget,
+    /// Whether the current value is an attribute of a module: a short array of numpy's is then a size, not a weight.
+    attributes: bool,
 }
 
 impl Walk<'_> {
@@ -45,13 +48,25 @@ impl Walk<'_> {
             Value::Tuple(ids) => self.inside(id, |walk| walk.elements(ids)),
             Value::List(ids) => self.inside(id, |walk| walk.elements(ids)),
             Value::Dict(items) => self.inside(id, |walk| walk.entries(items)),
+            Value::Object(_)
+                if self.attributes
+                    && let Some(numbers) = self.rebuilder.numbers(id)? =>
+            {
+                for (index, number) in numbers.into_iter().enumerate() {
+                    self.within(&index.to_string(), |walk| walk.scalar(number))?;
+                }
+                Ok(())
+            }
             Value::Object(object) => match self.rebuilder.tensor(id)? {
                 Some(view) => {
                     self.budget.memory(TensorInfo::cost(&self.path))?;
                     self.listing.tensors.push(TensorInfo::new(self.path.as_str().into(), view));
                     Ok(())
                 }
-                None => self.inside(id, |walk| walk.object(id, object)),
+                None => match self.rebuilder.number(id)? {
+                    Some(number) => self.scalar(number),
+                    None => self.inside(id, |walk| walk.object(id, object)),
+                },
             },
             Value::None
             | Value::LargeInt
@@ -84,6 +99,11 @@ impl Walk<'_> {
 
     /// Visits `id` under the path extended by `name`.
     fn named(&mut self, name: &str, id: Id) -> Result<(), Fault> {
+        self.within(name, |walk| walk.visit(id))
+    }
+
+    /// Does something under the path extended by `name`.
+    fn within(&mut self, name: &str, f: impl FnOnce(&mut Self) -> Result<(), Fault>) -> Result<(), Fault> {
         let parent = self.path.len();
         if parent + 1 + name.len() > limits::KEY_BYTES {
             return Err(Fault::corrupt("a key is absurdly long"));
@@ -93,7 +113,7 @@ impl Walk<'_> {
             self.path.push('.');
         }
         self.path.push_str(name);
-        self.visit(id)?;
+        f(self)?;
         self.path.truncate(parent);
         Ok(())
     }
@@ -212,6 +232,9 @@ impl Walk<'_> {
             heap.str(*key).is_some_and(|name| !name.starts_with('_') || matches!(name, "_init_args" | "_init_kwargs"))
         });
         let attributes: Vec<_> = attributes.copied().collect();
-        self.entries(&attributes)
+        let outside = std::mem::replace(&mut self.attributes, true);
+        let walked = self.entries(&attributes);
+        self.attributes = outside;
+        walked
     }
 }

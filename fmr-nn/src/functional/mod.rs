@@ -3,6 +3,7 @@
 mod convolution;
 mod dense;
 mod embedding;
+mod filtering;
 mod normalisation;
 mod rows;
 mod sampling;
@@ -10,6 +11,7 @@ mod sampling;
 pub use convolution::{Reordered, Window, conv2d};
 pub use dense::linear;
 pub use embedding::timestep_embedding;
+pub use filtering::{filtered_leaky_relu, scale_planes, upfirdn2d};
 pub use normalisation::{batch_norm, channel_affine, channel_moments, group_norm, layer_norm, modulated_group_norm};
 pub(crate) use rows::swap;
 pub use rows::{Rows, swapped, take_rows};
@@ -21,5 +23,7 @@ pub use crate::attention::{
 };
 pub use crate::depthwise::depthwise_conv2d;
 pub use crate::kernels::conv::Rectify;
+pub use crate::kernels::filtered::Filtering;
+pub use crate::kernels::fir::{Fir, Sampling};
 pub use crate::kernels::norm::Activation;
 pub use crate::pointwise::{Pointwise, pointwise, rectify};

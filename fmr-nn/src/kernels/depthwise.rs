@@ -4,7 +4,7 @@
 //! first copied with its padding into rows split by column phase; every tap then reads contiguous runs.
 
 use super::conv::{ConvShape, Rectify, finish, pad_into, unpad_from};
-use super::parallel::{Shared, for_each, threads, with_scratch};
+use super::parallel::{Shared, for_planes};
 use super::simd::vectorized;
 
 /// Columns that are summed together at most; runs may be read and written this far past their end.
@@ -28,18 +28,6 @@ fn correlate<const N: usize>(offsets: &[usize], weight: &[f32], source: &[f32], 
         sums.iter_mut().zip(&source[*offset..offset + N]).for_each(|(s, v)| *s += w * v);
     }
     out[..N].copy_from_slice(&sums);
-}
-
-/// `f(plane, scratch)` for every plane, a share of them to each thread.
-fn for_planes(planes: usize, scratch: usize, f: impl Fn(usize, &mut [f32]) + Sync + Send) {
-    let share = planes.div_ceil(4 * threads()).max(1);
-    for_each(planes.div_ceil(share), |i| {
-        with_scratch(scratch, |scratch| {
-            for plane in i * share..((i + 1) * share).min(planes) {
-                f(plane, scratch);
-            }
-        });
-    });
 }
 
 /// `out[n, c] = x[n, c] ⋆ weight[c] + bias[c]`, cut off as `rectify` says.

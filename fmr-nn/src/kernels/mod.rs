@@ -6,6 +6,8 @@ pub mod bfloat16;
 pub mod buffers;
 pub mod conv;
 pub mod depthwise;
+pub mod filtered;
+pub mod fir;
 pub mod gemm;
 pub mod norm;
 pub mod parallel;

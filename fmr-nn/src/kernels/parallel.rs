@@ -103,6 +103,18 @@ pub fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
     result
 }
 
+/// `f(plane, scratch)` for every plane, a share of them to each thread. The scratch of so many floats is arbitrary.
+pub fn for_planes(planes: usize, scratch: usize, f: impl Fn(usize, &mut [f32]) + Sync + Send) {
+    let share = planes.div_ceil(4 * threads()).max(1);
+    for_each(planes.div_ceil(share), |i| {
+        with_scratch(scratch, |scratch| {
+            for plane in i * share..((i + 1) * share).min(planes) {
+                f(plane, scratch);
+            }
+        });
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
