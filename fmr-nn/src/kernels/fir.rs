@@ -160,13 +160,20 @@ impl Line {
             let (zeros, values) = row.split_at_mut(self.before);
             zeros.fill(0.0);
             let count = x.len().saturating_sub(part).div_ceil(down).min(values.len());
-            if down == 1 {
-                values[..count].copy_from_slice(&x[..count]);
-            } else {
-                let every = x.iter().skip(part).step_by(down);
-                values[..count].iter_mut().zip(every).for_each(|(to, from)| *to = *from);
+            let (values, after) = values.split_at_mut(count);
+            after.fill(0.0);
+            match down {
+                1 => values.copy_from_slice(&x[..count]),
+                // The compiler does many at a time where the distance is a constant.
+                2 => {
+                    let (pairs, rest) = x.as_chunks::<2>();
+                    values.iter_mut().zip(pairs).for_each(|(to, pair)| *to = pair[part & 1]);
+                    if let (Some(to), Some(from)) = (values.get_mut(pairs.len()), rest.first()) {
+                        *to = *from;
+                    }
+                }
+                _ => values.iter_mut().zip(x.iter().skip(part).step_by(down)).for_each(|(to, from)| *to = *from),
             }
-            values[count..].fill(0.0);
         }
     }
 
@@ -175,21 +182,56 @@ impl Line {
     fn apply<const ADD: bool>(&self, x: &[f32], dealt: &mut [f32], out: &mut [f32]) {
         let dealt = &mut dealt[..self.scratch()];
         self.deal(x, dealt);
+        match self.axis.up {
+            1 => self.together::<1, ADD>(dealt, out),
+            2 => self.together::<2, ADD>(dealt, out),
+            4 => self.together::<4, ADD>(dealt, out),
+            _ => self.one_by_one::<ADD>(dealt, out),
+        }
+    }
+
+    /// The sums of a phase's taps from step `q` on.
+    #[inline(always)]
+    fn sums(&self, phase: usize, q: usize, dealt: &[f32]) -> [f32; LANES] {
+        let mut sums = [0.0_f32; LANES];
+        for (start, tap) in &self.phases[phase] {
+            let values = &dealt[start + q..start + q + LANES];
+            sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += tap * value);
+        }
+        sums
+    }
+
+    /// All phases of some steps, then those of the next.
+    #[inline(always)]
+    fn together<const UP: usize, const ADD: bool>(&self, dealt: &[f32], out: &mut [f32]) {
+        for (block, out) in out[..self.axis.output].chunks_mut(UP * LANES).enumerate() {
+            let mut sums = [[0.0_f32; LANES]; UP];
+            for (phase, sums) in sums.iter_mut().enumerate() {
+                *sums = self.sums(phase, block * LANES, dealt);
+            }
+            let (steps, rest) = out.as_chunks_mut::<UP>();
+            let whole = steps.len();
+            for (l, step) in steps.iter_mut().enumerate() {
+                for (to, sums) in step.iter_mut().zip(&sums) {
+                    *to = if ADD { *to + sums[l] } else { sums[l] };
+                }
+            }
+            for (to, sums) in rest.iter_mut().zip(&sums) {
+                *to = if ADD { *to + sums[whole] } else { sums[whole] };
+            }
+        }
+    }
+
+    /// One phase after the other.
+    #[inline(always)]
+    fn one_by_one<const ADD: bool>(&self, dealt: &[f32], out: &mut [f32]) {
         let up = self.axis.up;
-        for (r, taps) in self.phases.iter().enumerate() {
+        for r in 0..up {
             let count = self.axis.output.saturating_sub(r).div_ceil(up);
             for q in (0..count).step_by(LANES) {
-                let mut sums = [0.0_f32; LANES];
-                for (start, tap) in taps {
-                    let values = &dealt[start + q..start + q + LANES];
-                    sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += tap * value);
-                }
+                let sums = self.sums(r, q, dealt);
                 let to = out[up * q + r..].iter_mut().step_by(up).take(LANES.min(count - q));
-                if ADD {
-                    to.zip(&sums).for_each(|(to, sum)| *to += sum);
-                } else {
-                    to.zip(&sums).for_each(|(to, sum)| *to = *sum);
-                }
+                to.zip(&sums).for_each(|(to, sum)| *to = if ADD { *to + sum } else { *sum });
             }
         }
     }

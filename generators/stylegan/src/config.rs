@@ -10,6 +10,8 @@ const MOST: usize = 1 << 31;
 const LARGEST: usize = 1 << 14;
 /// Largest factor of sampling, and longest filter.
 const LONGEST: usize = 512;
+/// Longest round filter, in each direction.
+const LONGEST_ROUND: usize = 64;
 
 /// Sizes that make no generator.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -233,6 +235,9 @@ impl LayerConfig {
         let factors = [self.up_factor, self.down_factor, self.up_taps, self.down_taps, self.conv_kernel];
         if factors.iter().any(|factor| !(1..=LONGEST).contains(factor)) {
             return fail(format!("a factor or filter is none of 1 to {LONGEST} long"));
+        }
+        if self.down_radial && self.down_taps > LONGEST_ROUND {
+            return fail(format!("a round filter of {} taps is longer than {LONGEST_ROUND}", self.down_taps));
         }
         if self.padding.iter().any(|pad| pad.unsigned_abs() > LARGEST) {
             return fail(format!("its padding {:?} is beyond reason", self.padding));
