@@ -78,9 +78,12 @@ fn table_1_is_the_same_with_dynamic_components() {
         assert!(said[0].target_preprocessing.is_some() && said[0].oracle_preprocessing.is_some());
     }
     // Also what the rows lack that did not run: files, and models that there are not. At the end stands the run's folder.
+    // Built-in components know addresses of published files, which plugins do not say.
     let plain = |table: &str, name: &str| {
         assert!(table.contains("Rows that did not run here") && table.contains("there is no model"));
-        table.replace(&folder.path().join(name).display().to_string(), "RUN")
+        let table = table.replace(&folder.path().join(name).display().to_string(), "RUN").to_lowercase();
+        let words = table.split_whitespace().collect::<Vec<_>>().join(" ");
+        words.replace("`fmr fetch run.toml` downloads it; or: ", "")
     };
     assert_eq!(plain(&linked_table, "linked"), plain(&loaded_table, "loaded"));
     // It was the libraries that ran.
