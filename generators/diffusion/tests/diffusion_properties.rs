@@ -156,7 +156,7 @@ proptest! {
     }
 
     /// Without a clamp decodes are smooth, so that five-point differences settle as their steps are halved, which asks
-    /// nothing of the gradient. What they settle at must be the gradient's norm.
+    /// nothing of the gradient. What they settle at last must be the gradient's norm: long steps may lie on a slope of their own.
     #[test]
     fn pull_backs_equal_finite_differences(config in configs(), settings in choices(), sides in sides(), seed: u32) {
         let settings = DiffusionSettings { clamp: false, gradient: Gradient::Full, ..settings };
@@ -176,7 +176,7 @@ proptest! {
         let slopes: Vec<f64> = (0..10).map(|halvings| slope(2.0 * 0.5_f64.powi(halvings))).collect();
         // Two in a row may agree by chance.
         let near = |pair: &[f64]| (pair[0] - pair[1]).abs() <= SETTLED * pair[1].abs();
-        let settled = slopes.windows(3).find(|three| three.windows(2).all(near));
+        let settled = slopes.windows(3).rfind(|three| three.windows(2).all(near));
         prop_assert!(settled.is_some(), "{slopes:?} do not settle");
         let slope = settled.map_or(0.0, |three| three[2]);
         prop_assert!((slope - norm).abs() <= 4.0 * SETTLED * norm, "{slope} instead of {norm}");
