@@ -4,7 +4,7 @@
 use fmr_core::perturb::{PerturbError, Perturber};
 use fmr_core::{ImageHash, SampleRecord};
 use fmr_store::{RunStore, StoreError};
-use ndarray::{Array4, ArrayView3, Axis, stack};
+use ndarray::{Array2, Array4, ArrayView3, Axis, stack};
 
 use crate::error::Error;
 use crate::interrupt::Interrupt;
@@ -30,16 +30,16 @@ pub(crate) fn show(
         }
         let unseen = unseen(row, viewer, records, store)?;
         let mut answers: Vec<(ImageHash, Vec<f32>)> = Vec::new();
+        let mut add = |hashes: Vec<ImageHash>, logits: Array2<f32>| {
+            answers.extend(hashes.into_iter().zip(logits.outer_iter().map(|row| row.to_vec())));
+        };
         if !unseen.originals.is_empty() {
             let (indices, hashes): (Vec<usize>, Vec<ImageHash>) = unseen.originals.into_iter().unzip();
-            let logits = perturber.logits_of_originals(&row.samples.batch(&indices)?).map_err(PerturbError::from)?;
-            answers.extend(hashes.into_iter().zip(logits.outer_iter().map(|row| row.to_vec())));
+            add(hashes, perturber.logits_of_originals(&row.samples.batch(&indices)?).map_err(PerturbError::from)?);
         }
         if !unseen.finals.is_empty() {
             let (indices, hashes): (Vec<usize>, Vec<ImageHash>) = unseen.finals.into_iter().unzip();
-            let images = finals(row, &indices, store)?;
-            let logits = perturber.logits(images.view()).map_err(PerturbError::from)?;
-            answers.extend(hashes.into_iter().zip(logits.outer_iter().map(|row| row.to_vec())));
+            add(hashes, perturber.logits(finals(row, &indices, store)?.view()).map_err(PerturbError::from)?);
         }
         store.put_answers(&viewer.judge, &row.plan.classes, &answers)?;
     }

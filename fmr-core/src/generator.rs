@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use ndarray::{Array2, Array4, ArrayView2, ArrayView4};
 
 use crate::ComponentError;
@@ -18,6 +20,24 @@ pub struct LatentBlock {
     pub offset: usize,
 }
 
+impl LatentBlock {
+    /// Blocks of these names and shapes, one behind the other from the start of the row.
+    pub fn in_order(named: impl IntoIterator<Item = (String, Vec<usize>)>) -> Vec<Self> {
+        let mut end = 0;
+        let block = |(name, shape): (String, Vec<usize>)| {
+            let block = Self { name, shape, offset: end };
+            end = block.place().end;
+            block
+        };
+        named.into_iter().map(block).collect()
+    }
+
+    /// Where the block lies in a row.
+    pub fn place(&self) -> Range<usize> {
+        self.offset..self.offset + self.shape.iter().product::<usize>()
+    }
+}
+
 /// What a generator takes and gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GeneratorSpec {
@@ -32,14 +52,14 @@ pub struct GeneratorSpec {
 impl GeneratorSpec {
     /// Number of values of one latent row.
     pub fn latent_len(&self) -> usize {
-        self.latent.iter().map(|b| b.shape.iter().product::<usize>()).sum()
+        self.latent.iter().map(|block| block.place().len()).sum()
     }
 }
 
 /// The image model g: maps images to latents and back, the latter differentiably (paper, section 3.2).
 ///
 /// Both directions are pure and deterministic, and each sample's result depends on that sample alone. Images are
-/// `[n, c, h, w]` in `[0, 1]` of the shape that [`Generator::spec`] states; labels are class indices, one an image,
+/// `[n, c, h, w]` in `[0, 1]` of the shape that [`Generator::spec`] states; labels are class indices, one per image,
 /// which unconditional generators ignore.
 ///
 /// # Example

@@ -18,7 +18,7 @@ pub fn to_tensor<Dim: Dimension, const D: usize>(array: ArrayView<'_, f32, Dim>,
 /// An array with a tensor's values.
 ///
 /// # Panics
-/// If the tensor has another number of dimensions than the array type, which is a mistake of the caller's.
+/// If the tensor has a different number of dimensions than the array type, which is a mistake of the caller's.
 pub fn to_array<Dim: Dimension, const D: usize>(
     tensor: Tensor<D>,
     shape: impl IntoDimension<Dim = Dim>,

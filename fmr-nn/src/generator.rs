@@ -20,8 +20,43 @@ pub type PullBack<'a> = Box<dyn FnOnce(Tensor<4>) -> Result<Tensor<2>, Component
 /// there and back is exact.
 pub const HELD: f32 = 65536.0;
 
+/// Name of the block of a latent row that holds what the first decode lacks of the original, where changes are added to it.
+pub const DETAIL: &str = "detail";
+
+/// Adds what the first decode lacks of the original.
+pub fn composed(images: Tensor<4>, detail: Option<Tensor<4>>) -> Tensor<4> {
+    match detail {
+        Some(detail) => images + detail,
+        None => images,
+    }
+}
+
+/// The model's class of each label of the run. `classes` lists the model's class for each of the run's, where they differ;
+/// `known` is the number of classes that the model knows.
+///
+/// # Errors
+/// A label has no class among those.
+pub fn told_classes(
+    (component, asked): (&str, &str),
+    known: usize,
+    classes: Option<&[usize]>,
+    labels: &[usize],
+) -> Result<Vec<usize>, ComponentError> {
+    let told = labels.iter().map(|label| {
+        let class = classes.map_or(Some(*label), |classes| classes.get(*label).copied());
+        class.filter(|class| *class < known).ok_or_else(|| {
+            let problem = format!(
+                "class {label} of the run is none of the {known} that the model knows; `classes` lists the model's class \
+                 for each of the run's"
+            );
+            ComponentError::new(component, asked, problem)
+        })
+    });
+    told.collect()
+}
+
 /// A generative model on tensors: images `[n, c, h, w]` in [0, 1] to latents `[n, d]` and back, of the shapes that its
-/// spec states. All tensors are on the model's device; labels are class indices, one an image.
+/// spec states. All tensors are on the model's device; labels are class indices, one per image.
 ///
 /// A panic becomes an error of the component, as burn reports its own errors so. What a model finds wrong itself is a
 /// [`ComponentError`].

@@ -13,6 +13,7 @@ pub mod generator;
 pub mod kernels;
 pub mod lane;
 pub mod layers;
+pub mod opening;
 pub mod ops;
 mod pointwise;
 pub mod probe;

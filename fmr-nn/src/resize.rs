@@ -1,4 +1,4 @@
-//! Pictures of another size or of other channels, differentiably: what lies between the images of a run and those of a
+//! Pictures of a different size or of other channels, differentiably: what lies between the images of a run and those of a
 //! generative model.
 
 use burn::tensor::{Device, Tensor, TensorData};

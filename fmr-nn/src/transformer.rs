@@ -147,7 +147,7 @@ impl Block {
         Self { causal, ..self }
     }
 
-    /// The block with another activation in its perceptron.
+    /// The block with a different activation in its perceptron.
     #[must_use]
     pub fn activated(self, activation: Pointwise) -> Self {
         Self { mlp: Mlp { activation, ..self.mlp }, ..self }

@@ -35,7 +35,7 @@ pub enum Init {
 pub struct WeightsError {
     /// Keys that the model needs and the file lacks.
     pub missing: Vec<String>,
-    /// Keys of another shape: key, shape expected, shape found.
+    /// Keys of a different shape: key, shape expected, shape found.
     pub misshapen: Vec<(String, Vec<usize>, Vec<usize>)>,
     /// Keys that the model does not know.
     pub unexpected: Vec<String>,
@@ -206,7 +206,7 @@ impl Builder {
         self.finish_param(id, self.tensor(value, [1]))
     }
 
-    /// A parameter that upstream stores in another shape of as many values, such as a kernel over one dimension.
+    /// A parameter that upstream stores in a different shape of as many values, such as a kernel over one dimension.
     pub fn reshaped<const D: usize>(
         &mut self,
         name: &str,

@@ -9,11 +9,11 @@ pub enum World {
     /// The experiment does not say.
     #[default]
     Unstated,
-    /// Small models, trained by this project: another setting than the paper's.
+    /// Small models, trained by this project: a different setting than the paper's.
     Small,
     /// The paper's models, weights and data.
     Paper,
-    /// Models that others published, in another setting than the paper's.
+    /// Models that others published, in a different setting than the paper's.
     Other,
 }
 

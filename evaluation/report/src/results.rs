@@ -95,7 +95,9 @@ fn viewed(store: &RunStore, row: &RowResults, judge: &Judge) -> Result<Option<Ve
         let Some(last) = last else { return Ok(None) };
         records.push(SampleRecord { clean_prediction: original, final_prediction: last, ..record.clone() });
     }
-    Ok((!records.is_empty()).then_some(records))
+    // Originals may be known from a row of that target's own.
+    let shown = records.iter().any(|record| record.final_from.is_some());
+    Ok(shown.then_some(records))
 }
 
 /// What was done before plugins' files were replaced.

@@ -1,5 +1,8 @@
 //! Algorithm 1 with its components: what comes before the search, restarts, and failures of components.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use ndarray::{Array2, Axis, s};
 use rand::RngExt;
 
@@ -73,9 +76,10 @@ impl<'a> Perturber<'a> {
                 format!("the mask has {} values, a latent {}", mask.len(), self.generator.spec().latent_len());
             return Err(PerturbError::Batch(problem));
         }
+        let frozen = self.search.frozen(self.generator.spec()).map_err(|e| PerturbError::Batch(e.to_string()))?;
         let units = self.units()?;
-        let weights = self.weights(units.as_deref())?;
-        let movable = Movable { weights: weights.as_deref(), units: units.as_deref() };
+        let weights = self.weights(units.as_deref(), &frozen);
+        let movable = Movable { weights: weights.as_deref(), units: units.as_deref(), frozen: &frozen };
         match self.attempt(batch, movable) {
             Err(PerturbError::Component(error)) if n > 1 => {
                 tracing::warn!("{error}; trying the {n} samples of the batch one by one");
@@ -103,18 +107,17 @@ impl<'a> Perturber<'a> {
 
     /// What each value's gradient and update are multiplied with: the mask's weight, the unit, and 0 in frozen blocks.
     /// `None` where all are 1.
-    fn weights(&self, units: Option<&[f32]>) -> Result<Option<Vec<f32>>, PerturbError> {
-        let frozen = self.search.frozen(self.generator.spec()).map_err(|e| PerturbError::Batch(e.to_string()))?;
-        if self.mask.is_none() && units.is_none() && frozen.is_empty() {
-            return Ok(None);
+    fn weights(&self, units: Option<&[f32]>, frozen: &[Range<usize>]) -> Option<Cow<'a, [f32]>> {
+        if units.is_none() && frozen.is_empty() {
+            return self.mask.map(Cow::Borrowed);
         }
         let ones = || vec![1.0; self.generator.spec().latent_len()];
         let mut weights = self.mask.map_or_else(ones, <[f32]>::to_vec);
         weights.iter_mut().zip(units.into_iter().flatten()).for_each(|(weight, unit)| *weight *= unit);
         for block in frozen {
-            weights[block].fill(0.0);
+            weights[block.clone()].fill(0.0);
         }
-        Ok(Some(weights))
+        Some(Cow::Owned(weights))
     }
 
     fn attempt(&self, batch: &SampleBatch, movable: Movable<'_>) -> Result<Vec<Perturbed>, PerturbError> {
@@ -126,7 +129,7 @@ impl<'a> Perturber<'a> {
         let context = Context { perturber: self, batch, originals: &originals, movable };
         let mut results = Self::search_from(context, StartFrom::First(&known))?;
         for number in 1..=self.search.restarts {
-            let latents = &self.noisy(&originals.z0, &batch.seeds, number, movable.units);
+            let latents = &self.noisy(&originals.z0, &batch.seeds, number, movable);
             let again = Self::search_from(context, StartFrom::Restart { latents, number })?;
             results = results.into_iter().zip(again).map(|(old, new)| outcome::better(old, new)).collect();
         }
@@ -134,18 +137,17 @@ impl<'a> Perturber<'a> {
     }
 
     /// Latents of a restart: `z0` with uniform noise, seeded by sample and restart.
-    fn noisy(&self, z0: &Array2<f32>, seeds: &[u64], restart: usize, units: Option<&[f32]>) -> Array2<f32> {
+    fn noisy(&self, z0: &Array2<f32>, seeds: &[u64], restart: usize, movable: Movable<'_>) -> Array2<f32> {
         let half = self.search.restart_noise as f32;
-        let frozen = self.search.frozen(self.generator.spec()).unwrap_or_default();
         let mut noisy = z0.clone();
         for ((mut row, first), seed) in noisy.outer_iter_mut().zip(z0.outer_iter()).zip(seeds) {
             let mut random = estimate::generator(*seed, estimate::NOISE, restart, 0);
             row.mapv_inplace(|v| v + random.random_range(-half..=half));
-            for block in &frozen {
+            for block in movable.frozen {
                 row.slice_mut(s![block.clone()]).assign(&first.slice(s![block.clone()]));
             }
             if let Some(ball) = &self.search.projection {
-                let projected = ball.project(row.to_owned(), first, units);
+                let projected = ball.project(row.to_owned(), first, movable.units);
                 row.assign(&projected);
             }
         }

@@ -15,7 +15,7 @@ use crate::preprocess::Picture;
 pub(super) struct Request<'r> {
     /// `[n, d]`.
     pub latents: &'r Array2<f32>,
-    /// True classes, one a latent.
+    /// True classes, one per latent.
     pub labels: &'r [usize],
     /// Target's logits `[n, k]` on the originals.
     pub clean: &'r Array2<f32>,

@@ -1,5 +1,7 @@
 //! What is known about the originals before any search.
 
+use std::ops::Range;
+
 use ndarray::{Array2, Axis};
 
 use super::cache::Lookup;
@@ -50,6 +52,8 @@ pub(super) struct Movable<'c> {
     pub weights: Option<&'c [f32]>,
     /// The unit of each value `[d]`.
     pub units: Option<&'c [f32]>,
+    /// Places of frozen blocks, whose weights are 0.
+    pub frozen: &'c [Range<usize>],
 }
 
 /// A batch under way, and the components that it is perturbed with.

@@ -341,7 +341,7 @@ impl SearchSettings {
                 let known = spec.latent.iter().map(|block| block.name.as_str());
                 SettingError::unknown_name("search.frozen-blocks", "block of the latent", name, known)
             })?;
-            Ok(block.offset..block.offset + block.shape.iter().product::<usize>())
+            Ok(block.place())
         };
         let frozen = self.frozen_blocks.iter().map(place).collect::<Result<Vec<_>, _>>()?;
         let all = !spec.latent.is_empty() && spec.latent.iter().all(|block| self.frozen_blocks.contains(&block.name));

@@ -40,7 +40,7 @@ impl Spread {
     /// Whether it is of latents that are laid out like this.
     pub fn fits(&self, layout: &[LatentBlock]) -> bool {
         let ours = self.blocks.iter().map(|b| (b.name.as_str(), b.values));
-        ours.eq(layout.iter().map(|b| (b.name.as_str(), b.shape.iter().product())))
+        ours.eq(layout.iter().map(|b| (b.name.as_str(), b.place().len())))
     }
 
     /// The largest change of any value in deviations of its block; 0 where nothing moved. Blocks whose encodings are all the
@@ -93,8 +93,9 @@ impl SpreadSum {
     pub fn finish(&self, layout: &[LatentBlock]) -> Spread {
         let degrees = self.images.saturating_sub(1).max(1) as f64;
         let block = |block: &LatentBlock| {
-            let values: usize = block.shape.iter().product();
-            let squares: f64 = self.squares.iter().skip(block.offset).take(values).sum();
+            let place = block.place();
+            let values = place.len();
+            let squares: f64 = self.squares.iter().skip(place.start).take(values).sum();
             let deviation = (squares / degrees / values.max(1) as f64).sqrt();
             BlockSpread { name: block.name.clone(), values, deviation }
         };

@@ -85,7 +85,7 @@ fn what_only_answers_show_is_found_where_whole_results_are_kept() {
     assert_eq!((facts.samples, facts.whole, facts.largest.logit), (4, 0, 0.0));
 }
 
-/// A target whose logits depend on the number of images, as sums in another order do.
+/// A target whose logits depend on the number of images, as sums in a different order do.
 struct Rounding(Network);
 
 impl Target for Rounding {

@@ -1,4 +1,4 @@
-//! Rows of a matrix in another order, and matrices the other way round: what turns maps of channels into tokens and
+//! Rows of a matrix in a different order, and matrices the other way round: what turns maps of channels into tokens and
 //! tokens into windows.
 
 use std::sync::Arc;
@@ -89,7 +89,7 @@ impl HostOp for TakeRows {
     }
 }
 
-/// The rows of `x [n, rows, width]` in another order.
+/// The rows of `x [n, rows, width]` in a different order.
 pub fn take_rows(x: Tensor<3>, rows: &Arc<Rows>) -> Tensor<3> {
     assert_eq!(x.dims()[1], rows.back.len(), "an order of the rows of another matrix");
     if !is_host(&x.device()) {

@@ -34,7 +34,7 @@ impl Conv2d {
         Self::with_init(b, name, [cin, cout], size, window, bias, Init::Normal((2.0 / fan_in).sqrt()))
     }
 
-    /// As [`Conv2d::new`] with another initialisation of the weights; biases start at zero.
+    /// As [`Conv2d::new`] with a different initialisation of the weights; biases start at zero.
     pub fn with_init(
         b: &mut Builder,
         name: &str,
@@ -150,7 +150,7 @@ impl Linear {
         Self::with_init(b, name, [input, output], bias, Init::Uniform(1.0 / (input as f32).sqrt()))
     }
 
-    /// As [`Linear::new`] with another initialisation of the weights; biases start at zero.
+    /// As [`Linear::new`] with a different initialisation of the weights; biases start at zero.
     pub fn with_init(b: &mut Builder, name: &str, shape: [usize; 2], bias: bool, init: Init) -> Self {
         Self {
             weight: b.transposed(&format!("{name}.weight"), shape, init),

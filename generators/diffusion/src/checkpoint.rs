@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use fmr_checkpoint::rename::tables;
-use fmr_checkpoint::{Checkpoint, CheckpointError, Selection, shown};
-use fmr_nn::weights::{self, Builder, Chosen, Loaded, StateDict, WeightsError};
+use fmr_nn::opening::{OpenError, read_averaged};
+use fmr_nn::weights::{Builder, Chosen, Loaded, StateDict, WeightsError};
 
 use crate::classifier::{Classifier, ClassifierConfig};
 use crate::model::{ChannelOrder, Flags, ModelConfig};
@@ -29,32 +29,6 @@ pub struct Opened {
     pub taken: Option<String>,
 }
 
-/// Why a model could not be opened. Every variant names the file.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The weights cannot be read, or are another model's.
-    #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
-    /// What the weights do not tell is not said, or makes no model.
-    #[error("{}: {problem}", shown::path(path))]
-    Config {
-        /// The file of weights.
-        path: PathBuf,
-        /// What is wrong.
-        problem: String,
-    },
-}
-
-impl OpenError {
-    /// The file that the error is about.
-    pub fn path(&self) -> &Path {
-        match self {
-            Self::Checkpoint(error) => error.path(),
-            Self::Config { path, .. } => path,
-        }
-    }
-}
-
 /// Where that comes from which the weights of a model do not tell.
 #[derive(Debug, Clone, Copy, Default)]
 pub enum ConfigFrom<'a> {
@@ -74,7 +48,7 @@ pub enum ConfigFrom<'a> {
 pub fn open(weights: &Path, chosen: Chosen<'_>, from: ConfigFrom<'_>, device: &Device) -> Result<Opened, OpenError> {
     let keys = ["time_embed.0.weight", "input_blocks.0.0.weight", "out.2.weight"];
     let renamed = ["time_embedding.blocks.0.weight", "in_blocks.0.0.weight", "out.conv.weight"];
-    let mut file = read(weights, chosen, keys.into_iter().chain(renamed))?;
+    let mut file = read_averaged(weights, chosen, keys.into_iter().chain(renamed))?;
     let mut order = None;
     if is_mmgeneration(&file.tensors) {
         file.tensors = tables::diffusion_from_mmgeneration().apply(std::mem::take(&mut file.tensors)).tensors;
@@ -86,7 +60,7 @@ pub fn open(weights: &Path, chosen: Chosen<'_>, from: ConfigFrom<'_>, device: &D
         // The layout decides: MMGeneration's models in the names of improved-diffusion would have been converted.
         ConfigFrom::Flags(_) | ConfigFrom::Model(_) => ChannelOrder::Rgb,
     });
-    let problem = |problem: String| OpenError::Config { path: file.path.clone(), problem };
+    let problem = |problem: String| OpenError::File { path: file.path.clone(), problem };
     config.unet.check().map_err(|e| problem(e.to_string()))?;
     config.training.alphas_cumprod().map_err(|e| problem(e.to_string()))?;
     let mut b = Builder::stored(std::mem::take(&mut file.tensors), device);
@@ -107,29 +81,12 @@ pub fn open(weights: &Path, chosen: Chosen<'_>, from: ConfigFrom<'_>, device: &D
 /// [`OpenError`].
 pub fn open_classifier(weights: &Path, config: &ClassifierConfig, device: &Device) -> Result<Classifier, OpenError> {
     let keys = ["time_embed.0.weight", "input_blocks.0.0.weight", "out.2.positional_embedding"];
-    let mut file = read(weights, Chosen::default(), keys.into_iter())?;
-    config.check().map_err(|e| OpenError::Config { path: file.path.clone(), problem: e.to_string() })?;
+    let mut file = read_averaged(weights, Chosen::default(), keys)?;
+    config.check().map_err(|e| OpenError::File { path: file.path.clone(), problem: e.to_string() })?;
     let mut b = Builder::stored(std::mem::take(&mut file.tensors), device);
     let net = Classifier::new(&mut b, config);
     b.finish(|_| false).map_err(|e| file.misfit(e, "a classifier of noisy images".to_owned()))?;
     Ok(net)
-}
-
-/// Reads the parameters at the place that has these keys: averaged ones where the file keeps both, unless `chosen` says
-/// otherwise. Samplers are meant to use the average.
-fn read<'k>(
-    weights: &Path,
-    chosen: Chosen<'_>,
-    keys: impl Iterator<Item = &'k str>,
-) -> Result<Loaded, CheckpointError> {
-    let selection = Selection::by_keys(keys);
-    let prefer_average = chosen.ema.is_none() && chosen.prefix.is_none() && chosen.weights_key.is_none() && {
-        let file = Checkpoint::open(weights)?;
-        let place = file.weights(&selection)?;
-        !place.averaged() && place.alternatives().iter().any(|other| other.averaged)
-    };
-    let chosen = if prefer_average { Chosen { ema: Some(true), ..chosen } } else { chosen };
-    weights::read_selected(weights, &chosen.of(selection), |_| true)
 }
 
 /// Whether parameters carry the names of MMGeneration.
@@ -138,7 +95,7 @@ fn is_mmgeneration(tensors: &StateDict) -> bool {
 }
 
 fn config(file: &Loaded, from: ConfigFrom<'_>) -> Result<ModelConfig, OpenError> {
-    let problem = |problem: String| OpenError::Config { path: file.path.clone(), problem };
+    let problem = |problem: String| OpenError::File { path: file.path.clone(), problem };
     match from {
         ConfigFrom::Model(model) => Ok(model.config()),
         ConfigFrom::Flags(flags) => {

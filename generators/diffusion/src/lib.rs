@@ -17,9 +17,10 @@ mod trunk;
 mod unet;
 
 pub use chain::{Transition, invert};
-pub use checkpoint::{CONFIG_ENTRY, ConfigFrom, OpenError, Opened, open, open_classifier};
+pub use checkpoint::{CONFIG_ENTRY, ConfigFrom, Opened, open, open_classifier};
 pub use classifier::{Classifier, ClassifierConfig};
 pub use config::{AttentionOrder, ConfigError, Heads, Resampling, UnetConfig};
+pub use fmr_nn::opening::OpenError;
 pub use generator::{Composition, Diffusion, DiffusionSettings, Encode, Fit, Gradient, Mode, Sampler, register};
 pub use model::{ChannelOrder, Flags, ModelConfig};
 pub use pictures::{centre_crop, to_bytes};

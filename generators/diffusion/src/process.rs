@@ -163,7 +163,7 @@ impl Process {
     }
 }
 
-/// `values`, one a sample, as a constant that can be combined with `like`, tape or not.
+/// A constant with one of the `values` per sample, on the device of `like` and on its tape if it has one.
 fn constant(values: Vec<f32>, like: &Tensor<4>) -> Tensor<4> {
     let shape = [values.len(), 1, 1, 1];
     beside(Tensor::from_data(TensorData::new(values, shape), &like.device().inner()), like)

@@ -43,7 +43,7 @@ impl Unet {
         Self { trunk, output_blocks, norm, conv }
     }
 
-    /// What the network says of the noisy images `x [n, c, h, w]` at `times`, one an image as the network counts them:
+    /// What the network says of the noisy images `x [n, c, h, w]` at `times`, one per image as the network counts them:
     /// ε `[n, c, h, w]`, and `c` more channels where it learns variances. A class-conditional network is told `classes`,
     /// others pass over them.
     pub fn forward(&self, x: Tensor<4>, times: &[f32], classes: Option<&[usize]>) -> Tensor<4> {

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use fmr_checkpoint::{Checkpoint, CheckpointError, Selection, shown};
+use fmr_checkpoint::{Checkpoint, Selection, shown};
+use fmr_nn::opening::OpenError;
 use fmr_nn::weights::{self, Builder, Chosen, Key};
 
 use crate::attributes;
@@ -26,32 +27,6 @@ pub struct Opened {
     pub files: Vec<PathBuf>,
     /// What a reader of the figures must know: which weights were taken, what differs from the plan.
     pub remarks: Vec<String>,
-}
-
-/// Why a model could not be opened. Every variant names the file.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The weights cannot be read, or are another model's.
-    #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
-    /// The sizes cannot be read, or make no model.
-    #[error("{}: {problem}", shown::path(path))]
-    Config {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        problem: String,
-    },
-}
-
-impl OpenError {
-    /// The file that the error is about.
-    pub fn path(&self) -> &Path {
-        match self {
-            Self::Checkpoint(error) => error.path(),
-            Self::Config { path, .. } => path,
-        }
-    }
 }
 
 /// Parameters that only a published model has, to find it among others.
@@ -83,7 +58,7 @@ fn open_with(
     let (key, taken) = part(&file, chosen);
     let selection = Chosen { weights_key: key.as_deref(), ema: None, ..chosen }.of(Selection::by_keys(KEYS));
     let mut loaded = weights::read_selected(weights, &selection, |_| true)?;
-    let problem = |problem: String| OpenError::Config { path: loaded.path.clone(), problem };
+    let problem = |problem: String| OpenError::File { path: loaded.path.clone(), problem };
 
     let found = attributes::config(&file, &loaded.place.prefix).map_err(problem)?;
     let mut config = match (found, loaded.metadata.get(CONFIG_ENTRY)) {

@@ -52,7 +52,7 @@ pub struct StyleganConfig {
 pub enum Embedding {
     /// StyleGAN-XL: a row of a table, and a layer from it; means of w are kept by class.
     Table {
-        /// Rows of the table, one a class or more.
+        /// Rows of the table, one per class or more.
         rows: usize,
         /// Values of a row.
         width: usize,

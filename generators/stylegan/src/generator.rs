@@ -2,9 +2,9 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use fmr_core::registry::{MakeContext, MakeError};
-use fmr_core::{ComponentError, GeneratorSpec, LatentBlock, Progress, Subject};
+use fmr_core::{ComponentError, GeneratorSpec, LatentBlock, Progress};
 use fmr_nn::bridge::{Traced, beside};
-use fmr_nn::generator::{HELD, ImageModel, ModelGenerator, PullBack};
+use fmr_nn::generator::{DETAIL, HELD, ImageModel, ModelGenerator, PullBack, composed, told_classes};
 use fmr_nn::probe::Probe;
 use fmr_nn::random::normal;
 use fmr_nn::resize::{Resize, recoloured};
@@ -19,9 +19,6 @@ use crate::network::Network;
 use crate::settings::{Composition, Latent, Start, StyleganSettings};
 
 const COMPONENT: &str = "generator \"stylegan\"";
-
-/// Name of the block that holds what the first decode lacks of the original.
-const DETAIL: &str = "detail";
 
 /// A StyleGAN for images of one size. A latent row holds w, w of each layer, or styles; where the composition is residual,
 /// also what the first decode lacks of the original, stored [`HELD`] times.
@@ -87,7 +84,7 @@ impl Stylegan {
     /// Loads a StyleGAN for the images of a run.
     ///
     /// # Errors
-    /// Weights that cannot be read or are another model's, images that it cannot make.
+    /// Weights that cannot be read or are a different model's, images that it cannot make.
     pub fn from_settings(
         settings: &StyleganSettings,
         context: &MakeContext<'_>,
@@ -98,10 +95,8 @@ impl Stylegan {
             prefix: settings.prefix.as_deref(),
             ema: settings.ema,
         };
-        let opened = checkpoint::open(&context.path(&settings.weights), chosen, &device).map_err(|e| {
-            let error = ComponentError::new(COMPONENT, "load the model", e.to_string());
-            error.about(Subject::File(e.path().to_owned()))
-        })?;
+        let opened =
+            checkpoint::open(&context.path(&settings.weights), chosen, &device).map_err(|e| e.of(COMPONENT))?;
         let Opened { network, config, files, remarks, .. } = opened;
         files.iter().for_each(|file| context.note_file(file));
         remarks.iter().for_each(|remark| context.note_remark(format!("{COMPONENT}: {remark}")));
@@ -151,13 +146,7 @@ impl Stylegan {
         if settings.composition == Composition::Residual {
             blocks.push((DETAIL.to_owned(), image.to_vec()));
         }
-        let mut offset = 0;
-        let blocks = blocks.into_iter().map(|(name, shape)| {
-            let block = LatentBlock { name, shape, offset };
-            offset += block.shape.iter().product::<usize>();
-            block
-        });
-        let spec = GeneratorSpec { name: config.name(), image, latent: blocks.collect() };
+        let spec = GeneratorSpec { name: config.name(), image, latent: LatentBlock::in_order(blocks) };
         let fit = Fit::new(&config, image, &device);
         let progress = Progress::default();
         Ok(Self { spec, network, config, settings, draws: None, fit, progress, device })
@@ -178,20 +167,7 @@ impl Stylegan {
         if known == 0 {
             return Ok(vec![0; labels.len()]);
         }
-        let told = labels.iter().map(|label| {
-            let class = match &self.settings.classes {
-                Some(classes) => classes.get(*label).copied(),
-                None => Some(*label),
-            };
-            class.filter(|class| *class < known).ok_or_else(|| {
-                let problem = format!(
-                    "class {label} of the run is none of the {known} that the model knows; `classes` lists the model's \
-                     class for each of the run's"
-                );
-                ComponentError::new(COMPONENT, "start an inversion", problem)
-            })
-        });
-        told.collect()
+        told_classes((COMPONENT, "start an inversion"), known, self.settings.classes.as_deref(), labels)
     }
 
     /// Where the inversion of an image of each class starts `[n, w_dim]`.
@@ -315,13 +291,6 @@ fn layout(config: &StyleganConfig, latent: Latent) -> Vec<(String, Vec<usize>)> 
         Latent::W => vec![("w".to_owned(), vec![config.w_dim])],
         Latent::WPlus => named(config.w_dim, &|_| config.w_dim),
         Latent::Style => named(4, &|channels| channels),
-    }
-}
-
-fn composed(images: Tensor<4>, detail: Option<Tensor<4>>) -> Tensor<4> {
-    match detail {
-        Some(detail) => images + detail,
-        None => images,
     }
 }
 

@@ -17,10 +17,11 @@ mod published;
 mod settings;
 mod synthesis;
 
-pub use checkpoint::{CONFIG_ENTRY, OpenError, Opened, open, open_trainable};
+pub use checkpoint::{CONFIG_ENTRY, Opened, open, open_trainable};
 pub use config::{ConfigError, Embedding, InputConfig, LayerConfig, StyleganConfig};
 pub use dense::{DenseSettings, fully_connected};
 pub use filters::Design;
+pub use fmr_nn::opening::OpenError;
 pub use fourier::{Waves, mixed};
 pub use generator::Stylegan;
 pub use inversion::{Adam, Found, Objective, Schedule, Step};

@@ -6,6 +6,7 @@ use burn::tensor::Device;
 use fmr_core::registry::{MakeContext, MakeError, NamedFile, Recipe, Registry};
 use fmr_core::{Generator, SettingError};
 use fmr_nn::component::find_published;
+use fmr_nn::opening;
 use serde::{Deserialize, Serialize};
 
 use crate::generator::Stylegan;
@@ -185,8 +186,7 @@ impl StyleganSettings {
             SettingError::require((-100.0..=200.0).contains(&psnr), "least-psnr", psnr, "-100 to 200")?;
         }
         let model = find_published(self.model.as_deref(), published(), |p| p.name)?;
-        let device = self.device.as_ref().unwrap_or(&context.device);
-        let device = fmr_nn::device::device(device).map_err(|e| SettingError::new("device", e.to_string()))?;
+        let device = opening::device(self.device.as_ref(), context)?;
         Ok((device, model))
     }
 }

@@ -210,7 +210,7 @@ impl Synthesis {
         self.from_styles(self.styles(ws), probe)
     }
 
-    /// Puts another map of the plane `[3, 3]` in the place of the stored one.
+    /// Puts a different map of the plane `[3, 3]` in the place of the stored one.
     pub fn set_transform(&mut self, transform: Tensor<2>) {
         self.input.set_transform(transform);
     }

@@ -163,15 +163,8 @@ impl Layout {
 
     /// The blocks of a row.
     pub(crate) fn blocks(&self) -> Vec<LatentBlock> {
-        let mut offset = 0;
-        let mut block = |name: &str, shape: Vec<usize>| {
-            let at = offset;
-            offset += shape.iter().product::<usize>();
-            LatentBlock { name: name.to_owned(), shape, offset: at }
-        };
-        let mut blocks: Vec<_> = self.active.iter().map(|(t, _)| block(t.name(), vec![self.len(*t)])).collect();
-        blocks.push(block("image", self.image.to_vec()));
-        blocks
+        let parameters = self.active.iter().map(|(t, _)| (t.name().to_owned(), vec![self.len(*t)]));
+        LatentBlock::in_order(parameters.chain([("image".to_owned(), self.image.to_vec())]))
     }
 
     /// The parameters that a row stands for.

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use fmr_checkpoint::{CheckpointError, Selection, read_text, shown};
-use fmr_nn::weights::{self, Builder, Chosen, Loaded};
+use fmr_checkpoint::{read_text, shown};
+use fmr_nn::opening::{OpenError, read_averaged};
+use fmr_nn::weights::{Builder, Chosen, Loaded};
 
 use crate::config::VdvaeConfig;
 use crate::hparams;
@@ -33,32 +34,6 @@ pub struct Opened {
     pub taken: Option<String>,
 }
 
-/// Why a model could not be opened. Every variant names the file.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The weights cannot be read, or are another model's.
-    #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
-    /// The configuration cannot be read, or makes no model.
-    #[error("{}: {problem}", shown::path(path))]
-    Config {
-        /// The file of the configuration.
-        path: PathBuf,
-        /// What is wrong.
-        problem: String,
-    },
-}
-
-impl OpenError {
-    /// The file that the error is about.
-    pub fn path(&self) -> &Path {
-        match self {
-            Self::Checkpoint(error) => error.path(),
-            Self::Config { path, .. } => path,
-        }
-    }
-}
-
 /// Where the hyper-parameters of a model come from.
 #[derive(Debug, Clone, Copy, Default)]
 pub enum ConfigFrom<'a> {
@@ -77,13 +52,14 @@ pub enum ConfigFrom<'a> {
 /// # Errors
 /// [`OpenError`].
 pub fn open(weights: &Path, from: ConfigFrom<'_>, chosen: Chosen<'_>, device: &Device) -> Result<Opened, OpenError> {
-    let mut file = read(weights, chosen)?;
+    let keys = ["bottom_up.input_conv.weight", "top_down.trainable_h", "top_down.output_conv.weight"];
+    let mut file = read_averaged(weights, chosen, keys)?;
     let (config, said_by) = match from {
         ConfigFrom::File(path) => (read_config(path)?, path.to_owned()),
         ConfigFrom::Checkpoint => usual_config(&file)?,
         ConfigFrom::Model(model) => (model.config(), file.path.clone()),
     };
-    config.check().map_err(|e| OpenError::Config { path: said_by.clone(), problem: e.to_string() })?;
+    config.check().map_err(|e| OpenError::File { path: said_by.clone(), problem: e.to_string() })?;
     let mut b = Builder::stored(std::mem::take(&mut file.tensors), device);
     let network = Network::new(&mut b, &config);
     b.finish(|_| false).map_err(|e| {
@@ -106,24 +82,10 @@ pub fn open(weights: &Path, from: ConfigFrom<'_>, chosen: Chosen<'_>, device: &D
     Ok(Opened { network, config, input, files, taken })
 }
 
-/// The parameters; averaged ones where nothing else is chosen and the file has them.
-fn read(weights: &Path, chosen: Chosen<'_>) -> Result<Loaded, CheckpointError> {
-    let keys = ["bottom_up.input_conv.weight", "top_down.trainable_h", "top_down.output_conv.weight"];
-    let selection = |chosen: Chosen<'_>| chosen.of(Selection::by_keys(keys));
-    let free = chosen.ema.is_none() && chosen.weights_key.is_none() && chosen.prefix.is_none();
-    if free {
-        match weights::read_selected(weights, &selection(Chosen { ema: Some(true), ..chosen }), |_| true) {
-            Err(CheckpointError::NoAverage { .. }) => {}
-            read => return read,
-        }
-    }
-    weights::read_selected(weights, &selection(chosen), |_| true)
-}
-
 /// The configuration that the file carries, or that stands where upstream archives it.
 fn usual_config(file: &Loaded) -> Result<(VdvaeConfig, PathBuf), OpenError> {
     let weights = &file.path;
-    let problem = |problem: String| OpenError::Config { path: weights.clone(), problem };
+    let problem = |problem: String| OpenError::File { path: weights.clone(), problem };
     if let Some(text) = file.metadata.get(CONFIG_ENTRY) {
         let message = |e: serde_json::Error| shown::escaped(&e.to_string(), shown::MESSAGE).to_string();
         let config =
@@ -162,5 +124,5 @@ fn read_config(path: &Path) -> Result<VdvaeConfig, OpenError> {
     } else {
         hparams::parse(&text)
     };
-    config.map_err(|problem| OpenError::Config { path: path.to_owned(), problem })
+    config.map_err(|problem| OpenError::File { path: path.to_owned(), problem })
 }

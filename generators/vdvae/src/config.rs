@@ -340,7 +340,7 @@ pub(crate) fn truncated(channels: usize, ratio: f64) -> usize {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// A list of another length than the others.
+    /// A list of a different length than the others.
     #[error("{list} has {length} entries, up_strides {levels}; every list has one entry a level")]
     Length {
         /// The list.

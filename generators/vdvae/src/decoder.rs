@@ -173,7 +173,7 @@ impl Decoder {
         beside(start, like).expand([n, c, h, w])
     }
 
-    /// Latents, one a layer, to the parameters of the output's distribution. No prior is computed.
+    /// Latents, one per layer, to the parameters of the output's distribution. No prior is computed.
     pub fn decode(&self, latents: Vec<Tensor<4>>) -> Tensor<4> {
         let Some(n) = latents.first().map(|z| z.dims()[0]) else { return self.trainable_h.val() };
         let start = self.start(n, &latents[0]);

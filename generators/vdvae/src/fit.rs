@@ -1,4 +1,4 @@
-//! Between the images of a run and the pictures of a model: another size, other channels, a border, another range.
+//! Between the images of a run and the pictures of a model: a different size, other channels, a border, a different range.
 
 use burn::tensor::{Device, Tensor};
 use fmr_nn::bridge::beside;

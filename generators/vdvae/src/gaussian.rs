@@ -26,7 +26,7 @@ pub(crate) struct Statistics {
     pub(crate) residual: bool,
 }
 
-/// Independent normal distributions, one a value `[n, variates, h, w]`.
+/// Independent normal distributions, one per value `[n, variates, h, w]`.
 #[derive(Debug, Clone)]
 pub struct Gaussian {
     /// Means.

@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use fmr_core::registry::{MakeContext, MakeError};
 use fmr_core::{ComponentError, GeneratorSpec, LatentBlock, Subject};
 use fmr_nn::bridge::beside;
-use fmr_nn::generator::{HELD, ImageModel, ModelGenerator, PullBack};
+use fmr_nn::generator::{DETAIL, HELD, ImageModel, ModelGenerator, PullBack, composed};
 use fmr_nn::probe::Probe;
 use fmr_nn::random::normal;
 use fmr_nn::weights::{Builder, Chosen};
@@ -47,9 +47,6 @@ pub struct Vdvae {
 
 const COMPONENT: &str = "generator \"vdvae\"";
 
-/// Name of the block that holds what the first decode lacks of the original.
-const DETAIL: &str = "detail";
-
 /// What settings choose between encoder and image.
 #[derive(Debug, Clone, Copy)]
 struct Choices {
@@ -62,7 +59,7 @@ impl Vdvae {
     /// Loads a VDVAE for the images of a run.
     ///
     /// # Errors
-    /// Weights or a configuration that cannot be read, weights of another model, statistics of another model.
+    /// Weights or a configuration that cannot be read, weights of a different model, statistics of a different model.
     pub fn from_settings(
         settings: &VdvaeSettings,
         context: &MakeContext<'_>,
@@ -80,10 +77,7 @@ impl Vdvae {
             (None, None) => ConfigFrom::Checkpoint,
         };
         let opened = checkpoint::open(&context.path(&settings.weights), from, chosen, &device);
-        let Opened { network, config, input, files, taken } = opened.map_err(|e| {
-            let error = ComponentError::new(COMPONENT, "load the model", e.to_string());
-            error.about(Subject::File(e.path().to_owned()))
-        })?;
+        let Opened { network, config, input, files, taken } = opened.map_err(|e| e.of(COMPONENT))?;
         files.iter().for_each(|file| context.note_file(file));
         taken.iter().for_each(|taken| context.note_remark(format!("{COMPONENT}: {taken}")));
         let choices = Choices {
@@ -146,15 +140,9 @@ impl Vdvae {
         let by_size = if h > side || w > side { Composition::Residual } else { Composition::Plain };
         let composition = choices.composition.unwrap_or(by_size);
         let sites = config.latents();
-        let named = sites.iter().enumerate().map(|(i, site)| (format!("z{i:02}"), site.shape));
-        let detail = (composition == Composition::Residual).then(|| (DETAIL.to_owned(), image));
-        let mut offset = 0;
-        let blocks = named.chain(detail).map(|(name, shape)| {
-            let block = LatentBlock { name, shape: shape.to_vec(), offset };
-            offset += shape.iter().product::<usize>();
-            block
-        });
-        let spec = GeneratorSpec { name: config.name(), image, latent: blocks.collect() };
+        let named = sites.iter().enumerate().map(|(i, site)| (format!("z{i:02}"), site.shape.to_vec()));
+        let detail = (composition == Composition::Residual).then(|| (DETAIL.to_owned(), image.to_vec()));
+        let spec = GeneratorSpec { name: config.name(), image, latent: LatentBlock::in_order(named.chain(detail)) };
         let fit = Fit::new(config, image, choices.binary_input, &device);
         let moves = vec![Moves::All; sites.len()];
         let decode = choices.decode;
@@ -277,14 +265,6 @@ impl Vdvae {
             Decode::SoftMixture => self.network.output.soft_mixture(parameters),
         };
         self.fit.images(pictures)
-    }
-}
-
-/// Adds what the first decode lacks of the original.
-fn composed(images: Tensor<4>, detail: Option<Tensor<4>>) -> Tensor<4> {
-    match detail {
-        Some(detail) => images + detail,
-        None => images,
     }
 }
 

@@ -17,11 +17,12 @@ mod published;
 mod settings;
 mod variates;
 
-pub use checkpoint::{CONFIG_ENTRY, ConfigFrom, INPUT_ENTRY, OpenError, Opened, open};
+pub use checkpoint::{CONFIG_ENTRY, ConfigFrom, INPUT_ENTRY, Opened, open};
 pub use config::{Base, ConfigError, Kernel, LatentSite, VdvaeConfig};
 pub use decoder::{Choice, Decoder};
 pub use encoder::Encoder;
 pub use fit::Fit;
+pub use fmr_nn::opening::OpenError;
 pub use gaussian::Gaussian;
 pub use generator::Vdvae;
 pub use mixture::Mixture;

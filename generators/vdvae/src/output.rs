@@ -58,7 +58,7 @@ impl Output {
         }
     }
 
-    /// A draw at a temperature, which a Bernoulli model does not have. `None` where the noise is of another kind.
+    /// A draw at a temperature, which a Bernoulli model does not have. `None` where the noise is of a different kind.
     pub fn draw(&self, parameters: Tensor<4>, noise: OutputNoise, temperature: f32) -> Option<Tensor<4>> {
         match (self, noise) {
             (Self::Mixture(mixture), OutputNoise::Mixture { component, place }) => {

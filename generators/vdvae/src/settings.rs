@@ -6,6 +6,7 @@ use burn::tensor::Device;
 use fmr_core::registry::{MakeContext, MakeError, NamedFile, Recipe, Registry};
 use fmr_core::{Generator, SettingError};
 use fmr_nn::component::find_published;
+use fmr_nn::opening;
 use serde::{Deserialize, Serialize};
 
 use crate::generator::Vdvae;
@@ -159,8 +160,7 @@ impl VdvaeSettings {
         if model.is_some() && self.config.is_some() {
             return Err(SettingError::new("model", "says the hyper-parameters already; leave out `config`"));
         }
-        let device = self.device.as_ref().unwrap_or(&context.device);
-        let device = fmr_nn::device::device(device).map_err(|e| SettingError::new("device", e.to_string()))?;
+        let device = opening::device(self.device.as_ref(), context)?;
         Ok((device, model))
     }
 }

@@ -22,7 +22,7 @@ pub enum DivStatsError {
     /// The file cannot be read.
     #[error(transparent)]
     File(#[from] CheckpointError),
-    /// The file is no array of statistics, or that of another model.
+    /// The file is no array of statistics, or that of a different model.
     #[error("{}: {problem}", shown::path(path))]
     Array {
         /// The file.

@@ -109,7 +109,7 @@ fn images(n: usize, [c, h, w]: [usize; 3], seed: u32) -> Array4<f32> {
     })
 }
 
-/// Images of the model's own pictures, or of another shape.
+/// Images of the model's own pictures, or of a different shape.
 fn shapes() -> impl Strategy<Value = Option<[usize; 3]>> {
     prop_oneof![
         Just(None),

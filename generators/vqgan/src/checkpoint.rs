@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use fmr_checkpoint::rename::tables;
-use fmr_checkpoint::{CheckpointError, Selection, read_text, shown};
+use fmr_checkpoint::{Selection, read_text, shown};
+use fmr_nn::opening::OpenError;
 use fmr_nn::weights::{self, Builder, Chosen, Loaded, WeightsError};
 use serde::Deserialize;
 use serde_json::Value;
@@ -24,32 +25,6 @@ pub struct Opened {
     pub files: Vec<PathBuf>,
     /// Which weights were taken, where the file keeps averaged and raw ones.
     pub taken: Option<String>,
-}
-
-/// Why a model could not be opened. Every variant names the file.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The weights cannot be read, or are another model's.
-    #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
-    /// The sizes cannot be read, or make no model.
-    #[error("{}: {problem}", shown::path(path))]
-    Config {
-        /// The file of sizes.
-        path: PathBuf,
-        /// What is wrong.
-        problem: String,
-    },
-}
-
-impl OpenError {
-    /// The file that the error is about.
-    pub fn path(&self) -> &Path {
-        match self {
-            Self::Checkpoint(error) => error.path(),
-            Self::Config { path, .. } => path,
-        }
-    }
 }
 
 /// Where the sizes of a model come from.
@@ -97,14 +72,14 @@ pub fn open_chosen(
         SizesFrom::File(path) => {
             let sizes = read_sizes(path)?.ok_or_else(|| {
                 let problem = "it holds no sizes of a VQGAN: neither model.params.ddconfig nor block_out_channels";
-                OpenError::Config { path: path.to_owned(), problem: problem.to_owned() }
+                OpenError::File { path: path.to_owned(), problem: problem.to_owned() }
             })?;
             (sizes, path.to_owned())
         }
         SizesFrom::Checkpoint => usual_sizes(weights, &file)?,
         SizesFrom::Model(model) => ((&model.config()).into(), weights.to_owned()),
     };
-    sizes.check().map_err(|e| OpenError::Config { path: said_by.clone(), problem: e.to_string() })?;
+    sizes.check().map_err(|e| OpenError::File { path: said_by.clone(), problem: e.to_string() })?;
     let mut b = Builder::stored(std::mem::take(&mut file.tensors), device);
     let net = Autoencoder::with_sizes(&mut b, &sizes);
     b.finish(|key| key == "quantize.used").map_err(|e| {
@@ -132,7 +107,7 @@ fn is_training(key: &str) -> bool {
 /// Sizes without a file that the settings name, and the file that they come from.
 fn usual_sizes(weights: &Path, file: &Loaded) -> Result<(Sizes, PathBuf), OpenError> {
     if let Some(text) = file.metadata.get("fmr-vqgan-config") {
-        let problem = |e: serde_json::Error| OpenError::Config {
+        let problem = |e: serde_json::Error| OpenError::File {
             path: weights.to_owned(),
             problem: format!("its entry fmr-vqgan-config: {}", yaml::message(&e)),
         };
@@ -167,7 +142,7 @@ fn beside(weights: &Path) -> Vec<PathBuf> {
 
 /// The sizes in a file, if it is one of a VQGAN.
 fn read_sizes(path: &Path) -> Result<Option<Sizes>, OpenError> {
-    let problem = |problem: String| OpenError::Config { path: path.to_owned(), problem };
+    let problem = |problem: String| OpenError::File { path: path.to_owned(), problem };
     let text = read_text(path, yaml::LONGEST)?;
     let value: Value = if text.trim_start().starts_with('{') {
         serde_json::from_str(&text).map_err(|e| problem(yaml::message(&e)))?

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use fmr_core::registry::{MakeContext, MakeError, NamedFile, Recipe, Registry};
-use fmr_core::{ComponentError, Generator, GeneratorSpec, LatentBlock, SettingError, Subject};
+use fmr_core::{ComponentError, Generator, GeneratorSpec, LatentBlock, SettingError};
 use fmr_nn::component::find_published;
 use fmr_nn::generator::{ImageModel, ModelGenerator};
+use fmr_nn::opening;
 use fmr_nn::probe::Probe;
 use fmr_nn::weights::{Builder, Chosen};
 use serde::{Deserialize, Serialize};
@@ -134,8 +135,7 @@ impl VqganSettings {
         if model.is_some() && self.config.is_some() {
             return Err(SettingError::new("model", "says the sizes already; leave out `config`"));
         }
-        let device = self.device.as_ref().unwrap_or(&context.device);
-        let device = fmr_nn::device::device(device).map_err(|e| SettingError::new("device", e.to_string()))?;
+        let device = opening::device(self.device.as_ref(), context)?;
         Ok((device, model))
     }
 }
@@ -178,7 +178,7 @@ impl Vqgan {
     /// Loads a VQGAN for the images of a run.
     ///
     /// # Errors
-    /// Weights or sizes that cannot be read, weights of another model, an image whose sides the model cannot halve.
+    /// Weights or sizes that cannot be read, weights of a different model, an image whose sides the model cannot halve.
     pub fn from_settings(
         settings: &VqganSettings,
         context: &MakeContext<'_>,
@@ -195,10 +195,8 @@ impl Vqgan {
             prefix: settings.prefix.as_deref(),
             ema: settings.ema,
         };
-        let opened = checkpoint::open_chosen(&context.path(&settings.weights), chosen, from, &device).map_err(|e| {
-            let error = ComponentError::new(COMPONENT, "load the model", e.to_string());
-            error.about(Subject::File(e.path().to_owned()))
-        })?;
+        let opened = checkpoint::open_chosen(&context.path(&settings.weights), chosen, from, &device)
+            .map_err(|e| e.of(COMPONENT))?;
         opened.files.iter().for_each(|file| context.note_file(file));
         opened.taken.iter().for_each(|taken| context.note_remark(format!("{COMPONENT}: {taken}")));
         let mut vqgan = Self::new(opened.net, &opened.sizes, context.image, Middle::plain(), device)?;

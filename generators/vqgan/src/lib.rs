@@ -14,8 +14,9 @@ mod shapes;
 mod yaml;
 
 pub use autoencoder::Autoencoder;
-pub use checkpoint::{OpenError, Opened, SizesFrom, open, open_chosen};
+pub use checkpoint::{Opened, SizesFrom, open, open_chosen};
 pub use config::{DdConfig, Quantizer, Sizes, SizesError, VqganConfig};
+pub use fmr_nn::opening::OpenError;
 pub use generator::{Latent, Quantize, RowChoice, Vqgan, VqganSettings, register};
 pub use gumbel::{Gumbel, largest};
 pub use published::{Published, published};

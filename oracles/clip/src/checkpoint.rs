@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use fmr_checkpoint::rename::tables;
-use fmr_checkpoint::{CheckpointError, Selection, read_text, shown};
+use fmr_checkpoint::{Selection, read_text, shown};
 use fmr_nn::functional::Pointwise;
+use fmr_nn::opening::OpenError;
 use fmr_nn::weights::{self, Builder, Chosen, Loaded, WeightsError};
 use serde_json::Value;
 
@@ -31,32 +32,6 @@ pub struct Opened {
     pub files: Vec<PathBuf>,
     /// Which weights were taken, where the file keeps averaged and raw ones.
     pub taken: Option<String>,
-}
-
-/// Why a model could not be opened. Every variant names the file.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The weights cannot be read, or are another model's.
-    #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
-    /// A file beside the weights cannot be read, or does not describe a model that is understood.
-    #[error("{}: {problem}", shown::path(path))]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        problem: String,
-    },
-}
-
-impl OpenError {
-    /// The file that the error is about.
-    pub fn path(&self) -> &Path {
-        match self {
-            Self::Checkpoint(error) => error.path(),
-            Self::File { path, .. } => path,
-        }
-    }
 }
 
 /// Names that only CLIP models have; they tell where in a file the model stands.

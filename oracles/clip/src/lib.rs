@@ -13,7 +13,8 @@ mod repair;
 mod text;
 mod tokenizer;
 
-pub use checkpoint::{OpenError, Opened, Told, open};
+pub use checkpoint::{Opened, Told, open};
+pub use fmr_nn::opening::OpenError;
 pub use model::{Clip, ClipConfig, ImageConfig, ResNetConfig, TextConfig, VitConfig};
 pub use oracle::{ClipOracle, ClipSettings, register};
 pub use preprocess::Preprocess;

@@ -10,6 +10,7 @@ use fmr_core::{ComponentError, Oracle, SettingError, Subject};
 use fmr_nn::bridge::{to_array, to_tensor};
 use fmr_nn::component::{Preparation, find_published, guarded};
 use fmr_nn::functional::Pointwise;
+use fmr_nn::opening;
 use fmr_nn::weights::{Builder, Chosen};
 use ndarray::{Array2, Array4, ArrayView4};
 use serde::{Deserialize, Serialize};
@@ -73,8 +74,7 @@ impl ClipSettings {
     /// The device and the published model.
     fn sound(&self, context: &MakeContext<'_>) -> Result<(Device, Option<&'static Published>), SettingError> {
         let model = find_published(self.model.as_deref(), published(), |p| p.name)?;
-        let device = self.device.as_ref().unwrap_or(&context.device);
-        let device = fmr_nn::device::device(device).map_err(|e| SettingError::new("device", e.to_string()))?;
+        let device = opening::device(self.device.as_ref(), context)?;
         Ok((device, model))
     }
 }
@@ -99,7 +99,7 @@ impl ClipOracle {
     /// Loads a model for a run.
     ///
     /// # Errors
-    /// Weights or sizes that cannot be read, or weights of another model.
+    /// Weights or sizes that cannot be read, or weights of a different model.
     pub fn from_settings(settings: &ClipSettings, context: &MakeContext<'_>) -> Result<Self, MakeError> {
         let (device, model) = settings.sound(context)?;
         let weights = context.path(&settings.weights);
@@ -114,10 +114,7 @@ impl ClipOracle {
                 ema: settings.ema,
             },
         };
-        let opened = checkpoint::open(&weights, told, &device).map_err(|e| {
-            let error = ComponentError::new("oracle \"clip\"", "load the model", e.to_string());
-            error.about(Subject::File(e.path().to_owned()))
-        })?;
+        let opened = checkpoint::open(&weights, told, &device).map_err(|e| e.of("oracle \"clip\""))?;
         opened.files.iter().for_each(|file| context.note_file(file));
         opened.taken.iter().for_each(|taken| context.note_remark(format!("oracle \"clip\": {taken}")));
         let stem = weights.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();

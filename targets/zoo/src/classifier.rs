@@ -9,6 +9,7 @@ use fmr_core::registry::{MakeContext, MakeError, NamedFile, Recipe, Registry};
 use fmr_core::{ComponentError, ImagePullBack, SettingError, Subject, Target, TargetSpec};
 use fmr_nn::bridge::{Traced, to_array, to_tensor};
 use fmr_nn::component::{Preparation, guarded};
+use fmr_nn::opening;
 use fmr_nn::weights::{self, Builder, Chosen, Loaded, StateDict, WeightsError};
 use ndarray::{Array2, Array4, ArrayView2, ArrayView4};
 use serde::{Deserialize, Serialize};
@@ -70,8 +71,7 @@ impl Recipe<dyn Target> for ClassifierSettings {
 
 impl ClassifierSettings {
     fn device(&self, context: &MakeContext<'_>) -> Result<Device, SettingError> {
-        let device = self.device.as_ref().unwrap_or(&context.device);
-        fmr_nn::device::device(device).map_err(|e| SettingError::new("device", e.to_string()))
+        opening::device(self.device.as_ref(), context)
     }
 
     /// What the settings name.
@@ -176,7 +176,7 @@ impl Classifier {
     /// Loads a model and its weights for a run.
     ///
     /// # Errors
-    /// An unknown model or device, or weights that cannot be read or are another model's.
+    /// An unknown model or device, or weights that cannot be read or are a different model's.
     pub fn from_settings(settings: &ClassifierSettings, context: &MakeContext<'_>) -> Result<Self, MakeError> {
         let component = format!("target {:?}", settings.model);
         let error = |problem: String| ComponentError::new(&component, "load weights", problem);

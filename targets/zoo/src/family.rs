@@ -154,7 +154,7 @@ impl Architecture {
         *self.clone().config().classes()
     }
 
-    /// The same architecture with another number of logits.
+    /// The same architecture with a different number of logits.
     #[must_use]
     pub fn with_classes(mut self, classes: usize) -> Self {
         *self.config().classes() = classes;

@@ -111,7 +111,7 @@ impl LeNet {
         }
     }
 
-    /// Convolution, cut and pooling; a probe sees the convolution's own result, and what is left of it.
+    /// Convolution, cut and pooling; a probe sees the convolution's result and the level's.
     fn level(&self, conv: &Conv2d, level: usize, x: Tensor<4>, probe: &mut Probe<'_>) -> Tensor<4> {
         let x = if probe.on() {
             let x = conv.forward(x);

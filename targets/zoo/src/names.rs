@@ -8,7 +8,7 @@ use fmr_nn::weights::StateDict;
 pub(crate) struct Names {
     /// A parameter that the project's files have and others lack; every file fits where it is empty.
     pub(crate) mark: &'static str,
-    /// What becomes of the names; those that no rule fits stay.
+    /// Rules that rename parameters. Names that no rule fits stay.
     pub(crate) rules: &'static [Rule],
 }
 

@@ -95,20 +95,19 @@ pub(super) fn entries<'r>(
     results: &'r Results<'_>,
     components: &dyn Components,
 ) -> Vec<Entry<'r>> {
-    let found = results;
     let entry = |row: &Planned| {
-        let results = found.row(&row.id);
-        let measured = results.map(|r| Measured::of(r, &experiment.metrics, Some(&row.search)));
+        let found = results.row(&row.id);
+        let measured = found.map(|r| Measured::of(r, &experiment.metrics, Some(&row.search)));
         Entry {
             id: row.id.clone(),
             data: experiment.data.get(&row.data).map_or_else(|| row.data.clone(), |data| data.label.clone()),
             model: row.label.clone(),
             world: row.world.unwrap_or(experiment.report.world),
-            state: state(experiment, row, results, components),
+            state: state(experiment, row, found, components),
             measured,
             paper: row.paper.clone().unwrap_or_default(),
             target: experiment.targets.get(&row.target).map_or_else(|| row.target.clone(), |table| table.label.clone()),
-            views: found.views(&row.id).collect(),
+            views: results.views(&row.id).collect(),
             without: experiment.rows.iter().position(|other| row.mask.is_some() && is_without_mask(other, row)),
         }
     };

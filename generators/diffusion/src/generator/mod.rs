@@ -8,8 +8,8 @@ mod settings;
 
 use burn::tensor::{Device, Tensor};
 use fmr_core::registry::{MakeContext, MakeError, NamedFile, Recipe, Registry};
-use fmr_core::{ComponentError, Generator, GeneratorSpec, Subject};
-use fmr_nn::generator::{ImageModel, ModelGenerator, PullBack};
+use fmr_core::{ComponentError, Generator, GeneratorSpec};
+use fmr_nn::generator::{ImageModel, ModelGenerator, PullBack, told_classes};
 use fmr_nn::weights::Chosen;
 
 use crate::chain::Transition;
@@ -59,7 +59,7 @@ impl Diffusion {
     /// Loads a diffusion model for the images of a run.
     ///
     /// # Errors
-    /// Weights that cannot be read or are another model's, images that the model cannot take, steps that its process does
+    /// Weights that cannot be read or are a different model's, images that the model cannot take, steps that its process does
     /// not have.
     pub fn from_settings(
         settings: &DiffusionSettings,
@@ -72,10 +72,8 @@ impl Diffusion {
             ema: settings.ema,
         };
         let weights = context.path(&settings.weights);
-        let opened = checkpoint::open(&weights, chosen, settings.config_from(&sound), &sound.device).map_err(|e| {
-            let error = ComponentError::new(COMPONENT, "load the model", e.to_string());
-            error.about(Subject::File(e.path().to_owned()))
-        })?;
+        let opened = checkpoint::open(&weights, chosen, settings.config_from(&sound), &sound.device)
+            .map_err(|e| e.of(COMPONENT))?;
         opened.files.iter().for_each(|file| context.note_file(file));
         opened.taken.iter().for_each(|taken| context.note_remark(format!("{COMPONENT}: {taken}")));
 
@@ -149,20 +147,7 @@ impl Diffusion {
     /// The classes that the network is told, if it is class-conditional.
     fn told(&self, labels: &[usize]) -> Result<Option<Vec<usize>>, ComponentError> {
         let Some(known) = self.known_classes else { return Ok(None) };
-        let told = labels.iter().map(|label| {
-            let class = match &self.classes {
-                Some(classes) => classes.get(*label).copied(),
-                None => Some(*label),
-            };
-            class.filter(|class| *class < known).ok_or_else(|| {
-                let problem = format!(
-                    "class {label} of the run is none of the {known} that the model is told; `classes` lists the model's \
-                     class for each of the run's"
-                );
-                ComponentError::new(COMPONENT, "tell the model a class", problem)
-            })
-        });
-        told.collect::<Result<_, _>>().map(Some)
+        told_classes((COMPONENT, "tell the model a class"), known, self.classes.as_deref(), labels).map(Some)
     }
 
     /// The state that steps start from, and what else they need, of rows.

@@ -6,6 +6,7 @@ use burn::tensor::Device;
 use fmr_core::SettingError;
 use fmr_core::registry::MakeContext;
 use fmr_nn::component::find_published;
+use fmr_nn::opening;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::ConfigFrom;
@@ -235,8 +236,7 @@ impl DiffusionSettings {
             let problem = "is \"ancestral\", which is a way to take guided steps; say mode = \"guided\"";
             return Err(SettingError::new("sampler", problem));
         }
-        let device = self.device.as_ref().unwrap_or(&context.device);
-        let device = fmr_nn::device::device(device).map_err(|e| SettingError::new("device", e.to_string()))?;
+        let device = opening::device(self.device.as_ref(), context)?;
         Ok(Sound { device, published, steps, noise_fraction: fraction, encode })
     }
 

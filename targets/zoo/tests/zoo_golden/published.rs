@@ -83,7 +83,7 @@ pub(crate) fn compare<'c>(case: &'c Case, name: &str) -> Option<Report<'c>> {
     Some(report)
 }
 
-/// The images of the case are among those that upstream's answers are listed for, one a class in label order.
+/// The images of the case are among those that upstream's answers are listed for, one per class in label order.
 fn answers(case: &Case, logits: &[f32], labels: &[i64]) {
     let upstream = case.sheet().ints("output.top1_of_1000");
     for (row, label) in logits.chunks_exact(logits.len() / labels.len()).zip(labels) {
