@@ -1,7 +1,6 @@
 //! A VQGAN by reconstruction, perceptual and patch-discriminator losses.
 //!
-//! The perceptual loss compares feature maps of a trained classifier, each channel vector scaled to unit length as in
-//! LPIPS. Rows of the codebook that no vector chose for a while are moved onto encoder outputs.
+//! Rows of the codebook that no vector chose for a while are moved onto encoder outputs.
 
 use std::collections::BTreeMap;
 
@@ -12,13 +11,13 @@ use fmr_nn::functional::{self as f, Pointwise, Window};
 use fmr_nn::layers::Conv2d;
 use fmr_nn::weights::{Builder, StateDict};
 use fmr_vqgan::Autoencoder;
-use fmr_zoo::{Entry, Network};
 use rand::RngExt;
 
 use crate::batches::rng;
+use crate::features::Features;
 use crate::recipe::{AutoencoderRecipe, Recipe, TrainError};
 use crate::session::{At, Figures, Task};
-use crate::sources::{OracleRecipe, Sources, judge};
+use crate::sources::{OracleRecipe, Sources};
 use crate::trainee::{Saved, Trainee};
 
 /// Three convolutions whose output says, patch by patch, whether an image is real.
@@ -47,8 +46,7 @@ impl Discriminator {
 pub(crate) struct Reconstruction {
     autoencoder: Trainee<Autoencoder>,
     discriminator: Trainee<Discriminator>,
-    /// Features for the perceptual loss.
-    features: (&'static Entry, Network),
+    features: Features,
     recipe: AutoencoderRecipe,
     sources: Sources,
     seed: u64,
@@ -69,43 +67,13 @@ impl Reconstruction {
         Ok(Self {
             autoencoder,
             discriminator,
-            features: judge(&run.base, &recipe.features, device)?,
+            features: Features::load(&run.base, &recipe.features, device)?,
             recipe: recipe.clone(),
             sources,
             seed: run.seed,
             used: vec![false; recipe.model.n_embed],
             device: device.clone(),
         })
-    }
-
-    /// Mean squared difference of unit-length feature vectors, summed over the maps; images in [-1, 1].
-    fn perceptual(&self, x: Tensor<4>, y: Tensor<4>) -> Tensor<1> {
-        let (entry, Network::ResNet(net)) = &self.features else {
-            return Tensor::zeros([1], &self.device);
-        };
-        let channel = |v: [f32; 3]| Tensor::<1>::from_floats(v, &self.device).reshape([1, 3, 1, 1]);
-        let (mean, std) = (channel(entry.preprocess.mean), channel(entry.preprocess.std));
-        let prepare = |t: Tensor<4>| (((t + 1.0) / 2.0) - mean.clone()) / std.clone();
-        let lift = |t: Tensor<4>| Tensor::from_inner(t);
-        let unit = |t: Tensor<4>| {
-            let norm = (t.clone() * t.clone()).sum_dim(1).add_scalar(1e-8).sqrt();
-            t / norm
-        };
-        let wanted = net.pyramid(prepare(x));
-        let mean = lift(mean.clone());
-        let std = lift(std.clone());
-        let found = net.pyramid(((y + 1.0) / 2.0 - mean) / std);
-        let mut total: Option<Tensor<1>> = None;
-        for (a, b) in wanted.into_iter().zip(found) {
-            let difference = lift(unit(a)) - unit(b);
-            let [n, _, h, w] = difference.dims();
-            let term = (difference.clone() * difference).sum() / (n * h * w) as f32;
-            total = Some(match total {
-                Some(t) => t + term,
-                None => term,
-            });
-        }
-        total.unwrap_or_else(|| Tensor::zeros([1], &self.device))
     }
 
     /// Moves unused rows onto encoder outputs of the current batch.
@@ -156,7 +124,7 @@ impl Task for Reconstruction {
         let y = net.decode(f::straight_through(z, rows.without_autodiff()));
         let difference = Tensor::from_inner(x.clone()) - y.clone();
         let pixels = difference.clone().abs().mean() + square(difference);
-        let perceptual = self.perceptual(x.clone(), y.clone());
+        let perceptual = self.features.distance(x.clone(), y.clone());
         let adversarial_on = at.global * 2 > at.total;
         let mut loss =
             pixels.clone() + perceptual.clone() * self.recipe.perceptual + commitment.clone() * self.recipe.commitment;

@@ -8,12 +8,17 @@ use burn::optim::momentum::MomentumConfig;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use fmr_nn::weights::StateDict;
-use fmr_zoo::{Entry, Network, entry};
+use fmr_zoo::{Entry, Network, Preprocess, entry};
+use rand_chacha::ChaCha8Rng;
 
-use crate::batches::{Pixels, batch, order};
+use crate::adversarial::{Adversarial, Attacked};
+use crate::batches::{Pixels, batch, order, rng};
 use crate::recipe::{ClassifierRecipe, Recipe, TrainError};
 use crate::session::{At, Figures, Task};
 use crate::trainee::{Saved, Trainee};
+
+/// Salt of the attacks' random starts, apart from the order and the augmentation of images.
+const ATTACK: u64 = u64::MAX - 4;
 
 pub(crate) struct Classification {
     network: Trainee<Network>,
@@ -30,6 +35,7 @@ pub(crate) struct Classification {
 impl Classification {
     pub(crate) fn new(run: &Recipe, recipe: &ClassifierRecipe, device: &Device) -> Result<Self, TrainError> {
         let entry = entry(&recipe.model).ok_or_else(|| TrainError::model(&recipe.model))?;
+        recipe.adversarial.map_or(Ok(()), |attack| attack.check(&run.name))?;
         let optimizer = SgdConfig::new()
             .with_weight_decay(Some(WeightDecayConfig::new(recipe.weight_decay)))
             .with_momentum(Some(MomentumConfig::new().with_momentum(0.9).with_nesterov(true)))
@@ -45,11 +51,26 @@ impl Classification {
             recipe: recipe.clone(),
             seed: run.seed,
             batch: run.batch,
-            train: crate::data::load(&run.base, &recipe.train)?,
-            test: crate::data::load(&run.base, &recipe.test)?,
+            train: shown(crate::data::load(&run.base, &recipe.train)?, entry),
+            test: shown(crate::data::load(&run.base, &recipe.test)?, entry),
             device: device.clone(),
             order: (usize::MAX, Vec::new()),
         })
+    }
+
+    /// Images in [0, 1], moved against a frozen copy of the network as `attack` says.
+    fn moved(
+        &self,
+        attack: Adversarial,
+        network: &Network,
+        mut images: Vec<f32>,
+        labels: &[usize],
+        random: &mut ChaCha8Rng,
+    ) -> Vec<f32> {
+        let Preprocess { input: [c, h, w], mean, std, .. } = self.entry.preprocess;
+        let attacked = Attacked { network, mean: &mean, std: &std, device: &self.device };
+        attack.apply(&mut images, [labels.len(), c, h, w], labels, &attacked, random);
+        images
     }
 
     fn normalised(&self, images: Vec<f32>) -> Tensor<4> {
@@ -63,6 +84,21 @@ impl Classification {
         }
         let n = images.len() / (c * h * w);
         Tensor::from_data(TensorData::new(images, [n, c, h, w]), &self.device)
+    }
+}
+
+/// The data as the network takes them: turned to grey, by the weights of ITU-R 601, for a network of one channel.
+fn shown(data: Pixels, entry: &Entry) -> Pixels {
+    match (data.shape, entry.preprocess.input) {
+        ([3, h, w], [1, ..]) => {
+            let grey = |image: &[u8]| {
+                let at = |k: usize, i: usize| f32::from(image[k * h * w + i]);
+                (0..h * w).map(|i| (0.299 * at(0, i) + 0.587 * at(1, i) + 0.114 * at(2, i)).round() as u8).collect()
+            };
+            let bytes: Vec<Vec<u8>> = data.bytes.chunks_exact(3 * h * w).map(grey).collect();
+            Pixels { bytes: bytes.concat(), shape: [1, h, w], labels: data.labels }
+        }
+        _ => data,
     }
 }
 
@@ -93,7 +129,12 @@ impl Task for Classification {
             self.order = (at.epoch, order(self.seed, at.epoch, self.train.len()));
         }
         let items = &self.order.1[at.step * self.batch..][..self.batch];
-        let (images, labels) = batch(&self.train, &self.recipe.augment, self.seed, at.epoch, items);
+        let (mut images, labels) = batch(&self.train, &self.recipe.augment, self.seed, at.epoch, items);
+        if let Some(attack) = self.recipe.adversarial {
+            let frozen = self.network.frozen(&self.device)?.folded();
+            let mut random = rng(self.seed, at.global, ATTACK);
+            images = self.moved(attack, &frozen, images, &labels, &mut random);
+        }
         let x = Tensor::from_inner(self.normalised(images));
         let logits = self.network.module.forward(x);
         let loss = cross_entropy(logits, &labels, self.recipe.label_smoothing);
@@ -114,7 +155,22 @@ impl Task for Classification {
             let predicted = predictions(net.forward(self.normalised(images)));
             right += predicted.iter().zip(&labels).filter(|(p, l)| p == l).count();
         }
-        Ok(vec![("accuracy".into(), right as f64 / n as f64), ("images".into(), n as f64)])
+        let mut figures = vec![("accuracy".into(), right as f64 / n as f64), ("images".into(), n as f64)];
+        if let Some(attack) = self.recipe.adversarial {
+            let n = self.test.len().min(if full { 1000 } else { 200 });
+            let stride = self.test.len() / n;
+            let items: Vec<usize> = (0..n).map(|i| i * stride).collect();
+            let (mut right, mut random) = (0, rng(self.seed, 0, ATTACK));
+            for items in items.chunks(100) {
+                let (images, labels) = batch(&self.test, &crate::Augment::default(), 0, 0, items);
+                let images = self.moved(attack.measuring(), &net, images, &labels, &mut random);
+                let predicted = predictions(net.forward(self.normalised(images)));
+                right += predicted.iter().zip(&labels).filter(|(p, l)| p == l).count();
+            }
+            figures.push(("pgd20-accuracy".into(), right as f64 / n as f64));
+            figures.push(("pgd20-images".into(), n as f64));
+        }
+        Ok(figures)
     }
 
     fn networks(&mut self) -> Vec<(&'static str, &mut dyn Saved)> {

@@ -9,6 +9,7 @@ use fmr_checkpoint::CheckpointError;
 use fmr_data::{DataError, DataSettings};
 use fmr_nn::weights::WeightsError;
 
+use crate::adversarial::Adversarial;
 use crate::augment::Augment;
 use crate::schedule::Schedule;
 
@@ -170,6 +171,8 @@ pub enum TaskRecipe {
     Vdvae(Box<VdvaeRecipe>),
     /// A diffusion model.
     Diffusion(Box<DiffusionRecipe>),
+    /// A StyleGAN, with an encoder that is not published.
+    Stylegan(Box<StyleganRecipe>),
 }
 
 /// A classifier by cross-entropy with SGD and Nesterov momentum.
@@ -191,6 +194,9 @@ pub struct ClassifierRecipe {
     /// Probability mass moved from the true class to all classes alike.
     #[serde(default)]
     pub label_smoothing: f32,
+    /// Training images are moved against the network before each step; its accuracy under twenty such steps is measured too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adversarial: Option<Adversarial>,
 }
 
 /// A CLIP model by contrastive loss with AdamW.
@@ -261,6 +267,55 @@ pub struct VdvaeRecipe {
     pub merges: PathBuf,
     /// Data sets, in turn by their shares.
     pub sources: Vec<ImageSourceRecipe>,
+}
+
+/// A StyleGAN's synthesis, by the reconstructions of an encoder in W+ that is trained with it, with Adam. There is no
+/// discriminator, and the mapping stays as it starts: FMR inverts images, and never draws z.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct StyleganRecipe {
+    /// Sizes of the model.
+    pub model: StyleganSizes,
+    /// Width of the encoder, a ResNet-18 of pytorch-cifar's kind.
+    pub encoder_width: usize,
+    /// Steps between evaluations.
+    pub steps_per_epoch: usize,
+    /// Classifier whose feature maps the perceptual loss compares; a residual network.
+    pub features: NetworkRecipe,
+    /// Weight of the perceptual loss.
+    pub perceptual: f32,
+    /// Weight of how far the rows of W+ lie apart.
+    pub unity: f32,
+    /// Steps of an inversion, half of them with one w for all layers, when final weights are judged.
+    pub inversion_steps: usize,
+    /// Weights of the oracle whose opinion of the reconstructions is measured, if they exist.
+    pub oracle: PathBuf,
+    /// Sizes of the oracle.
+    pub oracle_model: fmr_clip::ClipConfig,
+    /// OpenAI's merge list (gzip), relative to the recipe.
+    pub merges: PathBuf,
+    /// Data sets, in turn by their shares.
+    pub sources: Vec<ImageSourceRecipe>,
+}
+
+/// Sizes of a StyleGAN3-T without classes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct StyleganSizes {
+    /// Side of the images.
+    pub resolution: usize,
+    /// Layers before the last one to colours.
+    pub layers: usize,
+    /// Channels at a cut-off of half a value per pixel; halved as cut-offs double.
+    pub channel_base: f64,
+    /// Most channels.
+    pub channel_max: usize,
+    /// Values around the canvas.
+    pub margin: usize,
+    /// Values of z.
+    pub z_dim: usize,
+    /// Values of w.
+    pub w_dim: usize,
 }
 
 /// A diffusion model that tells noise, with Adam.

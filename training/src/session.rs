@@ -88,6 +88,7 @@ impl Session {
             TaskRecipe::Contrastive(c) => Box::new(crate::contrastive::Contrastive::new(&recipe, c, &device)?),
             TaskRecipe::Diffusion(c) => Box::new(crate::diffusion::Denoising::new(&recipe, c, &device)?),
             TaskRecipe::Autoencoder(c) => Box::new(crate::autoencoder::Reconstruction::new(&recipe, c, &device)?),
+            TaskRecipe::Stylegan(c) => Box::new(crate::style::Inverted::new(&recipe, c, &device)?),
             TaskRecipe::Vdvae(c) => Box::new(crate::hierarchical::Hierarchical::new(&recipe, c, &device)?),
         };
         let state = recipe.work.join("state.json");

@@ -85,7 +85,8 @@ impl Layer {
         let affine = Dense::new(b, &format!("{name}.affine"), [w_dim, i], settings, Init::Ones);
         let weight = b.param(&format!("{name}.weight"), [o, i, k, k], Init::Normal(1.0));
         let bias = b.param(&format!("{name}.bias"), [o], Init::Zeros);
-        let magnitude = b.scalar(&format!("{name}.magnitude_ema"), 1.0);
+        // A measurement, which training does not move along a gradient.
+        let magnitude = b.scalar(&format!("{name}.magnitude_ema"), 1.0).set_require_grad(false);
         let [up, down] = designs(config).map(|design| design.fir());
         let up = up.map(|design| filter(b, &format!("{name}.up_filter"), [config.up_taps], &design));
         let taps = config.down_taps;

@@ -62,6 +62,12 @@ impl Preprocess {
         }
     }
 
+    /// CIFAR-10 at its own size in grey, by the weights of ITU-R 601, with the grey's own constants.
+    pub fn cifar_grey() -> Self {
+        let (mean, std) = (0.4809, 0.2392);
+        Self { input: [1, 32, 32], mean: [mean; 3], std: [std; 3], ..Self::cifar() }
+    }
+
     /// pytorch-cifar's: at CIFAR-10's own size, with the constants of that project. Its deviations are not those of the
     /// pixels (0.2470, 0.2435, 0.2616), but the mean over images of each image's deviation; its weights need them.
     pub fn pytorch_cifar() -> Self {

@@ -68,6 +68,9 @@ pub struct ResNetConfig {
     pub widths: [usize; 4],
     /// Kind of stem.
     pub stem: Stem,
+    /// Channels of the images: 3, or 1 of a network that sees grey.
+    #[serde(default = "coloured")]
+    pub channels: usize,
     /// Channels after the stem.
     pub stem_width: usize,
     /// Names of the parameters.
@@ -81,6 +84,10 @@ pub struct ResNetConfig {
 
 fn eps() -> f32 {
     1e-5
+}
+
+fn coloured() -> usize {
+    3
 }
 
 impl ResNetLayout {
@@ -106,7 +113,7 @@ impl ResNetConfig {
     pub fn imagenet(block: Block, depths: [usize; 4]) -> Self {
         let (stem, layout) = (Stem::ImageNet, ResNetLayout::Torchvision);
         let widths = [64, 128, 256, 512];
-        Self { block, depths, widths, stem, stem_width: 64, layout, classes: 1000, eps: eps() }
+        Self { block, depths, widths, stem, channels: coloured(), stem_width: 64, layout, classes: 1000, eps: eps() }
     }
 
     /// pytorch-cifar's ResNet-18, its first stage `width` wide (upstream: 64).
@@ -114,7 +121,7 @@ impl ResNetConfig {
         let (stem, layout) = (Stem::Cifar, ResNetLayout::PytorchCifar);
         let widths = [1, 2, 4, 8].map(|k| k * width);
         let (block, depths) = (Block::Basic, [2; 4]);
-        Self { block, depths, widths, stem, stem_width: width, layout, classes: 10, eps: eps() }
+        Self { block, depths, widths, stem, channels: coloured(), stem_width: width, layout, classes: 10, eps: eps() }
     }
 }
 
@@ -151,6 +158,17 @@ pub(crate) fn entries() -> Vec<Entry> {
         cifar("cifar-resnet18-w24", 24, small, "trained here: experiments/recipes/resnet18-w24.toml", None),
         cifar("cifar-resnet18", 64, Preprocess::pytorch_cifar(), "kuangliu/pytorch-cifar, ckpt.pth", Some(93.02)),
     ];
+    let grey = ResNetConfig { channels: 1, ..ResNetConfig::cifar(16) };
+    entries.push(Entry {
+        architecture: Architecture::ResNet(grey),
+        ..cifar(
+            "cifar-resnet18-w16-grey",
+            16,
+            Preprocess::cifar_grey(),
+            "trained here: experiments/recipes/resnet18-w16-grey.toml",
+            None,
+        )
+    });
     let fifty = ResNetConfig { block: Block::Bottleneck, depths: [3, 4, 6, 3], ..ResNetConfig::cifar(64) };
     entries.push(Entry {
         architecture: Architecture::ResNet(fifty),
@@ -299,7 +317,7 @@ impl ResNet {
             Stem::ImageNet => (7, 2, 3),
             Stem::Cifar => (3, 1, 1),
         };
-        let stem = ConvNorm::new(b, "conv1", "bn1", [3, c.stem_width], size, Window::same(stride, pad), c.eps);
+        let stem = ConvNorm::new(b, "conv1", "bn1", [c.channels, c.stem_width], size, Window::same(stride, pad), c.eps);
         let kind = ResidualKind { block: c.block, layout: c.layout, eps: c.eps };
         let mut stages = Vec::new();
         let mut cin = c.stem_width;
