@@ -14,6 +14,7 @@ mod prepare;
 pub mod report;
 mod run;
 mod spread;
+mod survey;
 mod transfer;
 mod trial;
 
@@ -26,6 +27,7 @@ pub use merge::merge;
 pub use plan::Estimate;
 pub use prepare::{Prepared, PreparedRow, ReadyRow, lacks, prepare, prepare_until};
 pub use run::{FinishedRun, Runner};
+pub use survey::{SurveyedRow, survey};
 
 #[doc(inline)]
 pub use fmr_core as core;

@@ -1,6 +1,7 @@
 //! From an experiment file to components that are ready to run: everything that can be wrong is found here, before any
 //! work starts.
 
+mod data;
 mod parts;
 
 use std::collections::BTreeMap;
@@ -10,7 +11,7 @@ use fmr_core::perturb::Perturber;
 use fmr_core::registry::{Registry, Role};
 use fmr_core::verdict::Verdict;
 use fmr_core::{Generator, Oracle, Progress, Scorer, Target};
-use fmr_data::{Dataset, Samples};
+use fmr_data::Samples;
 use fmr_experiment::{ConfigError, Experiment, Fingerprints, LabelMatch, Lack, MaskTable, Masking, Row, TableFiles};
 use fmr_mask::{Mask, MaskError};
 use fmr_store::{Judge, RowPlan};
@@ -18,6 +19,7 @@ use fmr_store::{Judge, RowPlan};
 use crate::classes::{self, DataClasses, Matched};
 use crate::interrupt::Interrupt;
 use crate::masks::{MaskSource, RowMask};
+pub(crate) use data::samples;
 use parts::Parts;
 
 /// The paper's prompt.
@@ -327,27 +329,7 @@ impl Maker<'_> {
         if let Some(samples) = self.data.get(name) {
             return Ok(samples.clone());
         }
-        let e = self.experiment;
-        let table = &e.data[name];
-        let refuse = |problem: String| {
-            let files = table.files(&e.base).into_iter();
-            let key =
-                files.filter(|(_, path)| problem.starts_with(&*path.to_string_lossy())).map(|(key, _)| key).next();
-            let own = ["class-names", "grouping", "split", "folders"].into_iter().find(|key| problem.starts_with(key));
-            let key = key.or(own).unwrap_or("kind");
-            e.error_at(&format!("data.{}.{key}", table.name), problem, None)
-        };
-        let mut settings = table.settings.clone();
-        for (key, path) in table.files(&e.base) {
-            match key {
-                "images" => settings.images = Some(path),
-                "labels" => settings.labels = Some(path),
-                _ => settings.path = Some(path),
-            }
-        }
-        let data: Dataset = settings.load().map_err(|error| refuse(error.to_string()))?;
-        let samples = Samples::new(Arc::new(data), table.resolution, table.resize, e.run.seed)
-            .map_err(|error| refuse(error.to_string()))?;
+        let samples = data::samples(self.experiment, name)?;
         self.data.insert(name.to_owned(), samples.clone());
         Ok(samples)
     }

@@ -9,6 +9,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 use fmr::core::Outcome;
 use fmr::core::imagenet_classes;
+use fmr::experiment::{Changes, Experiment};
 use fmr::store::RunStore;
 use fmr_clip::Clip;
 use fmr_nn::weights::Builder;
@@ -54,19 +55,17 @@ fn parameters<M: Module>(make: impl Fn(&mut Builder) -> M) -> Shapes {
 /// A copy of Table 1 with its one row of ResNet-50 on ImageNet, and where it looks for the files of that row.
 fn table1(folder: &Path) -> impl Fn(&str) -> PathBuf {
     let shipped = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join("experiments");
-    let text = std::fs::read_to_string(shipped.join("table1.toml")).unwrap();
-    let mut table: toml::Table = text.parse().unwrap();
-    let is_wanted = |row: &&toml::Value| {
-        let targets = row["target"].as_array().map_or(&[][..], Vec::as_slice);
-        row["data"].as_str() == Some("imagenet") && targets.iter().any(|t| t.as_str() == Some("resnet50"))
-    };
-    let mut row = table["rows"].as_array().unwrap().iter().find(is_wanted).unwrap().clone();
-    row["target"] = "resnet50".into();
+    let experiment = Experiment::read(&shipped.join("table1.toml"), &Changes::default()).unwrap();
+    let mut table: toml::Table = experiment.resolved().parse().unwrap();
+    let is_wanted =
+        |row: &&toml::Value| row["data"].as_str() == Some("imagenet") && row["target"].as_str() == Some("resnet50");
+    let row = table["rows"].as_array().unwrap().iter().find(is_wanted).unwrap().clone();
     table["rows"] = vec![row].into();
+    // Relative paths start from the copy.
+    table.remove("base");
     let experiments = folder.join("experiments");
-    std::fs::create_dir_all(experiments.join("paper")).unwrap();
+    std::fs::create_dir_all(&experiments).unwrap();
     std::fs::write(experiments.join("table1.toml"), toml::to_string(&table).unwrap()).unwrap();
-    std::fs::copy(shipped.join("paper/table01.tsv"), experiments.join("paper/table01.tsv")).unwrap();
     move |key| {
         let value = key.split('.').fold(&toml::Value::Table(table.clone()), |at, key| &at[key]).clone();
         let path = experiments.join(value.as_str().unwrap());

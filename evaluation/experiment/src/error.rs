@@ -37,8 +37,7 @@ impl ConfigError {
 
     /// An error about the whole file.
     pub(super) fn of_file(file: &Path, problem: impl Into<String>, help: Option<String>) -> Self {
-        let source = Source { file: file.to_owned(), text: "".into() };
-        source.error(None, problem, help)
+        Source::new(file, String::new()).error(None, problem, help)
     }
 }
 
@@ -58,24 +57,56 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// The text of an experiment file and where it came from.
+/// The texts of an experiment file and of what it extends. A place is a range of bytes in all of them, one after the other.
 #[derive(Debug, Clone)]
 pub(super) struct Source {
-    pub(super) file: PathBuf,
-    pub(super) text: Arc<str>,
+    files: Vec<SourceFile>,
+}
+
+#[derive(Debug, Clone)]
+struct SourceFile {
+    path: PathBuf,
+    text: Arc<str>,
+    /// Where its first byte stands.
+    start: usize,
 }
 
 impl Source {
+    pub(super) fn new(file: &Path, text: String) -> Self {
+        Self { files: vec![SourceFile { path: file.to_owned(), text: text.into(), start: 0 }] }
+    }
+
+    /// Adds the file that the last one extends.
+    pub(super) fn add(&mut self, file: &Path, text: String) {
+        // The end of a text is a place of its own.
+        let start = self.files.last().map_or(0, |last| last.start + last.text.len() + 1);
+        self.files.push(SourceFile { path: file.to_owned(), text: text.into(), start });
+    }
+
+    /// The file that was added last: its text, and where the first byte stands.
+    pub(super) fn last(&self) -> (&str, usize) {
+        self.files.last().map_or(("", 0), |last| (&last.text, last.start))
+    }
+
+    /// The experiment file.
+    pub(super) fn file(&self) -> &Path {
+        self.files.first().map_or(Path::new(""), |file| &file.path)
+    }
+
+    /// An error about a place, or without one about the experiment file as a whole.
     pub(super) fn error(
         &self,
         span: Option<Range<usize>>,
         problem: impl Into<String>,
         help: impl Into<Option<String>>,
     ) -> ConfigError {
+        let start = span.as_ref().map_or(0, |span| span.start);
+        let file = self.files.iter().rfind(|file| file.start <= start);
+        let (path, text, first) = file.map_or((Path::new(""), "".into(), 0), |f| (&*f.path, f.text.clone(), f.start));
         ConfigError {
-            file: self.file.clone(),
-            text: self.text.clone(),
-            span,
+            file: path.to_owned(),
+            text,
+            span: span.map(|span| span.start - first..span.end.saturating_sub(first)),
             // Values and keys of the file are in both.
             problem: shown::lines(&problem.into()),
             help: help.into().map(|help| shown::lines(&help)),

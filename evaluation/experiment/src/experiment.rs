@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use fmr_core::SettingError;
 use fmr_core::metrics::MetricsSettings;
@@ -11,6 +10,7 @@ use fmr_core::verdict::VerdictSettings;
 use serde_json::Value;
 
 use super::error::{ConfigError, Source};
+use super::inherit::{Document, read_text};
 use super::masks::MaskTable;
 use super::node::{Node, join};
 use super::rows::{Common, Row, checked, given};
@@ -81,7 +81,8 @@ pub struct Experiment {
     root: Node,
 }
 
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
+    "extends",
     "name",
     "title",
     "base",
@@ -124,24 +125,36 @@ impl Experiment {
     /// # Errors
     /// The file cannot be read, or the first thing that is wrong with it.
     pub fn read(file: &Path, changes: &Changes) -> Result<Self, ConfigError> {
-        let text = read_text(file)?;
-        Self::parse(file, text, file.parent().unwrap_or(Path::new("")), changes)
+        Self::parse(file, text_of(file)?, file.parent().unwrap_or(Path::new("")), changes)
     }
 
-    /// Reads the text of a file whose relative paths start from `folder`, unless it names a `base`.
+    /// Whether a file has rows, its own or inherited ones. One without holds tables for other files to extend.
+    ///
+    /// # Errors
+    /// The file cannot be read, it is no TOML, or what it extends is not there.
+    pub fn has_rows(file: &Path) -> Result<bool, ConfigError> {
+        let document = Document::read(file, text_of(file)?, file.parent().unwrap_or(Path::new("")))?;
+        Ok(document.root.get("rows").is_some())
+    }
+
+    /// Reads the text of a file whose relative paths start from `folder`, unless it names a `base`. So does the path of a
+    /// file that it `extends`, whatever the `base`.
     ///
     /// # Errors
     /// The first thing that is wrong.
     pub fn parse(file: &Path, text: String, folder: &Path, changes: &Changes) -> Result<Self, ConfigError> {
-        let source = Source { file: file.to_owned(), text: Arc::from(text) };
-        let root = changed(&source, Node::parse(&source)?, changes)?;
+        let Document { source, root, base } = Document::read(file, text, folder)?;
+        let stated = root.get("base").cloned();
+        let root = changed(&source, root, changes)?;
+        let base = match optional::<PathBuf>(&source, &root, "base")? {
+            Some(changed) if root.get("base") != stated.as_ref() => folder.join(changed),
+            _ => base,
+        };
         root.expect_keys(&source, "", &KEYS)?;
         for (key, node) in TABLES.iter().filter_map(|key| Some((*key, root.get(key)?))) {
             node.expect_table(&source, key)?;
         }
         check_profiles(&source, &root)?;
-        let base: Option<PathBuf> = optional(&source, &root, "base")?;
-        let base = base.map_or_else(|| folder.to_owned(), |b| folder.join(b));
         let plugin_path: Vec<PathBuf> = optional(&source, &root, "plugin-path")?.unwrap_or_default();
         let name = name_of(&source, &root, file)?;
         let metrics: MetricsSettings = optional(&source, &root, "metrics")?.unwrap_or_default();
@@ -251,7 +264,7 @@ impl Experiment {
 
     /// The experiment file.
     pub fn file(&self) -> &Path {
-        &self.source.file
+        self.source.file()
     }
 
     /// An error about a key of a component's table; the setting's key is relative to the table.
@@ -304,22 +317,8 @@ impl Experiment {
     }
 }
 
-/// The text of an experiment file.
-fn read_text(file: &Path) -> Result<String, ConfigError> {
-    let refuse = |problem: String, help: Option<&str>| ConfigError::of_file(file, problem, help.map(str::to_owned));
-    let hint = Some("name an experiment file (TOML)");
-    let metadata = std::fs::metadata(file).map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => refuse("there is no such file".to_owned(), hint),
-        _ => refuse(format!("it cannot be read: {e}"), None),
-    })?;
-    if !metadata.is_file() {
-        let what = if metadata.is_dir() { "a folder" } else { "not a regular file" };
-        return Err(refuse(format!("it is {what}"), hint));
-    }
-    std::fs::read_to_string(file).map_err(|e| match e.kind() {
-        std::io::ErrorKind::InvalidData => refuse("it is not text in UTF-8".to_owned(), hint),
-        _ => refuse(format!("it cannot be read: {e}"), None),
-    })
+fn text_of(file: &Path) -> Result<String, ConfigError> {
+    read_text(file).map_err(|(problem, help)| ConfigError::of_file(file, problem, help.map(str::to_owned)))
 }
 
 /// Bytes of the longest name: a run's folder adds a number, and a file system allows 255.
@@ -353,7 +352,7 @@ fn name_of(source: &Source, root: &Node, file: &Path) -> Result<String, ConfigEr
 fn check_profiles(source: &Source, root: &Node) -> Result<(), ConfigError> {
     let Some(profiles) = root.get("profiles") else { return Ok(()) };
     profiles.expect_table(source, "profiles")?;
-    let keys: Vec<&str> = KEYS.iter().copied().filter(|key| *key != "profiles").collect();
+    let keys: Vec<&str> = KEYS.iter().copied().filter(|key| !["extends", "profiles"].contains(key)).collect();
     for (name, profile) in profiles.entries() {
         let at = join("profiles", name);
         profile.expect_keys(source, &at, &keys)?;
@@ -378,6 +377,9 @@ fn changed(source: &Source, mut root: Node, changes: &Changes) -> Result<Node, C
     for (i, (path, value)) in changes.values.iter().enumerate() {
         if changes.values[..i].iter().any(|(other, before)| other == path && before != value) {
             return Err(source.error(None, format!("{path} is given two values"), Some("give one".to_owned())));
+        }
+        if path.split('.').next() == Some("extends") {
+            return Err(source.error(None, "extends cannot be set: only the file itself says what it extends", None));
         }
         if let Some(place) = root.barred(path) {
             let found = root.find(&place).0;

@@ -4,6 +4,7 @@ mod error;
 mod experiment;
 mod files;
 mod fingerprint;
+mod inherit;
 mod masks;
 mod node;
 mod paper;

@@ -43,17 +43,20 @@ impl PartialEq for Node {
 }
 
 impl Node {
-    /// Reads a document.
+    /// Reads the last file of a source.
     pub(super) fn parse(source: &Source) -> Result<Self, ConfigError> {
-        let document = DeTable::parse(&source.text).map_err(|e| {
+        let (text, start) = source.last();
+        let places = Places { start };
+        let document = DeTable::parse(text).map_err(|e| {
             let mut message = e.message().to_owned();
             if message.is_empty() {
                 message = e.to_string();
             }
-            source.error(e.span(), message, Some("the file must be valid TOML".to_owned()))
+            let span = e.span().map(|span| places.of(span));
+            source.error(span, message, Some("the file must be valid TOML".to_owned()))
         })?;
-        let span = Some(document.span());
-        Ok(Self { key: None, span, content: table(document.get_ref()) })
+        let span = Some(places.of(document.span()));
+        Ok(Self { key: None, span, content: places.table(document.get_ref()) })
     }
 
     /// A value that stands in no file.
@@ -271,32 +274,52 @@ fn strs(names: &[String]) -> Vec<&str> {
     names.iter().map(String::as_str).collect()
 }
 
-fn table(entries: &DeTable<'_>) -> Content {
-    let node = |(key, value): (&toml::Spanned<std::borrow::Cow<'_, str>>, &toml::Spanned<DeValue<'_>>)| {
-        let node = Node { key: Some(key.span()), span: Some(value.span()), content: content(value.get_ref()) };
-        (key.get_ref().to_string(), node)
-    };
-    Content::Table(entries.iter().map(node).collect())
+/// Makes nodes of one file's text.
+#[derive(Clone, Copy)]
+struct Places {
+    /// Where the file's first byte stands among those of all files.
+    start: usize,
 }
 
-fn content(value: &DeValue<'_>) -> Content {
+impl Places {
+    fn of(self, span: Range<usize>) -> Range<usize> {
+        self.start + span.start..self.start + span.end
+    }
+
+    fn table(self, entries: &DeTable<'_>) -> Content {
+        let node = |(key, value): (&toml::Spanned<std::borrow::Cow<'_, str>>, &toml::Spanned<DeValue<'_>>)| {
+            let node = Node { key: Some(self.of(key.span())), ..self.value(value) };
+            (key.get_ref().to_string(), node)
+        };
+        Content::Table(entries.iter().map(node).collect())
+    }
+
+    fn value(self, value: &toml::Spanned<DeValue<'_>>) -> Node {
+        let content = match value.get_ref() {
+            DeValue::Table(entries) => self.table(entries),
+            DeValue::Array(values) => Content::Array(values.iter().map(|value| self.value(value)).collect()),
+            leaf => Content::Leaf(leaf_value(leaf)),
+        };
+        Node { key: None, span: Some(self.of(value.span())), content }
+    }
+}
+
+fn leaf_value(value: &DeValue<'_>) -> Value {
     match value {
-        DeValue::Table(entries) => table(entries),
-        DeValue::Array(values) => Content::Array(
-            values.iter().map(|v| Node { key: None, span: Some(v.span()), content: content(v.get_ref()) }).collect(),
-        ),
-        DeValue::String(s) => Content::Leaf(s.as_ref().into()),
-        DeValue::Boolean(b) => Content::Leaf((*b).into()),
+        // Tables and arrays are no leaves.
+        DeValue::Table(_) | DeValue::Array(_) => Value::Null,
+        DeValue::String(s) => s.as_ref().into(),
+        DeValue::Boolean(b) => (*b).into(),
         DeValue::Integer(i) => {
             let digits = i.as_str().replace('_', "");
             let number = i64::from_str_radix(digits.trim_start_matches("0x").trim_start_matches("0o"), i.radix());
-            Content::Leaf(number.map_or_else(|_| digits.into(), Value::from))
+            number.map_or_else(|_| digits.into(), Value::from)
         }
         DeValue::Float(f) => {
             let number = f.as_str().replace('_', "").parse::<f64>().ok().and_then(serde_json::Number::from_f64);
             // Infinities and NaN are no setting's value: as text they meet the error of a wrong type.
-            Content::Leaf(number.map_or_else(|| f.as_str().into(), Value::Number))
+            number.map_or_else(|| f.as_str().into(), Value::Number)
         }
-        DeValue::Datetime(d) => Content::Leaf(d.to_string().into()),
+        DeValue::Datetime(d) => d.to_string().into(),
     }
 }
