@@ -3,7 +3,7 @@
 //! The same functions to within rounding: tests hold each, with its gradients, against the kernels of the host.
 
 use burn::tensor::activation::{leaky_relu, relu, sigmoid, silu, softmax};
-use burn::tensor::ops::{AvgPoolOptions, ConvOptions};
+use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
 use burn::tensor::{Bool, Int, Tensor, module};
 
 use crate::attention::PackedOrder;
@@ -213,6 +213,13 @@ pub(crate) fn average_pool(x: Tensor<4>, size: usize) -> Tensor<4> {
     module::avg_pool2d(x, AvgPoolOptions::new([size; 2]))
 }
 
+pub(crate) fn max_pool(x: Tensor<4>, size: usize, stride: usize, pad: usize) -> Tensor<4> {
+    let mut pool = MaxPoolOptions::new([size; 2]);
+    pool.stride = [stride; 2];
+    pool.padding = [(pad, pad); 2];
+    module::max_pool2d(x, pool)
+}
+
 pub(crate) fn straight_through<const D: usize>(x: Tensor<D>, value: Tensor<D>) -> Tensor<D> {
     // Zeros that carry the gradient: added to the value they change none of its bits.
     x.clone() - x.detach() + value.detach()
@@ -405,6 +412,12 @@ mod tests {
             }
             agree(&x, f::upsample2, upsample2)?;
             agree(&x, |x| f::average_pool(x, 2), |x| average_pool(x, 2))?;
+            for (size, stride, pad) in [(2, 2, 0), (3, 1, 1), (3, 2, 1), (2, 1, 0)] {
+                agree(&x, |x| f::max_pool(x, size, stride, pad), |x| max_pool(x, size, stride, pad))?;
+                // Equal values in a window: here every second one is 0.
+                let ties = f::pointwise(x.clone(), Pointwise::Relu);
+                agree(&ties, |x| f::max_pool(x, size, stride, pad), |x| max_pool(x, size, stride, pad))?;
+            }
             let (scale, shift) = (tensor([c], seed ^ 4), tensor([c], seed ^ 5));
             for rectify in [Rectify::None, Rectify::Relu, Rectify::Relu6] {
                 let both = || [scale.clone(), shift.clone()];

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use burn::optim::SgdConfig;
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
+use burn::optim::{AdamWConfig, ModuleOptimizer, SgdConfig};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use fmr_nn::weights::StateDict;
@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::adversarial::{Adversarial, Attacked};
 use crate::batches::{Pixels, batch, order, rng};
-use crate::recipe::{ClassifierRecipe, Recipe, TrainError};
+use crate::recipe::{ClassifierRecipe, Optimizer, Recipe, TrainError};
 use crate::session::{At, Figures, Task};
 use crate::trainee::{Saved, Trainee};
 
@@ -36,10 +36,7 @@ impl Classification {
     pub(crate) fn new(run: &Recipe, recipe: &ClassifierRecipe, device: &Device) -> Result<Self, TrainError> {
         let entry = entry(&recipe.model).ok_or_else(|| TrainError::model(&recipe.model))?;
         recipe.adversarial.map_or(Ok(()), |attack| attack.check(&run.name))?;
-        let optimizer = SgdConfig::new()
-            .with_weight_decay(Some(WeightDecayConfig::new(recipe.weight_decay)))
-            .with_momentum(Some(MomentumConfig::new().with_momentum(0.9).with_nesterov(true)))
-            .init();
+        let optimizer = optimizer(recipe);
         let network = Trainee::new(recipe.model.clone().into(), run.seed, device, optimizer, |b, spec| {
             // The name was found above; a network is remade from the same settings.
             let entry = spec.as_str().and_then(fmr_zoo::entry).unwrap_or(&fmr_zoo::entries()[0]);
@@ -99,6 +96,16 @@ fn shown(data: Pixels, entry: &Entry) -> Pixels {
             Pixels { bytes: bytes.concat(), shape: [1, h, w], labels: data.labels }
         }
         _ => data,
+    }
+}
+
+fn optimizer(recipe: &ClassifierRecipe) -> ModuleOptimizer {
+    match recipe.optimizer {
+        Optimizer::Sgd => SgdConfig::new()
+            .with_weight_decay(Some(WeightDecayConfig::new(recipe.weight_decay)))
+            .with_momentum(Some(MomentumConfig::new().with_momentum(0.9).with_nesterov(true)))
+            .init(),
+        Optimizer::AdamW => AdamWConfig::new().with_weight_decay(recipe.weight_decay).init(),
     }
 }
 

@@ -175,7 +175,7 @@ pub enum TaskRecipe {
     Stylegan(Box<StyleganRecipe>),
 }
 
-/// A classifier by cross-entropy with SGD and Nesterov momentum.
+/// A classifier by cross-entropy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ClassifierRecipe {
@@ -197,6 +197,20 @@ pub struct ClassifierRecipe {
     /// Training images are moved against the network before each step; its accuracy under twenty such steps is measured too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adversarial: Option<Adversarial>,
+    /// How weights follow gradients.
+    #[serde(default)]
+    pub optimizer: Optimizer,
+}
+
+/// How the weights of a classifier follow gradients.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Optimizer {
+    /// Gradient descent with Nesterov momentum 0.9; weight decay is part of the gradient.
+    #[default]
+    Sgd,
+    /// AdamW, for transformers; weight decay is decoupled.
+    AdamW,
 }
 
 /// A CLIP model by contrastive loss with AdamW.

@@ -5,6 +5,7 @@ mod dense;
 mod embedding;
 mod filtering;
 mod normalisation;
+mod pooling;
 mod rows;
 mod sampling;
 
@@ -13,6 +14,7 @@ pub use dense::linear;
 pub use embedding::timestep_embedding;
 pub use filtering::{filtered_leaky_relu, scale_planes, upfirdn2d};
 pub use normalisation::{batch_norm, channel_affine, channel_moments, group_norm, layer_norm, modulated_group_norm};
+pub use pooling::max_pool;
 pub(crate) use rows::swap;
 pub use rows::{Rows, swapped, take_rows};
 pub use sampling::{average_pool, join_channels, straight_through, upsample, upsample2};

@@ -9,7 +9,6 @@ use fmr_nn::probe::Probe;
 use fmr_nn::weights::Builder;
 use serde::{Deserialize, Serialize};
 
-use crate::blocks::max_pool;
 use crate::family::{Architecture, Classify, Config};
 use crate::labels::LabelSet;
 use crate::preprocess::{Preprocess, Resize};
@@ -122,7 +121,7 @@ impl LeNet {
         };
         let x = match self.pooling {
             Pooling::Average => f::average_pool(x, 2),
-            Pooling::Max => max_pool(x, 2, 2, 0),
+            Pooling::Max => f::max_pool(x, 2, 2, 0),
         };
         if probe.on() {
             probe.see(format!("pool{level}"), &x);

@@ -10,7 +10,6 @@ use fmr_nn::probe::Probe;
 use fmr_nn::weights::Builder;
 use serde::{Deserialize, Serialize};
 
-use crate::blocks::max_pool;
 use crate::family::{Architecture, Classify, Config};
 use crate::labels::LabelSet;
 use crate::preprocess::{Preprocess, Resize};
@@ -340,7 +339,7 @@ impl ResNet {
     pub fn features(&self, x: Tensor<4>, probe: &mut Probe<'_>) -> Tensor<4> {
         let mut x = self.stem.probed(x, true, probe);
         if self.pool {
-            x = max_pool(x, 3, 2, 1);
+            x = f::max_pool(x, 3, 2, 1);
             probe.see("maxpool", &x);
         }
         for (stage, blocks) in self.stages.iter().enumerate() {

@@ -16,7 +16,17 @@ const BEND: f64 = 2.5e-4;
 fn resnet(block: Block, stem: Stem) -> Architecture {
     let layout = ResNetLayout::Torchvision;
     let (depths, widths) = ([1, 1, 2, 1], [4, 6, 5, 8]);
-    Architecture::ResNet(ResNetConfig { block, depths, widths, stem, stem_width: 4, layout, classes: 5, eps: 1e-5 })
+    Architecture::ResNet(ResNetConfig {
+        block,
+        depths,
+        widths,
+        stem,
+        channels: 3,
+        stem_width: 4,
+        layout,
+        classes: 5,
+        eps: 1e-5,
+    })
 }
 
 fn lenet(max: bool) -> Architecture {

@@ -6,6 +6,6 @@ mod patches;
 mod windows;
 
 pub(crate) use grouped::GroupedConv2d;
-pub(crate) use maps::{max_pool, to_map, to_tokens};
+pub(crate) use maps::{to_map, to_tokens};
 pub(crate) use patches::PatchEmbed;
 pub(crate) use windows::{Windows, merging};

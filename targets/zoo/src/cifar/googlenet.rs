@@ -2,13 +2,13 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use fmr_nn::functional as f;
 use fmr_nn::layers::{ConvNorm, Linear};
 use fmr_nn::probe::Probe;
 use fmr_nn::weights::Builder;
 use serde::{Deserialize, Serialize};
 
 use super::{eps, pooled, unit};
-use crate::blocks::max_pool;
 use crate::family::{Classify, Config};
 
 /// Hyper-parameters of a GoogLeNet.
@@ -104,7 +104,7 @@ impl Inception {
     fn forward(&self, x: Tensor<4>, probe: &mut Probe<'_>) -> Tensor<4> {
         let mut results = Vec::new();
         for (i, branch) in self.branches.iter().enumerate() {
-            let start = if i == 3 { max_pool(x.clone(), 3, 1, 1) } else { x.clone() };
+            let start = if i == 3 { f::max_pool(x.clone(), 3, 1, 1) } else { x.clone() };
             results.push(branch.iter().fold(start, |x, unit| unit.probed(x, true, probe)));
         }
         let x = Tensor::cat(results, 1);
@@ -151,7 +151,7 @@ impl Classify for GoogLeNet {
         probe.see("pre_layers", &x);
         for (i, stage) in self.stages.iter().enumerate() {
             if i > 0 {
-                x = max_pool(x, 3, 2, 1);
+                x = f::max_pool(x, 3, 2, 1);
             }
             x = stage.iter().fold(x, |x, cell| cell.forward(x, probe));
         }

@@ -4,6 +4,7 @@ mod densenet;
 mod efficientnet_b0;
 mod googlenet;
 mod mobilenet;
+mod narrow;
 mod preact_resnet;
 mod simple_dla;
 mod vgg;
@@ -65,18 +66,24 @@ fn table() -> [(&'static str, Architecture, &'static str, Option<f64>); 9] {
 
 /// The registered members of these families.
 pub(crate) fn entries() -> Vec<Entry> {
-    let entry = |(name, architecture, source, top1)| Entry {
+    let entry = |name, architecture, preprocess, source, top1| Entry {
         name,
         alias: None,
         architecture,
-        preprocess: Preprocess::pytorch_cifar(),
+        preprocess,
         labels: LabelSet::Cifar10,
         source,
         sha256: &[],
         download: None,
         top1,
     };
-    table().into_iter().map(entry).collect()
+    let published = table()
+        .into_iter()
+        .map(|(name, architecture, source, top1)| entry(name, architecture, Preprocess::pytorch_cifar(), source, top1));
+    let narrow = narrow::table()
+        .into_iter()
+        .map(|(name, source, architecture)| entry(name, architecture, Preprocess::cifar(), source, None));
+    published.chain(narrow).collect()
 }
 
 /// A square convolution that keeps the size of maps, but for its stride, with a normalisation under `norm`.

@@ -2,13 +2,13 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use fmr_nn::functional as f;
 use fmr_nn::layers::{ConvNorm, Linear};
 use fmr_nn::probe::Probe;
 use fmr_nn::weights::Builder;
 use serde::{Deserialize, Serialize};
 
 use super::{eps, pooled, unit};
-use crate::blocks::max_pool;
 use crate::family::{Classify, Config};
 
 /// Hyper-parameters of a VGG.
@@ -75,7 +75,7 @@ impl Classify for Vgg {
         let (mut x, mut layer) = (x, 0);
         for stage in &self.stages {
             x = stage.iter().fold(x, |x, unit| unit.probed(x, true, probe));
-            x = max_pool(x, 2, 2, 0);
+            x = f::max_pool(x, 2, 2, 0);
             layer += COUNTED * stage.len();
             probe.see(format!("features.{layer}"), &x);
             layer += 1;

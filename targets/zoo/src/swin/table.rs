@@ -5,6 +5,7 @@ use fmr_core::preprocess::Filter;
 use serde::{Deserialize, Serialize};
 
 use crate::family::{Architecture, Config};
+use crate::labels::LabelSet;
 use crate::names::Names;
 use crate::preprocess::Preprocess;
 use crate::registry::{Entry, Row};
@@ -94,27 +95,62 @@ const FILES: &[Row<Size>] = &[
     Row::new("swin_base_patch4_window7_224.ms_in22k_ft_in1k", BASE).stated(85.2),
 ];
 
+/// Networks for CIFAR-10 that differ in their heads alone (the paper's Table 5): name, source, heads of each stage. All
+/// are 60 and 120 wide, which each of these numbers divides.
+const SMALL_HEADS: [(&str, &str, [usize; 2]); 4] = [
+    ("cifar-swin-h2", "trained here: experiments/recipes/swin-h2.toml", [2, 4]),
+    ("cifar-swin-h3", "trained here: experiments/recipes/swin-h3.toml", [3, 6]),
+    ("cifar-swin-h4", "trained here: experiments/recipes/swin-h4.toml", [4, 8]),
+    ("cifar-swin-h5", "trained here: experiments/recipes/swin-h5.toml", [5, 10]),
+];
+
 /// The registered members of the family.
 pub(crate) fn entries() -> Vec<Entry> {
+    FILES.iter().map(published).chain(SMALL_HEADS.map(small)).collect()
+}
+
+fn small((name, source, heads): (&'static str, &'static str, [usize; 2])) -> Entry {
+    let network = SwinConfig {
+        image: [32; 2],
+        patch: 2,
+        width: 60,
+        depths: vec![2, 2],
+        heads: heads.to_vec(),
+        head_dim: None,
+        window: 4,
+        mlp_ratio: 2.0,
+        classes: 10,
+        eps: eps(),
+    };
+    Entry {
+        name,
+        alias: None,
+        architecture: Architecture::Swin(network),
+        preprocess: Preprocess::cifar(),
+        labels: LabelSet::Cifar10,
+        source,
+        sha256: &[],
+        download: None,
+        top1: None,
+    }
+}
+
+fn published(row: &Row<Size>) -> Entry {
     // Their authors evaluate after a resize to 256, timm after one to 248.
     let preprocess = Preprocess::imagenet_by(224, 256, Filter::Bicubic);
     let source = "microsoft/Swin-Transformer (.pth); timm (.safetensors), which timm evaluates at 248";
-    let entry = |row: &Row<Size>| {
-        let (width, depths, heads) = row.size;
-        let (depths, heads) = (depths.to_vec(), heads.to_vec());
-        let network = SwinConfig {
-            image: [224; 2],
-            patch: four(),
-            width,
-            depths,
-            heads,
-            head_dim: None,
-            window: 7,
-            mlp_ratio: mlp_ratio(),
-            classes: 1000,
-            eps: eps(),
-        };
-        row.entry(Architecture::Swin(network), preprocess, source)
+    let (width, depths, heads) = row.size;
+    let network = SwinConfig {
+        image: [224; 2],
+        patch: four(),
+        width,
+        depths: depths.to_vec(),
+        heads: heads.to_vec(),
+        head_dim: None,
+        window: 7,
+        mlp_ratio: mlp_ratio(),
+        classes: 1000,
+        eps: eps(),
     };
-    FILES.iter().map(entry).collect()
+    row.entry(Architecture::Swin(network), preprocess, source)
 }

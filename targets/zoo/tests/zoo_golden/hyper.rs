@@ -106,11 +106,11 @@ impl Hyper<'_> {
         if cifar {
             let (stem, layout) = (Stem::Cifar, ResNetLayout::PytorchCifar);
             let (widths, stem_width) = (self.several("hyper.widths"), self.size("hyper.stem"));
-            return ResNetConfig { block, depths, widths, stem, stem_width, layout, classes, eps };
+            return ResNetConfig { block, depths, widths, stem, channels: 3, stem_width, layout, classes, eps };
         }
         let (stem, layout) = (Stem::ImageNet, ResNetLayout::Torchvision);
         let (widths, stem_width) = (self.several("hyper.stage_planes"), self.size("hyper.stem_channels"));
-        ResNetConfig { block, depths, widths, stem, stem_width, layout, classes, eps }
+        ResNetConfig { block, depths, widths, stem, channels: 3, stem_width, layout, classes, eps }
     }
 
     fn efficientnet_lite(&self) -> EfficientNetConfig {
