@@ -54,7 +54,7 @@ fn configs() -> impl Strategy<Value = ModelConfig> {
 fn choices() -> impl Strategy<Value = DiffusionSettings> {
     let mode = prop_oneof![Just(Mode::Latent), Just(Mode::Guided), Just(Mode::OneStep)];
     let encode = prop_oneof![Just(Encode::FixedPoint), Just(Encode::Reverse), Just(Encode::Noise)];
-    let composition = prop_oneof![Just(Composition::Literal), Just(Composition::Residual)];
+    let composition = prop_oneof![Just(Composition::Plain), Just(Composition::Residual)];
     let gradient = prop_oneof![3 => Just(Gradient::Full), 1 => Just(Gradient::Identity)];
     (mode, encode, composition, gradient, 2usize..4, any::<[bool; 4]>()).prop_map(
         |(mode, encode, composition, gradient, steps, [clamp, checkpoint_steps, ancestral, pad])| DiffusionSettings {

@@ -9,7 +9,7 @@ mod settings;
 use burn::tensor::{Device, Tensor};
 use fmr_core::registry::{MakeContext, MakeError, NamedFile, Recipe, Registry};
 use fmr_core::{ComponentError, Generator, GeneratorSpec};
-use fmr_nn::generator::{ImageModel, ModelGenerator, PullBack, told_classes};
+use fmr_nn::generator::{DETAIL, ImageModel, ModelGenerator, PullBack, told_classes};
 use fmr_nn::weights::Chosen;
 
 use crate::chain::Transition;
@@ -108,14 +108,14 @@ impl Diffusion {
             ));
             Composition::Residual
         } else {
-            Composition::Literal
+            Composition::Plain
         });
 
         let map = [c, bridge.size()[0], bridge.size()[1]];
         let moving = if settings.mode == Mode::Guided { "guidance" } else { "z" };
         let start = (settings.mode == Mode::Guided).then_some(("start", map));
-        let rest = (composition == Composition::Residual).then_some(("rest", image));
-        let rows = Rows::new([(moving, map)].into_iter().chain(start).chain(rest));
+        let detail = (composition == Composition::Residual).then_some((DETAIL, image));
+        let rows = Rows::new([(moving, map)].into_iter().chain(start).chain(detail));
         let name = sound.published.map_or_else(|| format!("diffusion-{}", config.image_size), |p| p.name.to_owned());
         let spec = GeneratorSpec { name, image, latent: rows.layout() };
         let sampling = Sampling {

@@ -45,7 +45,7 @@ pub enum Encode {
 #[serde(rename_all = "kebab-case")]
 pub enum Composition {
     /// The decoded image itself.
-    Literal,
+    Plain,
     /// The original image and what the search changed of its reconstruction: details that a model of lower resolution
     /// cannot show stay.
     Residual,
