@@ -1,10 +1,14 @@
 //! The components that an experiment file can name: those that are linked in, and those of plugins.
 
-use fmr_core::registry::Registry;
+use fmr_core::SettingError;
+use fmr_core::registry::{MakeError, Registry};
 use fmr_experiment::Experiment;
 use fmr_plugins::host::{Library, Plugins, SearchPath, register_found};
 
 use crate::interrupt::Interrupt;
+
+/// Kind of a component that is an object of the process that begins the run. Only that process can register one.
+pub const IN_PROCESS: &str = "in-process";
 
 /// A registry of all built-in components.
 pub fn registry() -> Registry {
@@ -18,7 +22,16 @@ pub fn registry() -> Registry {
     fmr_vdvae::register(&mut registry);
     fmr_stylegan::register(&mut registry);
     fmr_transforms::register(&mut registry);
+    registry.add_target(IN_PROCESS, |_, _| Err(elsewhere()));
+    registry.add_oracle(IN_PROCESS, |_, _| Err(elsewhere()));
     registry
+}
+
+/// A component of another process.
+fn elsewhere() -> MakeError {
+    let problem =
+        "names an object of the Python program that began the run: go on there (fmr.evaluate, with the same `out`)";
+    SettingError::new("kind", problem).into()
 }
 
 /// The built-in components, and those of plugins that the experiment names by file or that are in its search path.

@@ -18,7 +18,7 @@ mod survey;
 mod transfer;
 mod trial;
 
-pub use components::{registry, registry_of};
+pub use components::{IN_PROCESS, registry, registry_of};
 pub use error::Error;
 pub use events::{Begun, Events, Phase};
 pub use interrupt::Interrupt;

@@ -251,7 +251,8 @@ impl Runner<'_> {
         let spread = spread::ready(row, workers, cache, store)?;
         self.events.row(&row.plan.title, Phase::Mask);
         let mask = masks::ready(row, spread.as_ref(), workers, store, |batch| self.events.batch(batch))?;
-        let perturber = Perturber { spread: spread.as_ref(), ..row.perturber(mask.as_deref()) };
+        let perturber =
+            Perturber { spread: spread.as_ref(), observer: &self.interrupt, ..row.perturber(mask.as_deref()) };
         self.events.row(&row.plan.title, Phase::Measure);
         let mut clock = Clock::start();
         let mut check = RepeatCheck::new(repeats);

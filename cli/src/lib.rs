@@ -8,7 +8,7 @@ mod terminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-pub use commands::main;
+pub use commands::{main, main_of};
 pub use terminal::Terminal;
 
 /// Runs an experiment file as the examples do, with the profile that the first argument names (`--quick`, `--full`, …).

@@ -16,6 +16,7 @@ mod shared;
 mod train;
 mod transfer;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -26,7 +27,7 @@ pub(crate) use run::run_file;
 
 /// Measure how robust an image classifier is, as a foundation model sees it
 #[derive(Parser)]
-#[command(version, about, propagate_version = true)]
+#[command(name = "fmr", version, about, propagate_version = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -66,9 +67,15 @@ enum Command {
 
 /// Runs the command line. The exit code is 0, 1 for errors, 2 for a wrong command line, 130 if the user stopped the run.
 pub fn main() -> ExitCode {
+    main_of(std::env::args_os())
+}
+
+/// The same for these arguments, of which the first is the command itself.
+pub fn main_of(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let filter = EnvFilter::try_from_env("FMR_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
-    let arguments = Arguments::parse();
+    // A program that the command is part of may log elsewhere already.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().try_init();
+    let arguments = Arguments::parse_from(arguments);
     let out = &mut std::io::stdout().lock();
     let result = match arguments.command {
         Command::Run(arguments) => run::run(&arguments, out),

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use fmr_core::metrics::Ending;
 use fmr_core::{SampleRecord, StepRecord};
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::error::Asking as _;
 use super::{RowPlan, RunResults, RunStore, StoreError};
@@ -112,6 +113,24 @@ impl<'a> StepRow<'a> {
             prediction: s.prediction,
             accepted: s.accepted,
         }
+    }
+}
+
+/// A sample as the exported tables have it, by column; what is unknown or no finite number is null.
+pub fn sample_fields(row: &RowPlan, record: &SampleRecord) -> Map<String, Value> {
+    fields(&SampleRow::of(row, record))
+}
+
+/// The same of a step.
+pub fn step_fields(row: &RowPlan, record: &SampleRecord, step: &StepRecord) -> Map<String, Value> {
+    fields(&StepRow::of(row, record, step))
+}
+
+fn fields(row: &impl Serialize) -> Map<String, Value> {
+    match serde_json::to_value(row) {
+        Ok(Value::Object(fields)) => fields,
+        // These rows are structures of plain values.
+        _ => Map::new(),
     }
 }
 

@@ -44,6 +44,7 @@ use rusqlite::Connection;
 pub use self::answers::{Judge, JudgeRole};
 use self::error::Asking as _;
 pub use self::error::StoreError;
+pub use self::export::{sample_fields, step_fields};
 pub use self::facts::{ComponentNames, FactsConflict, RowFacts};
 use self::lock::RunLock;
 pub use self::mended::ReplacedPlugin;

@@ -11,13 +11,10 @@
 //! method `vjp(images, cotangent)` if it has a gradient; a class is called without arguments first. Packages come from the
 //! setting `venv`, otherwise from `VIRTUAL_ENV`, otherwise from the Python for which the plugin was built.
 
+mod components;
 mod interpreter;
-mod oracle;
-mod target;
 
 use std::path::PathBuf;
-
-use interpreter::Model;
 
 /// The settings of both components.
 #[derive(Debug, serde::Deserialize)]
@@ -47,6 +44,6 @@ fn model() -> String {
 }
 
 fmr_plugins::export! {
-    target "python": Settings => target::PythonTarget::new,
-    oracle "python": Settings => oracle::PythonOracle::new,
+    target "python": Settings => components::target,
+    oracle "python": Settings => components::oracle,
 }

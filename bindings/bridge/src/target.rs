@@ -1,37 +1,42 @@
 //! A target in Python.
 
 use fmr_core::preprocess::Picture;
-use fmr_core::registry::{MakeContext, MakeError};
 use fmr_core::{ComponentError, ImagePullBack, SettingError, Target, TargetSpec};
 use ndarray::{Array2, Array4, ArrayView2, ArrayView4};
 
-use crate::{Model, Settings};
+use crate::Model;
 
-/// See the crate.
-pub(crate) struct PythonTarget {
+/// A model whose results are logits `[n, k]`.
+pub struct PythonTarget {
     model: Model,
     spec: TargetSpec,
 }
 
 impl PythonTarget {
-    /// Finds the model, and asks it about one grey image how many classes it has.
-    pub(crate) fn new(settings: Settings, context: &MakeContext<'_>) -> Result<Self, MakeError> {
-        if settings.softmax {
-            return Err(SettingError::new("softmax", "is for oracles; a target gives logits as they are").into());
-        }
-        let model = Model::find("target", &settings, context)?;
-        let [c, h, w] = context.image;
-        let asked = format!("logits of one image of {:?}", context.image);
+    /// Asks the model about one grey image of shape `[c, h, w]` how many classes it has.
+    ///
+    /// # Errors
+    /// The model fails on that image.
+    pub fn new(model: Model, name: String, [c, h, w]: [usize; 3]) -> Result<Self, ComponentError> {
+        let asked = format!("logits of one image of {:?}", [c, h, w]);
         let logits: Array2<f32> = model.forward(&asked, Array4::from_elem((1, c, h, w), 0.5).view())?;
-        let classes = logits.ncols();
-        if let Some(names) = model.class_names.as_ref().filter(|names| names.len() != classes) {
-            let problem = format!("`class_names` has {} names, but the model gives {classes} logits", names.len());
-            return Err(SettingError::new("attribute", problem).into());
-        }
-        let name = settings.module.file_stem().unwrap_or_default().to_string_lossy();
-        let name = format!("{name}.{}", settings.attribute);
-        let spec = TargetSpec { name, classes, differentiable: model.differentiable };
+        let spec = TargetSpec { name, classes: logits.ncols(), differentiable: model.differentiable };
         Ok(Self { model, spec })
+    }
+
+    /// Checks that the model names as many classes as it has logits.
+    ///
+    /// # Errors
+    /// It does not; about the setting `setting`.
+    pub fn expect_names(&self, setting: &str) -> Result<(), SettingError> {
+        let classes = self.spec.classes;
+        match self.model.class_names.as_ref().map(Vec::len).filter(|names| *names != classes) {
+            Some(names) => {
+                let problem = format!("`class_names` has {names} names, but the model gives {classes} logits");
+                Err(SettingError::new(setting, problem))
+            }
+            None => Ok(()),
+        }
     }
 }
 

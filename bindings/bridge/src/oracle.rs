@@ -1,14 +1,14 @@
 //! An oracle in Python.
 
 use fmr_core::preprocess::Picture;
-use fmr_core::registry::{MakeContext, MakeError};
 use fmr_core::{ComponentError, Oracle};
 use ndarray::{Array2, ArrayView4};
 
-use crate::{Model, Settings};
+use crate::Model;
 
-/// See the crate. The model's method `set_classes(names, templates)` is called where it has one.
-pub(crate) struct PythonOracle {
+/// A model whose results are probabilities `[n, k]` of the classes. Its method `set_classes(names, templates)` is called
+/// where it has one.
+pub struct PythonOracle {
     model: Model,
     name: String,
     softmax: bool,
@@ -16,10 +16,9 @@ pub(crate) struct PythonOracle {
 }
 
 impl PythonOracle {
-    pub(crate) fn new(settings: Settings, context: &MakeContext<'_>) -> Result<Self, MakeError> {
-        let model = Model::find("oracle", &settings, context)?;
-        let name = settings.module.file_stem().unwrap_or_default().to_string_lossy();
-        Ok(Self { name: format!("{name}.{}", settings.attribute), model, softmax: settings.softmax, classes: 0 })
+    /// An oracle of that name; `softmax`: the model gives logits.
+    pub fn new(model: Model, name: String, softmax: bool) -> Self {
+        Self { model, name, softmax, classes: 0 }
     }
 }
 
