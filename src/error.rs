@@ -46,9 +46,9 @@ pub enum Error {
         /// What is wrong.
         problem: MaskError,
     },
-    /// Images are to be shown to further targets, and the run keeps rounded ones.
+    /// Images are to be shown to further targets or oracles, and the run keeps rounded ones.
     #[error(
-        "{row}: the run keeps final images rounded to 8 bits, and other targets are to be shown the exact ones: run the \
+        "{row}: the run keeps final images rounded to 8 bits, and others are to be shown the exact ones: run the \
          experiment with run.keep-exact-finals = true"
     )]
     RoundedFinals {

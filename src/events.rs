@@ -33,7 +33,7 @@ pub enum Phase {
     Mask,
     /// To measure the row.
     Measure,
-    /// To show its images to further targets.
+    /// To show its images to further targets and oracles.
     Transfer,
 }
 

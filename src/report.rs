@@ -2,10 +2,12 @@
 
 use fmr_core::registry::Registry;
 use fmr_experiment::{Experiment, Lack};
-use fmr_report::{Components, ReportError, Results, Written};
+use fmr_report::{Components, ReportError, Written};
 use fmr_store::RunStore;
 
-pub use fmr_report::{Cell, Column, Grid, MaskFigures, Report, Row, RowState, TextOptions, WIDTH, mask_art};
+pub use fmr_report::Results;
+pub use fmr_report::compare::{Compared, Contender};
+pub use fmr_report::{Caption, Cell, Column, Grid, MaskFigures, Report, Row, RowState, TextOptions, WIDTH, mask_art};
 
 use crate::components::unloaded;
 use crate::error::Error;
@@ -50,6 +52,16 @@ pub fn unwritten<'s>(experiment: &Experiment, store: &'s RunStore) -> Result<Unw
 /// The run cannot be read.
 pub fn write(experiment: &Experiment, store: &RunStore) -> Result<Written, Error> {
     Ok(unwritten(experiment, store)?.write())
+}
+
+/// The rows of a run as they take part in comparisons.
+pub fn contenders<'r>(experiment: &Experiment, results: &'r Results<'_>) -> Vec<Contender<'r>> {
+    fmr_report::contenders(experiment, results, &BuiltIn { experiment, registry: unloaded(experiment) })
+}
+
+/// Whose models the figures of a run are of, and under which settings.
+pub fn caption(experiment: &Experiment, results: &Results<'_>) -> Caption {
+    fmr_report::caption(experiment, results, &BuiltIn { experiment, registry: unloaded(experiment) })
 }
 
 impl Unwritten<'_> {

@@ -22,7 +22,7 @@ use crate::plan::{self, Estimate};
 use crate::prepare::{Prepared, PreparedRow, ReadyRow};
 use crate::{spread, transfer};
 
-/// Images that a further target is shown together.
+/// Images that a further target or oracle is shown together.
 const SHOWN_TOGETHER: usize = 32;
 
 /// Runs experiments.
@@ -136,11 +136,11 @@ impl Runner<'_> {
         Ok(FinishedRun { store })
     }
 
-    /// Shows the images of a run to the further targets of its experiment (`evaluate.also`). What they have seen is not shown
-    /// to them again.
+    /// Shows the images of a run to the further targets and oracles of its experiment (`evaluate.also`, `evaluate.oracles`). What
+    /// they have seen is not shown to them again.
     ///
     /// # Errors
-    /// A target fails, the run keeps no exact final images, another process is at work in its folder, or the user stops it.
+    /// A component fails, the run keeps no exact final images, another process is at work in its folder, or the user stops it.
     pub fn transfer(&self, prepared: &Prepared, dir: &Path) -> Result<FinishedRun, Error> {
         let mut store = RunStore::open_to_judge(dir)?;
         self.show_to_others(prepared, &mut store)?;
@@ -148,9 +148,9 @@ impl Runner<'_> {
     }
 
     fn show_to_others(&self, prepared: &Prepared, store: &mut RunStore) -> Result<(), Error> {
-        for row in prepared.ready().filter(|row| !row.also.is_empty()) {
+        for row in prepared.ready().filter(|row| transfer::audience(row).next().is_some()) {
             self.events.row(&row.plan.title, Phase::Transfer);
-            for viewer in &row.also {
+            for viewer in transfer::audience(row) {
                 transfer::show(row, viewer, SHOWN_TOGETHER, &self.interrupt, store)?;
             }
         }

@@ -67,7 +67,7 @@ impl Events for Terminal {
         let title = match phase {
             Phase::Spread => format!("spread of latents, {title}"),
             Phase::Mask => format!("mask of {title}"),
-            Phase::Transfer => format!("{title}, shown to other targets"),
+            Phase::Transfer => format!("{title}, shown to others"),
             _ => title.to_owned(),
         };
         shown.row = Counts { title, ..Counts::default() };

@@ -49,6 +49,8 @@ pub struct ReadyRow {
     pub published_accuracy: Option<f64>,
     /// Further targets that are shown the row's images.
     pub also: Vec<Viewer>,
+    /// Further oracles that judge the row's images.
+    pub further_oracles: Vec<FurtherOracle>,
     /// Remarks about images and classes that a reader of the figures needs, one sentence each.
     pub remarks: Vec<String>,
 }
@@ -59,6 +61,14 @@ pub struct Viewer {
     pub judge: Judge,
     /// Its logits have the order of the row's classes.
     pub target: Arc<dyn Target>,
+}
+
+/// An oracle that judges images which were searched for under a different one.
+pub struct FurtherOracle {
+    /// As the run store names it.
+    pub judge: Judge,
+    /// Its classes are the row's.
+    pub oracle: Arc<dyn Oracle>,
 }
 
 impl ReadyRow {
@@ -223,6 +233,15 @@ impl Maker<'_> {
                     ready.remarks.push(format!("target {name:?} of evaluate.also cannot run here"));
                 }
             }
+            for name in e.evaluate.oracles.iter().filter(|name| **name != row.oracle) {
+                let other = Row { oracle: name.clone(), mask: None, ..row.clone() };
+                if let PreparedRow::Ready(other) = self.own_row(&other)? {
+                    let judge = Judge { name: e.oracles[name].label.clone(), ..other.plan.oracle() };
+                    ready.further_oracles.push(FurtherOracle { judge, oracle: other.oracle });
+                } else {
+                    ready.remarks.push(format!("oracle {name:?} of evaluate.oracles cannot run here"));
+                }
+            }
         }
         Ok(prepared)
     }
@@ -290,6 +309,7 @@ impl Maker<'_> {
             mask: None,
             published_accuracy,
             also: Vec::new(),
+            further_oracles: Vec::new(),
             remarks,
         };
         if let Some(name) = &row.mask {

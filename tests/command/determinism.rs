@@ -34,7 +34,7 @@ fn batches_and_threads_change_no_bit_of_table_1() {
         run_all(&prepare(experiment, &registry()).unwrap())
     };
     let one = run(1, 1);
-    assert_eq!(one.len(), 2, "two rows run from the embedded data and weights");
+    assert_eq!(one.len(), 6, "six rows run from the embedded data and weights");
     assert!(one.iter().all(|(_, rows)| rows.iter().any(|row| !row.steps.is_empty())), "nothing was perturbed");
     for (batch, lanes) in [(4, 1), (6, 1), (2, 2), (5, 3)] {
         assert_eq!(run(batch, lanes), one, "batch {batch}, {lanes} lanes");

@@ -1,6 +1,7 @@
 //! The subcommands, one module each.
 
 mod check;
+mod compare;
 mod export;
 mod fetch;
 mod inspect;
@@ -43,6 +44,8 @@ enum Command {
     Merge(merge::Arguments),
     /// Print the table of a run and rewrite its report
     Report(report::Arguments),
+    /// Compare the targets of a run, or of several, image by image: which is better, and how sure is that
+    Compare(compare::Arguments),
     /// Check an experiment file, its data, weights and class names, without running it
     Check(check::Arguments),
     /// Download the published files that an experiment or a model needs
@@ -82,6 +85,7 @@ pub fn main_of(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Resume(arguments) => resume::run(&arguments, out),
         Command::Merge(arguments) => merge::run(&arguments, out),
         Command::Report(arguments) => report::run(&arguments, out),
+        Command::Compare(arguments) => compare::run(&arguments, out),
         Command::Check(arguments) => check::run(&arguments, out),
         Command::Fetch(arguments) => fetch::run(&arguments, out),
         Command::Plan(arguments) => plan::run(&arguments, out),

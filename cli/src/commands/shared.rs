@@ -99,7 +99,12 @@ pub(crate) fn print_finished(experiment: &Experiment, store: &RunStore, out: &mu
 /// Prints a report as wide as the terminal and, on the last line, the run's folder.
 pub(crate) fn print_report(report: &Report, dir: &Path, out: &mut dyn Write) -> Result<(), Failure> {
     let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
-    let width = terminal_size::terminal_size_of(std::io::stdout()).map_or(WIDTH, |(width, _)| usize::from(width.0));
+    let width = terminal_width().unwrap_or(WIDTH);
     writeln!(out, "{}\n{}", report.to_text(&TextOptions { width, ..TextOptions::default() }), dir.display())?;
     Ok(())
+}
+
+/// Columns of the terminal that the command prints to; `None` where it prints to something else.
+pub(crate) fn terminal_width() -> Option<usize> {
+    terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0))
 }

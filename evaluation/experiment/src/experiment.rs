@@ -199,6 +199,10 @@ impl Experiment {
             let known = self.targets.keys().map(String::as_str);
             return Err(refuse("evaluate", &SettingError::unknown_name("also", "target", name, known)));
         }
+        if let Some(name) = self.evaluate.oracles.iter().find(|name| !self.oracles.contains_key(*name)) {
+            let known = self.oracles.keys().map(String::as_str);
+            return Err(refuse("evaluate", &SettingError::unknown_name("oracles", "oracle", name, known)));
+        }
         if self.report.digits > 6 {
             let problem = format!("is {}, must be from 0 to 6", self.report.digits);
             return Err(refuse("report", &SettingError::new("digits", problem)));
@@ -317,7 +321,8 @@ impl Experiment {
     }
 }
 
-fn text_of(file: &Path) -> Result<String, ConfigError> {
+/// The text of a file.
+pub(super) fn text_of(file: &Path) -> Result<String, ConfigError> {
     read_text(file).map_err(|(problem, help)| ConfigError::of_file(file, problem, help.map(str::to_owned)))
 }
 

@@ -103,6 +103,8 @@ pub struct EvaluateSettings {
     /// Names of targets that are shown the originals and final images of every row, which were made for the row's own target
     /// (Tables 6, 8, 9, 10 of the paper). Nothing is searched anew.
     pub also: Vec<String>,
+    /// Names of oracles that judge the originals and final images of every row beside the row's own.
+    pub oracles: Vec<String>,
 }
 
 /// The `[report]` table: what people read.

@@ -1,5 +1,6 @@
 //! Curves over the updates of a search.
 
+use fmr_core::metrics::{MetricsSettings, Proportion, Reading};
 use fmr_core::{Outcome, SampleRecord};
 
 /// Share of samples that the oracle had not rejected and that had not failed, after 0, 1, 2 … updates.
@@ -33,6 +34,26 @@ pub(crate) fn rise(records: &[SampleRecord]) -> (Vec<f64>, Vec<(f64, f64)>) {
     (median, middle)
 }
 
+/// The target's accuracy on produced images after 0, 1, 2 … updates, as the metrics read them: 0 is the reconstruction, and
+/// where a search ended its last accepted image stands.
+pub(crate) fn accuracy(records: &[SampleRecord], metrics: &MetricsSettings) -> Vec<Proportion> {
+    let reading = Reading::new(metrics, records);
+    let produced: Vec<&SampleRecord> = records.iter().filter(|record| reading.produced(record)).collect();
+    let last = produced.iter().map(|record| record.ended_at).max().unwrap_or(0);
+    let mut right = vec![0; last + 1];
+    for record in &produced {
+        let mut seen = record.reconstruction_prediction;
+        let mut steps = record.steps.iter().filter(|step| step.accepted).peekable();
+        for (t, right) in right.iter_mut().enumerate() {
+            while let Some(step) = steps.next_if(|step| step.t <= t) {
+                seen = step.prediction;
+            }
+            *right += usize::from(seen == Some(record.label));
+        }
+    }
+    right.into_iter().map(|right| Proportion::of(right, produced.len(), metrics.confidence)).collect()
+}
+
 /// Quantile of sorted values, between neighbours in proportion.
 fn quantile(sorted: &[f64], q: f64) -> f64 {
     let at = q * (sorted.len() - 1) as f64;
@@ -59,6 +80,18 @@ mod tests {
         let to_the_end = records.iter().filter(|r| r.outcome == Outcome::BudgetReached).count();
         assert_eq!(share[5], to_the_end as f64 / 40.0);
         assert!(share.windows(2).all(|w| w[1] <= w[0]));
+        let course = accuracy(records, &MetricsSettings::default());
+        let summary = fmr_core::metrics::Summary::of(records, &[], &MetricsSettings::default());
+        // The last point is PA, over the same images; these finals are the last accepted images.
+        let metrics = MetricsSettings::default();
+        let reading = Reading::new(&metrics, records);
+        let of_steps =
+            |r: &&SampleRecord| r.steps.iter().rev().find(|s| s.accepted).and_then(|s| s.prediction) == Some(r.label);
+        let kept = records.iter().filter(|r| reading.produced(r)).filter(of_steps).count();
+        let last = course.last().unwrap();
+        assert_eq!((course.len(), last.hits, last.of), (6, kept, summary.overall.counts.produced));
+        // Before the first update the target is right on every reconstruction of the toy.
+        assert_eq!(course[0].hits, course[0].of);
         let (median, middle) = rise(records);
         assert_eq!(median.len(), 5);
         for (t, (m, (low, high))) in median.iter().zip(&middle).enumerate() {

@@ -1,21 +1,25 @@
 #![doc = include_str!("../README.md")]
 
 mod build;
+pub mod compare;
 mod curves;
 mod grid;
 mod html;
 pub mod mask_art;
+mod pixels;
+pub mod plot;
 mod render;
 mod report;
 mod results;
 mod select;
 mod sheet;
+pub mod sweep;
 mod words;
 mod write;
 
 use thiserror::Error;
 
-pub use build::{Components, Found, RowFigures};
+pub use build::{Components, Found, RowFigures, caption, contenders};
 pub use fmr_mask::MaskFigures;
 pub use fmr_store::RowResults;
 pub use grid::{Align, Caption, Cell, CellOf, Column, Figure, Grid, Need, Row, RowState, Unit, Value};
@@ -44,6 +48,14 @@ pub enum ReportError {
         row: String,
         /// The sample's index.
         index: usize,
+        /// What is wrong.
+        problem: PixelError,
+    },
+    /// A figure cannot be drawn.
+    #[error("the figure {plot:?} cannot be drawn: {problem}")]
+    Plot {
+        /// Its identifier.
+        plot: String,
         /// What is wrong.
         problem: PixelError,
     },

@@ -3,6 +3,7 @@
 use fmr_core::validity::{Flag, FlagKind};
 use serde::{Deserialize, Serialize};
 
+use crate::plot::Plot;
 use crate::{Grid, Row, RowFigures, RowState};
 
 /// Everything that a run says, as grids. The first is the main table: its rows carry the states and the flags.
@@ -16,6 +17,9 @@ pub struct Report {
     pub rows: Vec<RowFigures>,
     /// Its grids, the main one first.
     pub grids: Vec<Grid>,
+    /// Its figures.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub plots: Vec<Plot>,
 }
 
 /// Doubts about the figures of a report.

@@ -14,6 +14,7 @@ pub struct Results<'s> {
     store: &'s RunStore,
     run: RunResults,
     views: Vec<View>,
+    verdicts: Vec<OracleView>,
 }
 
 /// A row's images as a target sees them for which they were not made.
@@ -21,10 +22,21 @@ pub struct Results<'s> {
 pub(crate) struct View {
     /// Identifier of the row.
     pub row: String,
-    /// Name of the target.
-    pub target: String,
+    /// The target: what the run store knows of it.
+    pub judge: Judge,
     /// The row's records with this target's predictions on originals and final images in the place of those of its own.
     pub records: Vec<SampleRecord>,
+}
+
+/// A row's images as an oracle sees them under which they were not searched for.
+#[derive(Debug)]
+pub(crate) struct OracleView {
+    /// Identifier of the row.
+    pub row: String,
+    /// The oracle: what the run store knows of it.
+    pub judge: Judge,
+    /// Of each of the row's records, the classes that it sees in the original and in the final image.
+    pub seen: Vec<[Option<usize>; 2]>,
 }
 
 impl<'s> Results<'s> {
@@ -34,15 +46,28 @@ impl<'s> Results<'s> {
     /// The run cannot be read.
     pub fn read(store: &'s RunStore) -> Result<Self, ReportError> {
         let run = store.results()?;
-        let mut views = Vec::new();
-        for judge in store.judges()?.into_iter().filter(|judge| judge.role == JudgeRole::Target) {
-            for row in run.rows.iter().filter(|row| row.plan.target().fingerprint != judge.fingerprint) {
-                if let Some(records) = viewed(store, row, &judge)? {
-                    views.push(View { row: row.plan.id.clone(), target: judge.name.clone(), records });
+        let (mut views, mut verdicts) = (Vec::new(), Vec::new());
+        for judge in store.judges()? {
+            for row in &run.rows {
+                let own = match judge.role {
+                    JudgeRole::Target => row.plan.target(),
+                    JudgeRole::Oracle => row.plan.oracle(),
+                    JudgeRole::Person => continue,
+                };
+                let (row_id, judge) = (row.plan.id.clone(), judge.clone());
+                if own.fingerprint == judge.fingerprint {
+                    continue;
+                }
+                match seen(store, row, &judge)? {
+                    Some(seen) if judge.role == JudgeRole::Target => {
+                        views.push(View { row: row_id, judge, records: viewed(row, &seen) });
+                    }
+                    Some(seen) => verdicts.push(OracleView { row: row_id, judge, seen }),
+                    None => {}
                 }
             }
         }
-        Ok(Self { store, run, views })
+        Ok(Self { store, run, views, verdicts })
     }
 
     /// What the run was to do.
@@ -70,6 +95,11 @@ impl<'s> Results<'s> {
         self.views.iter().filter(move |view| view.row == row)
     }
 
+    /// The row's images as further oracles see them.
+    pub(crate) fn verdicts(&self, row: &str) -> impl Iterator<Item = &OracleView> {
+        self.verdicts.iter().filter(move |view| view.row == row)
+    }
+
     /// Original, reconstruction and final image of a sample.
     pub(crate) fn images(&self, row: &RowResults, index: usize) -> Result<SampleImages, ReportError> {
         Ok(self.store.images(&row.plan.id, index)?)
@@ -81,23 +111,36 @@ impl<'s> Results<'s> {
     }
 }
 
-/// The records of a row with a target's predictions; `None` unless it was shown all of the row's images.
-fn viewed(store: &RunStore, row: &RowResults, judge: &Judge) -> Result<Option<Vec<SampleRecord>>, StoreError> {
-    let mut records = Vec::with_capacity(row.records.len());
+/// What a judge sees in the original and in the final image of each of the row's records; `None` unless it was shown all of
+/// them.
+fn seen(store: &RunStore, row: &RowResults, judge: &Judge) -> Result<Option<Vec<[Option<usize>; 2]>>, StoreError> {
+    // Originals may be known from a row of the judge's own.
+    if !row.records.iter().any(|record| record.final_from.is_some()) {
+        return Ok(None);
+    }
+    let mut classes = Vec::with_capacity(row.records.len());
     for record in &row.records {
         let shown = store.shown(&row.plan.id, record.index)?;
-        let seen = |hash: &ImageHash| -> Result<Option<Option<usize>>, StoreError> {
-            let logits = store.answer(judge, &row.plan.classes, hash)?;
-            Ok(logits.map(|logits| prediction(ArrayView1::from(&logits))))
+        let class = |hash: &ImageHash| -> Result<Option<Option<usize>>, StoreError> {
+            let answer = store.answer(judge, &row.plan.classes, hash)?;
+            Ok(answer.map(|answer| prediction(ArrayView1::from(&answer))))
         };
-        let Some(original) = seen(&shown.original.judged)? else { return Ok(None) };
-        let last = if record.final_from.is_some() { seen(&shown.final_image.judged)? } else { Some(original) };
+        let Some(original) = class(&shown.original.judged)? else { return Ok(None) };
+        let last = if record.final_from.is_some() { class(&shown.final_image.judged)? } else { Some(original) };
         let Some(last) = last else { return Ok(None) };
-        records.push(SampleRecord { clean_prediction: original, final_prediction: last, ..record.clone() });
+        classes.push([original, last]);
     }
-    // Originals may be known from a row of that target's own.
-    let shown = records.iter().any(|record| record.final_from.is_some());
-    Ok(shown.then_some(records))
+    Ok(Some(classes))
+}
+
+/// The records of a row with a target's predictions.
+fn viewed(row: &RowResults, seen: &[[Option<usize>; 2]]) -> Vec<SampleRecord> {
+    let with = |(record, [original, last]): (&SampleRecord, &[Option<usize>; 2])| SampleRecord {
+        clean_prediction: *original,
+        final_prediction: *last,
+        ..record.clone()
+    };
+    row.records.iter().zip(seen).map(with).collect()
 }
 
 /// What was done before plugins' files were replaced.

@@ -97,6 +97,8 @@ fn entry<'r>(data: &str, model: &str, state: RowState, paper: [&str; 3]) -> Entr
         paper: PaperFigures { sa, pa, fmr, ..PaperFigures::default() },
         target: model.to_owned(),
         views: Vec::new(),
+        oracle: "CLIP".to_owned(),
+        verdicts: Vec::new(),
         without: None,
     }
 }

@@ -14,7 +14,8 @@ pub struct Written {
 }
 
 /// Writes a report into `dir`: the tables (`table.txt`, `table.md`, `table.tex`, `table.json`, the main one as
-/// `table.csv` and every other as `tables/ID.csv`), the page (`report.html`) and a contact sheet for each row
+/// `table.csv` and every other as `tables/ID.csv`), the figures (`figures/ID.svg` and
+/// `figures/ID.png`), the page (`report.html`) and a contact sheet for each row
 /// (`sheet-ROW.png`), with at most `samples` samples of each row. A file that cannot be written costs no other.
 pub fn write(dir: &Path, report: Report, results: &Results<'_>, samples: usize) -> Written {
     let mut files = Files { dir, problems: Vec::new() };
@@ -25,6 +26,10 @@ pub fn write(dir: &Path, report: Report, results: &Results<'_>, samples: usize) 
     for (at, grid) in report.grids.iter().enumerate() {
         let name = if at == 0 { "table.csv".to_owned() } else { format!("tables/{}.csv", grid.id) };
         files.put(&name, grid.to_csv());
+    }
+    for plot in &report.plots {
+        files.put(&format!("figures/{}.svg", plot.id), Ok(plot.to_svg()));
+        files.put(&format!("figures/{}.png", plot.id), plot.to_png());
     }
     files.put("report.html", Page { report: &report, results, samples }.html());
     let options = SheetOptions { samples, subtitle: report.subtitle() };

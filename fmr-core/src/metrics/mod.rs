@@ -5,13 +5,17 @@
 //! the target is right on the final image. SA = A/n, PA = Q/V, VR = V/n, FMR = PA/SA; [`MetricsSettings`] selects other
 //! readings. All figures are fractions, not percent, and absent where undefined.
 
+mod agreement;
+mod area;
 mod average;
 mod bootstrap;
+mod comparison;
 mod counts;
 mod effort;
 mod endings;
 mod figures;
 mod fmr;
+mod groups;
 mod kendall;
 mod mcnemar;
 mod normal;
@@ -26,12 +30,16 @@ mod summary;
 #[cfg(test)]
 mod tests;
 
+pub use agreement::Agreement;
+pub use area::Area;
 pub use bootstrap::{Bootstrap, ExactBootstrap, resampled_fmr, resamples};
+pub use comparison::{Comparison, POWER, Pair};
 pub use counts::{Counts, Indicators};
 pub use effort::Effort;
 pub use endings::{Ending, Endings};
 pub use figures::{Figures, Mean};
 pub use fmr::{FmrReading, IntervalMethod, Ratio};
+pub use groups::groups;
 pub use kendall::{Kendall, RankMethod};
 pub use mcnemar::McNemar;
 pub use paired::{ComparisonError, PairedFmr, aligned, repeated};

@@ -38,7 +38,10 @@ pub(super) fn expect_shape(
 
 impl<'a> Perturber<'a> {
     /// Oracle's probabilities `[n, classes]` of images.
-    pub(super) fn judge(&self, images: ArrayView4<'_, f32>) -> Result<Array2<f32>, ComponentError> {
+    ///
+    /// # Errors
+    /// The oracle fails, or gives rows of a different number or length.
+    pub fn judge(&self, images: ArrayView4<'_, f32>) -> Result<Array2<f32>, ComponentError> {
         let scores = self.oracle.judge(images)?;
         self.check_scores(&scores, images.len_of(Axis(0)))?;
         Ok(scores)
@@ -46,11 +49,10 @@ impl<'a> Perturber<'a> {
 
     /// Oracle's probabilities `[n, classes]` of the originals of some samples, in order: as their files hold them, where the oracle
     /// prepares pictures itself.
-    pub(super) fn judge_originals(
-        &self,
-        batch: &SampleBatch,
-        samples: &[usize],
-    ) -> Result<Array2<f32>, ComponentError> {
+    ///
+    /// # Errors
+    /// As [`Perturber::judge`].
+    pub fn judge_originals(&self, batch: &SampleBatch, samples: &[usize]) -> Result<Array2<f32>, ComponentError> {
         let all = samples.len() == batch.len();
         if !batch.pictures.is_empty() {
             let some = || samples.iter().map(|i| batch.pictures[*i].clone()).collect::<Vec<Picture>>();

@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
-use fmr_core::metrics::{Effort, Summary};
+use fmr_core::metrics::{Effort, MetricsSettings, Summary};
 use fmr_core::perturb::SearchSettings;
 use fmr_core::validity::{Facts, Flag, flags};
 use fmr_experiment::{Experiment, Lack, MissingFiles, PaperFigures, Row as Planned, World};
+use fmr_store::{Judge, JudgeRole};
 
 use super::Components;
-use crate::results::{View, replaced};
+use crate::compare::Contender;
+use crate::results::{OracleView, View, replaced};
 use crate::{MaskFigures, Need, Results, Row, RowResults, RowState};
 
 /// One row of the experiment.
@@ -25,8 +27,12 @@ pub(crate) struct Entry<'r> {
     pub paper: PaperFigures,
     /// Label of the target, as rows of other tables have it.
     pub target: String,
-    /// Its images as further targets see them.
-    pub views: Vec<&'r View>,
+    /// Its images as further targets see them, with the labels of these.
+    pub views: Vec<(String, &'r View)>,
+    /// Label of the oracle.
+    pub oracle: String,
+    /// Its images as further oracles see them, with the labels of these.
+    pub verdicts: Vec<(String, &'r OracleView)>,
     /// Position of the same row without a mask, where this one has a mask.
     pub without: Option<usize>,
 }
@@ -39,7 +45,7 @@ pub(crate) struct Measured<'r> {
     pub effort: Effort,
 }
 
-impl Entry<'_> {
+impl<'r> Entry<'r> {
     /// A row of a grid, without cells.
     pub(crate) fn row(&self) -> Row {
         let measured = self.measured.as_ref();
@@ -62,6 +68,12 @@ impl Entry<'_> {
         Row { id: self.id.clone(), ..Row::new([&self.data, &self.model].map(String::as_str)) }
     }
 
+    /// The row as it takes part in comparisons; `None` where nothing of it is finished.
+    pub(crate) fn contender(&self, metrics: &MetricsSettings) -> Option<Contender<'r>> {
+        let measured = self.measured.as_ref().filter(|measured| !measured.results.records.is_empty())?;
+        Some(Contender::new([&self.data, &self.target, &self.model], measured.results, metrics))
+    }
+
     /// Data set and model.
     pub(crate) fn name(&self) -> String {
         self.plain_row().name()
@@ -69,11 +81,7 @@ impl Entry<'_> {
 }
 
 impl<'r> Measured<'r> {
-    pub(crate) fn of(
-        results: &'r RowResults,
-        metrics: &fmr_core::metrics::MetricsSettings,
-        search: Option<&SearchSettings>,
-    ) -> Self {
+    pub(crate) fn of(results: &'r RowResults, metrics: &MetricsSettings, search: Option<&SearchSettings>) -> Self {
         let summary = Summary::of(&results.records, &results.plan.classes, metrics);
         let facts = Facts {
             mask: results.facts.mask.as_ref().map(MaskFigures::facts),
@@ -95,6 +103,18 @@ pub(super) fn entries<'r>(
     results: &'r Results<'_>,
     components: &dyn Components,
 ) -> Vec<Entry<'r>> {
+    // A judge with rows of its own has the name that its component gives itself in the store, and a label in the file.
+    let label = |judge: &Judge| {
+        let rows = experiment.rows.iter().filter_map(|row| Some((row, &results.row(&row.id)?.plan)));
+        let own = rows.filter_map(|(row, plan)| match judge.role {
+            JudgeRole::Target => (plan.target().fingerprint == judge.fingerprint)
+                .then(|| experiment.targets.get(&row.target).map(|table| table.label.clone())),
+            JudgeRole::Oracle => (plan.oracle().fingerprint == judge.fingerprint)
+                .then(|| experiment.oracles.get(&row.oracle).map(|table| table.label.clone())),
+            JudgeRole::Person => None,
+        });
+        own.flatten().next().unwrap_or_else(|| judge.name.clone())
+    };
     let entry = |row: &Planned| {
         let found = results.row(&row.id);
         let measured = found.map(|r| Measured::of(r, &experiment.metrics, Some(&row.search)));
@@ -107,7 +127,9 @@ pub(super) fn entries<'r>(
             measured,
             paper: row.paper.clone().unwrap_or_default(),
             target: experiment.targets.get(&row.target).map_or_else(|| row.target.clone(), |table| table.label.clone()),
-            views: results.views(&row.id).collect(),
+            views: results.views(&row.id).map(|view| (label(&view.judge), view)).collect(),
+            oracle: experiment.oracles.get(&row.oracle).map_or_else(|| row.oracle.clone(), |table| table.label.clone()),
+            verdicts: results.verdicts(&row.id).map(|view| (label(&view.judge), view)).collect(),
             without: experiment.rows.iter().position(|other| row.mask.is_some() && is_without_mask(other, row)),
         }
     };

@@ -1,27 +1,34 @@
 //! Builders: one a table. Each makes a grid from the results of a run and knows nothing of how it is printed.
 
+mod consistency;
 mod entry;
 mod figures;
 mod masks;
+mod oracles;
 mod record;
 mod rows;
 mod searches;
 mod setting;
+mod sweeps;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod updates;
 
 pub(crate) use self::entry::{Entry, Measured};
 pub use self::rows::{Found, RowFigures};
 pub(crate) use self::searches::MOST_DRAWN;
+pub(crate) use self::transfer::MATRIX;
 #[cfg(test)]
 pub(crate) use self::{record::grids as record, setting::worlds};
 
 use fmr_core::metrics::MetricsSettings;
 use fmr_experiment::{Experiment, Lack, Row};
 
+use crate::compare::{Compared, Contender};
 use crate::grid::Caption;
 use crate::{Report, Results};
+use crate::{pixels, sweep};
 
 /// What only the components of an experiment know.
 pub trait Components {
@@ -44,6 +51,24 @@ pub(crate) struct Run<'r> {
     pub entries: Vec<Entry<'r>>,
 }
 
+/// The rows of a run as they take part in comparisons, those that have finished images. `components` know what stands in no
+/// file.
+pub fn contenders<'r>(
+    experiment: &Experiment,
+    results: &'r Results<'_>,
+    components: &dyn Components,
+) -> Vec<Contender<'r>> {
+    let entries = entry::entries(experiment, results, components);
+    entries.iter().filter_map(|entry| entry.contender(&experiment.metrics)).collect()
+}
+
+/// Whose models the figures of a run are of, and under which settings: what stands over its main table. `components` know
+/// what stands in no file.
+pub fn caption(experiment: &Experiment, results: &Results<'_>, components: &dyn Components) -> Caption {
+    let entries = entry::entries(experiment, results, components);
+    setting::caption(experiment, &entries, &|kind| components.prompt(kind))
+}
+
 impl Report {
     /// The report of a run. `components` know what stands in no file.
     pub fn of(experiment: &Experiment, results: &Results<'_>, components: &dyn Components) -> Self {
@@ -55,7 +80,7 @@ impl Report {
             metrics: experiment.metrics.clone(),
             entries,
         };
-        let mut report = run.report();
+        let mut report = run.report_with(&|row, index| pixels::moved(results, row, index));
         report.grids.extend(record::grids(results));
         report
     }
@@ -76,9 +101,23 @@ fn title(title: &str, results: &Results<'_>) -> String {
 
 impl Run<'_> {
     /// All grids that have something to say.
+    #[cfg(test)]
     pub(crate) fn report(&self) -> Report {
+        self.report_with(&|_, _| None)
+    }
+
+    /// The same, with the distance in pixels of a sample's final image from its reconstruction, where it is known.
+    pub(crate) fn report_with(&self, pixels: &sweep::Pixels<'_>) -> Report {
+        let contenders: Vec<Contender<'_>> =
+            self.entries.iter().filter_map(|entry| entry.contender(&self.metrics)).collect();
+        let sweeps = sweep::sweeps(&contenders, &self.metrics, pixels);
+        let compared = Compared::of(&contenders, &self.metrics);
+        let mut comparisons = compared.grids(&self.metrics, self.digits).into_iter();
         let grids = [
             Some(figures::main(self)),
+            sweeps::areas(self, &sweeps),
+            comparisons.next(),
+            comparisons.next(),
             searches::endings(self),
             figures::reconstructions(self),
             masks::masks(self),
@@ -86,6 +125,11 @@ impl Run<'_> {
             searches::movement(self),
             masks::effect(self),
             transfer::transfer(self),
+            transfer::matrix(self),
+            oracles::oracles(self),
+            oracles::ranks(self, &compared),
+            consistency::with_oracle(self),
+            sweeps::points(self, &sweeps),
             figures::classes(self),
             searches::confusions(self),
             searches::failures(self),
@@ -94,7 +138,8 @@ impl Run<'_> {
         for grid in &mut grids {
             grid.caption.confidence = Some(self.metrics.confidence);
         }
-        Report { title: self.title.clone(), rows: rows::rows(self), grids }
+        let plots = sweeps::plots(&sweeps, &self.caption).into_iter().chain(updates::plots(self));
+        Report { title: self.title.clone(), rows: rows::rows(self), grids, plots: plots.collect() }
     }
 
     /// The rows that have figures.

@@ -127,7 +127,17 @@ fn the_rows_of_an_experiment_meet_the_results_of_a_run() {
     assert!(main.rows[0].flags.iter().any(|flag| flag.sentence.contains("samples failed")));
     assert_snapshot!(serde_json::to_string_pretty(&main.caption).unwrap());
     let ids: Vec<&str> = report.grids.iter().map(|grid| grid.id.as_str()).collect();
-    let all = ["figures", "endings", "reconstructions", "cost", "classes", "failures", "versions", "fingerprints"];
+    let all = [
+        "figures",
+        "endings",
+        "reconstructions",
+        "cost",
+        "consistency",
+        "classes",
+        "failures",
+        "versions",
+        "fingerprints",
+    ];
     assert_eq!(ids, all);
 }
 

@@ -1,18 +1,19 @@
 //! Images that were made for one target, as others see them (Tables 6, 8, 9 and 10 of the paper).
 
 use fmr_core::SampleRecord;
-use fmr_core::metrics::{Indicators, MetricsSettings, Reading, Summary};
+use fmr_core::metrics::{Agreement, Indicators, MetricsSettings, Reading, Summary};
 
 use super::{Entry, Measured, Run};
+use crate::compare::{agreement, names};
 use crate::grid::CellOf;
-use crate::{Cell, Column, Grid, Row};
+use crate::{Cell, Column, Grid, Row, RowResults};
 
 /// What a target says about a row's images.
 struct Shown {
     summary: Summary,
     /// The images that the search produced: whether this target is right on them, and whether the one is that they were made
     /// for.
-    right: Vec<[bool; 2]>,
+    right: Agreement,
 }
 
 /// SA, PA and FMR of every target on images that were made for one of them. The shown target's PA is over the images that the
@@ -39,24 +40,24 @@ pub(super) fn transfer(run: &Run<'_>) -> Option<Grid> {
         (
             Column::count("right-alone", "right alone")
                 .meaning("produced images on which it is right and the target that they were made for is wrong"),
-            Box::new(|shown| Cell::count(shown.count([true, false]))),
+            Box::new(|shown| Cell::count(shown.right.only_first)),
         ),
         (
             Column::count("wrong-alone", "wrong alone")
                 .meaning("produced images on which it is wrong and that target is right"),
-            Box::new(|shown| Cell::count(shown.count([false, true]))),
+            Box::new(|shown| Cell::count(shown.right.only_second)),
         ),
         (
             Column::number("kappa", "κ").digits(2).meaning(
                 "Cohen's κ of being right, between both targets: 1 where they err on the same images, 0 by chance",
             ),
-            Box::new(|shown| Cell::of(shown.kappa())),
+            Box::new(|shown| agreement(&shown.right)),
         ),
     ];
     let mut rows: Vec<(Row, Shown)> = Vec::new();
     for (entry, measured) in run.measured().filter(|(entry, _)| !entry.views.is_empty()) {
         let own = (&entry.target, &measured.results.records);
-        let all = entry.views.iter().map(|view| (&view.target, &view.records));
+        let all = entry.views.iter().map(|(target, view)| (target, &view.records));
         for (target, records) in std::iter::once(own).chain(all) {
             rows.push((label(entry, target), Shown::of(&run.metrics, measured, records)));
         }
@@ -81,41 +82,43 @@ impl Shown {
         let produced = |pair: [Indicators; 2]| pair[1].produced.then(|| pair.map(|of| of.final_correct));
         Self {
             summary: Summary::of(records, &measured.results.plan.classes, metrics),
-            right: pairs.filter_map(produced).collect(),
+            right: Agreement::of_pairs(pairs.filter_map(produced), metrics.confidence),
         }
-    }
-
-    fn count(&self, pair: [bool; 2]) -> usize {
-        self.right.iter().filter(|found| **found == pair).count()
-    }
-
-    /// Agreement beyond chance about which images are easy (Geirhos and others, 2020); absent where chance explains all.
-    fn kappa(&self) -> Option<f64> {
-        let [both, alone, other, none] =
-            [[true, true], [true, false], [false, true], [false, false]].map(|pair| self.count(pair) as f64);
-        let n = both + alone + other + none;
-        let (shown, own) = ((both + alone) / n, (both + other) / n);
-        let chance = shown * own + (1.0 - shown) * (1.0 - own);
-        (n > 0.0 && chance < 1.0).then(|| ((both + none) / n - chance) / (1.0 - chance))
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Identifier of the grid that a page draws as a heat map.
+pub(crate) const MATRIX: &str = "transfer-matrix";
 
-    #[test]
-    fn kappa_is_agreement_beyond_chance() {
-        let shown = |counts: [usize; 4]| {
-            let pairs = [[true, true], [true, false], [false, true], [false, false]];
-            let right = pairs.into_iter().zip(counts).flat_map(|(pair, n)| vec![pair; n]).collect();
-            Shown { summary: Summary::of(&[], &[], &MetricsSettings::default()), right }
-        };
-        assert_eq!(shown([5, 0, 0, 5]).kappa(), Some(1.0));
-        assert_eq!(shown([4, 4, 4, 4]).kappa(), Some(0.0));
-        // Cohen's own kind of example: 20, 5, 10, 15 of 50 agree in 70 % of cases, 50 % by chance.
-        assert!((shown([20, 5, 10, 15]).kappa().unwrap_or_default() - 0.4).abs() < 1e-12);
-        assert_eq!([shown([7, 0, 0, 0]).kappa(), shown([0; 4]).kappa()], [None, None]);
-        assert_eq!(shown([20, 5, 10, 15]).count([false, true]), 10);
+/// FMR by the target that images were made for and the one that is shown them. Rows of one setting and data set stand together.
+pub(super) fn matrix(run: &Run<'_>) -> Option<Grid> {
+    let shown: Vec<(&Entry<'_>, &Measured<'_>)> = run.measured().filter(|(entry, _)| !entry.views.is_empty()).collect();
+    let settings: Vec<(&str, &RowResults)> =
+        shown.iter().map(|(entry, measured)| (entry.data.as_str(), measured.results)).collect();
+    let mut targets: Vec<&str> = Vec::new();
+    let own = shown.iter().map(|(entry, _)| entry.target.as_str());
+    let others = shown.iter().flat_map(|(entry, _)| entry.views.iter().map(|(target, _)| target.as_str()));
+    for target in own.chain(others) {
+        if !targets.contains(&target) {
+            targets.push(target);
+        }
     }
+    let mut grid = Grid::new(MATRIX, "FMR by the target made for (down) and the target shown to (across)");
+    grid = grid.labels(["data", "made for"]);
+    let column = |(at, target): (usize, &&str)| Column::percent(&format!("shown-{}", at + 1), target).digits(1);
+    grid.columns = targets.iter().enumerate().map(column).collect();
+    for ((entry, measured), setting) in shown.iter().zip(names(&settings)) {
+        let own = (entry.target.as_str(), &measured.results.records);
+        let all = std::iter::once(own).chain(entry.views.iter().map(|(target, view)| (target.as_str(), &view.records)));
+        let mut row = Row { id: entry.id.clone(), ..Row::new([setting.as_str(), &entry.target]) };
+        row = row.over(measured.summary.overall.n);
+        for (target, records) in all {
+            let Some(at) = targets.iter().position(|name| *name == target) else { continue };
+            let summary = Summary::of(records, &measured.results.plan.classes, &run.metrics);
+            row = row.with(&format!("shown-{}", at + 1), (&summary.overall.fmr).into());
+        }
+        grid.rows.push(row);
+    }
+    grid.notes = vec!["PA of the target shown to, over the images that the search produced, by its own SA.".to_owned()];
+    (!grid.rows.is_empty()).then_some(grid)
 }

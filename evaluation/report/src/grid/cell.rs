@@ -127,6 +127,15 @@ impl Cell {
         self
     }
 
+    /// Sets how many samples the cell's figure is over.
+    #[must_use]
+    pub fn over(mut self, n: usize) -> Self {
+        if let Value::Figure(figure) = &mut self.value {
+            figure.n = Some(n);
+        }
+        self
+    }
+
     /// Adds the paper's figure, as printed.
     #[must_use]
     pub fn paper(mut self, printed: Option<String>) -> Self {

@@ -5,12 +5,51 @@ use fmr_store::RowPlan;
 use maud::{Markup, html};
 
 use super::Section;
-use super::svg::{Chart, confusion};
+use super::svg::{Chart, HeatRow, confusion, heat};
 use crate::build::MOST_DRAWN;
 use crate::curves::{rise, standing};
-use crate::render::label;
+use crate::render::{label, sentence};
 use crate::select::perturbed;
-use crate::{Results, RowResults};
+use crate::{Grid, Report, Results, Row, RowResults};
+
+/// The figures of the report, one kind after the other, each with what a reader must know.
+pub(super) fn figures(report: &Report) -> Option<Section> {
+    let mut notes: Vec<&str> = Vec::new();
+    for note in report.plots.iter().flat_map(|plot| &plot.notes) {
+        if !notes.contains(&note.as_str()) {
+            notes.push(note);
+        }
+    }
+    let body = html! {
+        @for note in notes { p.quiet { (sentence(note)) } }
+        div.charts { @for plot in &report.plots { figure.chart-box { (plot.markup()) } } }
+    };
+    (!report.plots.is_empty()).then(|| Section::new("curves", "Curves", body))
+}
+
+/// The matrix of targets made for and shown to, drawn: one heat map a data set and setting.
+pub(super) fn heat_maps(grid: &Grid) -> Markup {
+    let columns: Vec<&str> = grid.columns.iter().map(|column| column.heading.as_str()).collect();
+    let row = |row: &Row| HeatRow {
+        name: row.path.last().cloned().unwrap_or_default(),
+        values: grid
+            .columns
+            .iter()
+            .map(|column| row.cells.get(&column.id).and_then(crate::Cell::number).map(|share| 100.0 * share))
+            .collect(),
+    };
+    html! {
+        div.charts {
+            @for group in grid.groups() {
+                @let name = group.label.unwrap_or_default();
+                figure.chart-box {
+                    figcaption { (label(name)) " (FMR, %; made for: down, shown to: across)" }
+                    (heat(&columns, &group.rows.iter().map(|of| row(of)).collect::<Vec<_>>(), &format!("{}, {name}", grid.title)))
+                }
+            }
+        }
+    }
+}
 
 /// The courses of the searches, and what the target sees in perturbed images.
 pub(super) fn sections(results: &Results<'_>) -> Vec<Section> {

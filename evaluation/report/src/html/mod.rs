@@ -12,6 +12,7 @@ mod tests;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use crate::build::MATRIX;
 use crate::render::{label, sentence};
 use crate::report::Validity;
 use crate::{Grid, Report, ReportError, Results};
@@ -87,6 +88,7 @@ impl Page<'_> {
             let title = if at == 0 { "Figures" } else { &grid.title };
             let body = html! {
                 (grid::table(grid))
+                @if grid.id == MATRIX { (charts::heat_maps(grid)) }
                 @if at == 0 { (missing::rows(self.report, grid)) }
             };
             sections.push(Section::new(&grid.id, title, body));
@@ -94,6 +96,7 @@ impl Page<'_> {
                 sections.extend(validity(self.report));
             }
         }
+        sections.extend(charts::figures(self.report));
         sections.extend(charts::sections(self.results));
         sections.extend(images::section(self.results, self.samples)?);
         sections.push(Section::new("details", "Details", self.details()));

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::plot::Plot;
 use crate::{Grid, Report, ReportError, RowFigures};
 
 /// Name and version of the format, as the field `format` says it. The README of this crate describes it.
@@ -13,6 +14,8 @@ struct Written<'r> {
     title: &'r str,
     rows: &'r [RowFigures],
     grids: &'r [Grid],
+    #[serde(skip_serializing_if = "<[Plot]>::is_empty")]
+    plots: &'r [Plot],
 }
 
 #[derive(Deserialize)]
@@ -26,7 +29,8 @@ impl Report {
     /// # Errors
     /// None that is known of; serialisation is fallible.
     pub fn to_json(&self) -> Result<String, ReportError> {
-        let written = Written { format: FORMAT, title: &self.title, rows: &self.rows, grids: &self.grids };
+        let Self { title, rows, grids, plots } = self;
+        let written = Written { format: FORMAT, title, rows, grids, plots };
         serde_json::to_string_pretty(&written).map_err(ReportError::Json)
     }
 

@@ -101,6 +101,29 @@ impl Canvas {
         }
     }
 
+    /// A line with round ends from one place to another, `radius` to each side; a disc where both are one place.
+    pub(crate) fn stroke(&mut self, from: [f64; 2], to: [f64; 2], radius: f64, ink: Colour) {
+        let range = |axis: usize| {
+            let (low, high) = (from[axis].min(to[axis]) - radius - 1.0, from[axis].max(to[axis]) + radius + 1.0);
+            low.max(0.0) as u32..high.max(0.0) as u32 + 1
+        };
+        let [dx, dy] = [to[0] - from[0], to[1] - from[1]];
+        let length = dx * dx + dy * dy;
+        for y in range(1) {
+            for x in range(0) {
+                let [px, py] = [f64::from(x) + 0.5 - from[0], f64::from(y) + 0.5 - from[1]];
+                let along = if length > 0.0 { ((px * dx + py * dy) / length).clamp(0.0, 1.0) } else { 0.0 };
+                let distance = (px - along * dx).hypot(py - along * dy);
+                self.shade(x, y, radius + 0.5 - distance, ink);
+            }
+        }
+    }
+
+    /// Lays a share (0 to 1) of a colour over a pixel.
+    pub(crate) fn shade(&mut self, x: u32, y: u32, share: f64, ink: Colour) {
+        self.blend(x, y, (255.0 * share.clamp(0.0, 1.0)).round() as u8, ink);
+    }
+
     /// A picture with its upper left corner at (x, y).
     pub(crate) fn picture(&mut self, x: u32, y: u32, picture: &RgbImage) {
         image::imageops::replace(&mut self.image, picture, i64::from(x), i64::from(y));
