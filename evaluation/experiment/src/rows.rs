@@ -174,7 +174,15 @@ impl Common<'_> {
         // A label that is given for one mask alone says what it is to say.
         let says_all = label.is_some() && node.get("mask").is_none_or(|masks| masks.items().len() == 1);
         let mask = chosen.mask.as_deref().filter(|_| !says_all).map(|name| self.tables["mask"][name].to_owned());
-        let label = std::iter::once(label.unwrap_or_else(|| target.to_owned())).chain(mask).chain(varied.clone());
+        // Of several generators and oracles a row says which one is its own.
+        let one_of_several = |role: &str| {
+            let several = node.get(role).is_some_and(|names| names.items().len() > 1);
+            several.then(|| self.tables[role][name(role).as_str()].to_owned())
+        };
+        let label = std::iter::once(label.unwrap_or_else(|| target.to_owned()))
+            .chain(["generator", "oracle"].into_iter().filter_map(one_of_several))
+            .chain(mask)
+            .chain(varied.clone());
         let id = |roles: &[&str]| {
             let parts = roles.iter().map(|role| name(role)).chain(chosen.mask.clone()).chain(varied.clone());
             parts.collect::<Vec<_>>().join("/").replace('"', "")
