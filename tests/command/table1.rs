@@ -28,7 +28,8 @@ fn shipped_experiments_are_sound() {
     let (tables, shared): (Vec<_>, Vec<_>) = names.iter().partition(|name| table(name).contains_key("rows"));
     assert!(!tables.is_empty());
     for name in shared {
-        let extends = |other: &&String| table(other).get("extends").and_then(toml::Value::as_str) == Some(name.as_str());
+        let extends =
+            |other: &&String| table(other).get("extends").and_then(toml::Value::as_str) == Some(name.as_str());
         assert!(names.iter().any(|other| extends(&other)), "{name} has no rows, and no file extends it");
     }
     for name in tables {

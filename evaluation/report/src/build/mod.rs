@@ -113,9 +113,12 @@ impl Run<'_> {
         let sweeps = sweep::sweeps(&contenders, &self.metrics, pixels);
         let compared = Compared::of(&contenders, &self.metrics);
         let mut comparisons = compared.grids(&self.metrics, self.digits).into_iter();
+        let mut generators = compared.generators(&self.metrics, self.digits).into_iter();
         let grids = [
             Some(figures::main(self)),
             sweeps::areas(self, &sweeps),
+            generators.next(),
+            generators.next(),
             comparisons.next(),
             comparisons.next(),
             searches::endings(self),

@@ -3,6 +3,7 @@
 //! Rows are compared where they share the data, the classes, the generator, the oracle, the search and everything else that
 //! their results depend on ([`Heat`]). Those that share it with no other row are not compared, and the reason is kept.
 
+mod generators;
 mod grids;
 mod setting;
 #[cfg(test)]

@@ -26,7 +26,7 @@ pub(crate) fn target(plan: &RowPlan) -> BTreeMap<&str, &str> {
 }
 
 /// Whether a field is `head` or below it.
-fn under(field: &str, head: &str) -> bool {
+pub(crate) fn under(field: &str, head: &str) -> bool {
     field.strip_prefix(head).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
