@@ -27,7 +27,7 @@ pub struct Agreement {
     /// Images on which neither is.
     pub neither: usize,
     /// κ: 1 where both err on the same images, 0 where agreement is that of chance, at least −1. Absent without images,
-    /// and where chance explains all: both are right on every image, or both are wrong on every one.
+    /// and where one is right, or wrong, on every image: chance explains all of their agreement then.
     pub kappa: Option<f64>,
     /// Its interval.
     pub interval: Option<Interval>,
@@ -45,7 +45,8 @@ impl Agreement {
         let (p, q) = ((both + only_first) as f64 / n, (both + only_second) as f64 / n);
         let observed = (both + neither) as f64 / n;
         let chance = p * q + (1.0 - p) * (1.0 - q);
-        if images == 0 || chance >= 1.0 {
+        let varies = |share: f64| 0.0 < share && share < 1.0;
+        if images == 0 || !varies(p) || !varies(q) {
             return agreement;
         }
         let kappa = (observed - chance) / (1.0 - chance);
@@ -94,7 +95,7 @@ mod tests {
     fn kappa_is_agreement_beyond_chance() {
         assert_eq!(Agreement::of([5, 0, 0, 5], 0.95).kappa, Some(1.0));
         assert_eq!(Agreement::of([4, 4, 4, 4], 0.95).kappa, Some(0.0));
-        for nothing in [[7, 0, 0, 0], [0, 0, 0, 7], [0; 4]] {
+        for nothing in [[7, 0, 0, 0], [0, 0, 0, 7], [7, 2, 0, 0], [0, 0, 2, 7], [0; 4]] {
             let agreement = Agreement::of(nothing, 0.95);
             assert_eq!((agreement.kappa, agreement.interval), (None, None));
         }

@@ -14,6 +14,8 @@ struct Shown {
     /// The images that the search produced: whether this target is right on them, and whether the one is that they were made
     /// for.
     right: Agreement,
+    /// It is the target that they were made for.
+    own: bool,
 }
 
 /// SA, PA and FMR of every target on images that were made for one of them. The shown target's PA is over the images that the
@@ -51,15 +53,16 @@ pub(super) fn transfer(run: &Run<'_>) -> Option<Grid> {
             Column::number("kappa", "κ").digits(2).meaning(
                 "Cohen's κ of being right, between both targets: 1 where they err on the same images, 0 by chance",
             ),
-            Box::new(|shown| agreement(&shown.right)),
+            // A target agrees with itself.
+            Box::new(|shown| if shown.own { Cell::missing() } else { agreement(&shown.right) }),
         ),
     ];
     let mut rows: Vec<(Row, Shown)> = Vec::new();
     for (entry, measured) in run.measured().filter(|(entry, _)| !entry.views.is_empty()) {
         let own = (&entry.target, &measured.results.records);
         let all = entry.views.iter().map(|(target, view)| (target, &view.records));
-        for (target, records) in std::iter::once(own).chain(all) {
-            rows.push((label(entry, target), Shown::of(&run.metrics, measured, records)));
+        for (at, (target, records)) in std::iter::once(own).chain(all).enumerate() {
+            rows.push((label(entry, target), Shown { own: at == 0, ..Shown::of(&run.metrics, measured, records) }));
         }
     }
     let notes = vec![format!(
@@ -83,6 +86,7 @@ impl Shown {
         Self {
             summary: Summary::of(records, &measured.results.plan.classes, metrics),
             right: Agreement::of_pairs(pairs.filter_map(produced), metrics.confidence),
+            own: false,
         }
     }
 }

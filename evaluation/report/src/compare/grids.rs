@@ -169,7 +169,9 @@ impl Heat<'_> {
         let (setting, stability) = (&self.setting, &self.comparison.stability);
         let mut taus: Vec<f64> = stability.tau_b.iter().flatten().copied().collect();
         taus.sort_by(f64::total_cmp);
-        if let (Some(mean), false) = (stability.mean_tau_b, taus.is_empty()) {
+        // Of two models a ranking holds or does not: the probabilities say it.
+        let several = self.comparison.order.len() > 2;
+        if let Some(mean) = stability.mean_tau_b.filter(|_| several && !taus.is_empty()) {
             let tail = (1.0 - confidence) / 2.0;
             let at = |q: f64| taus[((taus.len() - 1) as f64 * q).round() as usize];
             notes.push(format!(
@@ -187,7 +189,7 @@ impl Heat<'_> {
                 stability.undefined
             ));
         }
-        if self.comparison.order.len() > 2 {
+        if several {
             let (mut sa, mut fmr) = (Vec::new(), Vec::new());
             for model in &self.comparison.order {
                 let counts = Counts::of(&self.images[*model]);

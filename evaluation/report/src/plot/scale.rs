@@ -7,7 +7,7 @@ pub(super) const WIDTH: f64 = 460.0;
 /// Height of the part above the legend.
 pub(super) const HEIGHT: f64 = 260.0;
 /// Room for labels: left, top, right, bottom.
-pub(super) const EDGES: [f64; 4] = [52.0, 30.0, 16.0, 44.0];
+pub(super) const EDGES: [f64; 4] = [52.0, 30.0, 16.0, 52.0];
 /// Height of a line of the legend.
 pub(super) const LEGEND: f64 = 18.0;
 /// Share of a logarithmic axis that stays free at each end.

@@ -24,7 +24,9 @@ pub(in crate::html) fn heat(columns: &[&str], rows: &[HeatRow], title: &str) -> 
     let names = || columns.iter().copied().chain(rows.iter().map(|row| row.name.as_str()));
     let longest = names().map(|name| short(name).chars().count()).max().unwrap_or(0) as f64;
     let (left, top) = (14.0 + 7.0 * longest, 20.0 + 5.2 * longest);
-    let [width, height] = [left + FIELD[0] * columns.len() as f64 + 40.0, top + FIELD[1] * rows.len() as f64 + 6.0];
+    // The last name leans to the right of its column.
+    let lean = (5.2 * longest - FIELD[0] / 2.0).max(10.0);
+    let [width, height] = [left + FIELD[0] * columns.len() as f64 + lean, top + FIELD[1] * rows.len() as f64 + 6.0];
     html! {
         svg.confusion.heat viewBox={ "0 0 " (at(width)) " " (at(height)) } width=(at(width)) role="img" aria-label=(label(title)) {
             @for (i, name) in columns.iter().enumerate() {
