@@ -17,6 +17,7 @@ pub fn registry() -> Registry {
     fmr_zoo::register(&mut registry);
     fmr_clip::register(&mut registry);
     fmr_classifier_oracle::register(&mut registry);
+    fmr_ensemble::register(&mut registry);
     fmr_vqgan::register(&mut registry);
     fmr_diffusion::register(&mut registry);
     fmr_vdvae::register(&mut registry);

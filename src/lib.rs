@@ -8,6 +8,7 @@ mod events;
 pub mod files;
 mod interrupt;
 mod masks;
+mod members;
 mod merge;
 mod plan;
 mod prepare;

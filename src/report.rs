@@ -2,7 +2,7 @@
 
 use fmr_core::registry::Registry;
 use fmr_experiment::{Experiment, Lack};
-use fmr_report::{Components, ReportError, Written};
+use fmr_report::{Components, Page, ReportError, Written};
 use fmr_store::RunStore;
 
 pub use fmr_report::Results;
@@ -65,6 +65,14 @@ pub fn caption(experiment: &Experiment, results: &Results<'_>) -> Caption {
 }
 
 impl Unwritten<'_> {
+    /// The page as a piece of HTML without title, style and images.
+    ///
+    /// # Errors
+    /// The run cannot be read.
+    pub fn body(&self) -> Result<String, Error> {
+        Ok(Page { report: &self.report, results: &self.results, samples: 0 }.body()?)
+    }
+
     /// Writes the files, as [`write()`] does.
     pub fn write(self) -> Written {
         let mut written = fmr_report::write(self.store.dir(), self.report, &self.results, self.samples);

@@ -20,7 +20,7 @@ use crate::interrupt::Interrupt;
 use crate::masks::{self, LearnedMask, RowMask};
 use crate::plan::{self, Estimate};
 use crate::prepare::{Prepared, PreparedRow, ReadyRow};
-use crate::{spread, transfer};
+use crate::{members, spread, transfer};
 
 /// Images that a further target or oracle is shown together.
 const SHOWN_TOGETHER: usize = 32;
@@ -259,6 +259,8 @@ impl Runner<'_> {
         // The repeat check asks everybody again, so that it sees a component that answers differently.
         let cached = Perturber { cache, ..perturber };
         workers.run::<Error>(&cached, left, &|positions| Ok(row.samples.batch(positions)?), |batch| {
+            // The answers first: a sample that is finished has all of them, whenever the process ends.
+            members::ask(row, &batch, store)?;
             store.commit(id, &batch, clock.since_last())?;
             check.keep(&batch);
             self.events.batch(&batch);

@@ -52,7 +52,8 @@ pub trait Oracle: Send + Sync {
 
     /// Class probabilities `[n, k]` of images `[n, c, h, w]` in `[0, 1]`, columns in the order of `set_classes`.
     ///
-    /// Row i depends on image i alone. The engine decides what the probabilities mean ([`crate::verdict`]).
+    /// Row i depends on image i alone. The engine decides what the probabilities mean ([`crate::verdict`]). A row of zeros
+    /// abstains: the oracle sees none of the classes.
     fn judge(&self, images: ArrayView4<'_, f32>) -> Result<Array2<f32>, ComponentError>;
 
     /// As [`Oracle::judge`], of pictures as their files hold them: bytes, each of its own size. `None` (the default)
@@ -60,6 +61,12 @@ pub trait Oracle: Send + Sync {
     /// and for what no pictures at all ask. That question may come before the classes are set.
     fn judge_pictures(&self, _pictures: &[Picture]) -> Result<Option<Array2<f32>>, ComponentError> {
         Ok(None)
+    }
+
+    /// The oracles that it asks, by the names that people read, where it is made of several. Each knows the classes and can
+    /// be asked by itself.
+    fn members(&self) -> Vec<(&str, &dyn Oracle)> {
+        Vec::new()
     }
 
     /// What the oracle does to an image before its model sees it, for reports; `None` where it does not say.

@@ -51,7 +51,7 @@ pub struct StepRecord {
     pub gradient_norm: f64,
     /// Oracle's probability of the true class on image t; absent where the update failed.
     pub oracle_true: Option<f32>,
-    /// Oracle's class on image t; absent where the update failed.
+    /// Oracle's class on image t; absent where the update failed, and where the oracle abstained.
     pub oracle_class: Option<usize>,
     /// Target's class on image t; absent where the update failed.
     pub prediction: Option<usize>,
@@ -61,7 +61,8 @@ pub struct StepRecord {
 
 /// Everything the metrics and reports need of one evaluated sample. Images and latents are kept elsewhere.
 ///
-/// A class is absent where nobody was asked for it, because a component failed first.
+/// A class is absent where nobody was asked for it, because a component failed first. So is the oracle's where it
+/// abstained: it saw none of the classes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SampleRecord {
     /// Position of the sample in the evaluated subset, from 0.

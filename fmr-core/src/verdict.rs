@@ -3,7 +3,8 @@
 //! Decisions are on class *names*: two classes of one name (ImageNet has such pairs) are one to an oracle that reads
 //! names. It gives both the same probability, and so at most one half to each. The probability of a name is that of its
 //! likeliest class, divided by the sum of the same over all names: what the oracle would say if it were asked for each
-//! name once. Ties go to the lowest index.
+//! name once. Ties go to the lowest index. An oracle that gives no class more than 0 abstains: it sees none of them, and no
+//! rule accepts the image.
 
 use std::collections::HashMap;
 
@@ -88,9 +89,9 @@ impl Verdict {
         Self { settings, first, shared: seen.len() < classes.len() }
     }
 
-    /// The likeliest class, as the first of its name.
-    pub fn class(&self, scores: ArrayView1<'_, f32>) -> usize {
-        self.name(argmax(scores))
+    /// The likeliest class, as the first of its name; absent where the oracle abstains.
+    pub fn class(&self, scores: ArrayView1<'_, f32>) -> Option<usize> {
+        (!abstains(scores)).then(|| self.name(argmax(scores)))
     }
 
     /// Whether two classes have one name.
@@ -132,6 +133,9 @@ impl Verdict {
         clean: ArrayView1<'_, f32>,
         reconstruction: ArrayView1<'_, f32>,
     ) -> bool {
+        if abstains(scores) {
+            return false;
+        }
         let s = &self.settings;
         let own = |scores: ArrayView1<'_, f32>| self.probability(scores, label).unwrap_or(f32::NEG_INFINITY);
         let others = || {
@@ -140,13 +144,18 @@ impl Verdict {
         };
         match s.rule {
             VerdictRule::Argmax => self.same(argmax(scores), label),
-            VerdictRule::Unchanged => self.same(argmax(scores), argmax(clean)),
+            VerdictRule::Unchanged => self.class(clean).is_some_and(|class| self.same(argmax(scores), class)),
             VerdictRule::Margin => own(scores) - others().fold(f32::NEG_INFINITY, f32::max) >= s.margin,
             VerdictRule::TopK => others().filter(|p| *p > own(scores)).count() < s.k,
             VerdictRule::Probability => own(scores) >= s.tau,
             VerdictRule::Relative => own(scores) >= s.share * own(reconstruction),
         }
     }
+}
+
+/// Whether an oracle sees none of the classes: it gives none of them more than 0.
+fn abstains(scores: ArrayView1<'_, f32>) -> bool {
+    scores.iter().all(|score| *score == 0.0)
 }
 
 #[cfg(test)]
@@ -179,6 +188,30 @@ mod tests {
         assert!(!accepts(VerdictSettings { tau: 0.43, ..with(VerdictRule::Probability) }, &scores, 0));
         assert!(!accepts(VerdictSettings { share: 0.5, ..with(VerdictRule::Relative) }, &scores, 1));
         assert!(accepts(VerdictSettings { share: 0.42, ..with(VerdictRule::Relative) }, &scores, 1));
+    }
+
+    #[test]
+    fn no_rule_accepts_an_image_on_which_the_oracle_abstains() {
+        let (none, clean) = (Array1::zeros(4), array![0.1, 0.6, 0.1, 0.2]);
+        let names: Vec<String> = ["missile", "cat", "missile", "dog"].map(str::to_owned).to_vec();
+        for rule in [
+            VerdictRule::Argmax,
+            VerdictRule::Unchanged,
+            VerdictRule::Margin,
+            VerdictRule::TopK,
+            VerdictRule::Probability,
+            VerdictRule::Relative,
+        ] {
+            let lax = VerdictSettings { rule, tau: 0.0, margin: 0.0, share: 0.0, ..VerdictSettings::default() };
+            let verdict = Verdict::new(lax, &names);
+            for label in 0..4 {
+                assert!(!verdict.accepts(none.view(), label, clean.view(), clean.view()), "{rule:?}");
+            }
+            // What an original shows is unknown where the oracle abstains on it.
+            let unknown = verdict.accepts(clean.view(), 1, none.view(), clean.view());
+            assert_eq!(unknown, rule != VerdictRule::Unchanged);
+            assert_eq!([verdict.class(none.view()), verdict.class(clean.view())], [None, Some(1)]);
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 mod check;
 mod determinism;
 mod dynamic;
+mod ensemble;
 mod fetch;
 mod finishing;
 mod listings;

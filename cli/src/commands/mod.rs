@@ -13,6 +13,7 @@ mod plugin;
 mod report;
 mod resume;
 mod run;
+mod serve;
 mod shared;
 mod train;
 mod transfer;
@@ -56,6 +57,8 @@ enum Command {
     Transfer(transfer::Arguments),
     /// Export the samples and images of a run in open formats
     Export(export::Arguments),
+    /// Show runs in a browser: tables, images, comparisons, progress
+    Serve(serve::Arguments),
     /// Train a model from a recipe
     Train(train::Arguments),
     /// Describe a checkpoint: family, layout, sizes and keys
@@ -91,6 +94,7 @@ pub fn main_of(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Plan(arguments) => plan::run(&arguments, out),
         Command::Transfer(arguments) => transfer::run(&arguments, out),
         Command::Export(arguments) => export::run(&arguments, out),
+        Command::Serve(arguments) => serve::run(&arguments, out),
         Command::Train(arguments) => train::run(&arguments, out),
         Command::Inspect(arguments) => inspect::run(&arguments, out),
         Command::Models => models::run(out),

@@ -19,7 +19,7 @@ mod write;
 
 use thiserror::Error;
 
-pub use build::{Components, Found, RowFigures, caption, contenders};
+pub use build::{Components, Found, PeopleSaid, RowFigures, caption, contenders, people};
 pub use fmr_mask::MaskFigures;
 pub use fmr_store::RowResults;
 pub use grid::{Align, Caption, Cell, CellOf, Column, Figure, Grid, Need, Row, RowState, Unit, Value};

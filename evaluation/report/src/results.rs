@@ -123,7 +123,9 @@ fn seen(store: &RunStore, row: &RowResults, judge: &Judge) -> Result<Option<Vec<
         let shown = store.shown(&row.plan.id, record.index)?;
         let class = |hash: &ImageHash| -> Result<Option<Option<usize>>, StoreError> {
             let answer = store.answer(judge, &row.plan.classes, hash)?;
-            Ok(answer.map(|answer| prediction(ArrayView1::from(&answer))))
+            // An oracle that gives no class more than 0 sees none.
+            let sees = |answer: &Vec<f32>| judge.role == JudgeRole::Target || answer.iter().any(|p| *p != 0.0);
+            Ok(answer.map(|answer| prediction(ArrayView1::from(&answer)).filter(|_| sees(&answer))))
         };
         let Some(original) = class(&shown.original.judged)? else { return Ok(None) };
         let last = if record.final_from.is_some() { class(&shown.final_image.judged)? } else { Some(original) };

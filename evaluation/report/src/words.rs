@@ -4,7 +4,7 @@ use fmr_core::SampleRecord;
 use fmr_core::metrics::Ending;
 
 /// How a sample's search ended, with the update where that says more.
-pub(crate) fn ending(record: &SampleRecord) -> String {
+pub fn ending(record: &SampleRecord) -> String {
     let (ending, t) = (Ending::of(record), record.ended_at);
     match ending {
         Ending::StoppedAtFirst | Ending::ReconstructionRejected | Ending::BudgetExhausted => ending.name().to_owned(),

@@ -59,6 +59,12 @@ impl RowPlan {
         self.judge(JudgeRole::Oracle, &["oracle", "templates"])
     }
 
+    /// A member of the row's oracle as a judge, by its place and the name that people read.
+    pub fn member(&self, place: usize, name: &str) -> Judge {
+        let oracle = self.oracle();
+        Judge { fingerprint: format!("{}/member {place}", oracle.fingerprint), name: name.to_owned(), ..oracle }
+    }
+
     /// A judge that is what it is by these fields of the fingerprint and those below, the engine and the device.
     fn judge(&self, role: JudgeRole, fields: &[&str]) -> Judge {
         let below = |field: &str, name: &str| {

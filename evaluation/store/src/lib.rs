@@ -12,6 +12,7 @@
 //! while a process writes. Files for people (images, tables, reports) are made from the database.
 
 mod answers;
+mod browse;
 mod error;
 mod export;
 mod facts;
@@ -42,6 +43,7 @@ use ndarray::{Array1, Array3};
 use rusqlite::Connection;
 
 pub use self::answers::{Judge, JudgeRole};
+pub use self::browse::{ImageRole, Outline};
 use self::error::Asking as _;
 pub use self::error::StoreError;
 pub use self::export::{sample_fields, step_fields};

@@ -40,23 +40,62 @@ pub(super) fn records(database: &Connection, row: usize, plan: &RowPlan, part: P
     // One view of the database for both queries, whatever a writer adds meanwhile.
     let view = database.unchecked_transaction()?;
     let row = to_i64(row)?;
-    let mut samples = view.prepare_cached(
+    let mut records = outlines(&view, row, None)?;
+    add_steps(&view, row, None, &mut records)?;
+    checked(records, plan, part)
+}
+
+/// Samples of a row by index: all without their steps, or the one of an index with them.
+pub(super) fn samples(
+    database: &Connection,
+    row: usize,
+    plan: &RowPlan,
+    part: Part,
+    index: Option<usize>,
+) -> Sql<Vec<SampleRecord>> {
+    let row = to_i64(row)?;
+    let index = index.map(to_i64).transpose()?;
+    let mut records = outlines(database, row, index)?;
+    if index.is_some() {
+        add_steps(database, row, index, &mut records)?;
+        return checked(records, plan, part);
+    }
+    // What steps would bear out is not looked at.
+    match records.iter().find(|record| record.index >= plan.samples || record.label >= plan.classes.len()) {
+        Some(record) => Err(unreadable(0, format!("sample {} is not of the plan", record.index))),
+        None => Ok(records),
+    }
+}
+
+/// Samples without their steps.
+fn outlines(database: &Connection, row: i64, index: Option<i64>) -> Sql<Vec<SampleRecord>> {
+    let mut samples = database.prepare_cached(
         "SELECT idx, key, label, clean_prediction, clean_oracle, reconstruction_prediction, reconstruction_oracle,
          reconstruction_accepted, score0, final_score, final_prediction, final_oracle, outcome, ended_at,
-         accepted_updates, final_from, finished, latent_moved, moved_spreads, error FROM samples WHERE row = ? ORDER BY idx",
+         accepted_updates, final_from, finished, latent_moved, moved_spreads, error FROM samples
+         WHERE row = ?1 AND idx BETWEEN ?2 AND ?3 ORDER BY idx",
     )?;
     let mut order = Ascending::new();
-    let found = samples.query_map([row], |found| {
+    let found = samples.query_map(within(row, index), |found| {
         let record = sample(found)?;
         order.next(record.index)?;
         Ok(record)
     })?;
-    let mut records: Vec<SampleRecord> = found.collect::<Sql<_>>()?;
-    let mut steps = view.prepare_cached(
+    found.collect()
+}
+
+/// Row, and the first and the last index of interest.
+fn within(row: i64, index: Option<i64>) -> (i64, i64, i64) {
+    (row, index.unwrap_or(0), index.unwrap_or(i64::MAX))
+}
+
+/// Reads the steps of samples.
+fn add_steps(database: &Connection, row: i64, index: Option<i64>, records: &mut [SampleRecord]) -> Sql<()> {
+    let mut steps = database.prepare_cached(
         "SELECT idx, t, score, gradient_norm, oracle_true, oracle_class, prediction, accepted, position
-         FROM steps WHERE row = ? ORDER BY idx, position",
+         FROM steps WHERE row = ?1 AND idx BETWEEN ?2 AND ?3 ORDER BY idx, position",
     )?;
-    let mut rows = steps.query([row])?;
+    let mut rows = steps.query(within(row, index))?;
     let (mut at, mut order) = (0, Ascending::new());
     while let Some(found) = rows.next()? {
         let (index, _) = order.next((get_usize(found, 0)?, get_usize(found, 8)?))?;
@@ -67,6 +106,11 @@ pub(super) fn records(database: &Connection, row: usize, plan: &RowPlan, part: P
         let owner = owner.ok_or_else(|| unreadable(0, format!("steps of sample {index} without a sample")))?;
         owner.steps.push(step(found)?);
     }
+    Ok(())
+}
+
+/// The records, unless one is what no run can have written.
+fn checked(records: Vec<SampleRecord>, plan: &RowPlan, part: Part) -> Sql<Vec<SampleRecord>> {
     match records.iter().find_map(|record| problem(record, plan, part).map(|problem| (record.index, problem))) {
         Some((index, problem)) => Err(unreadable(0, format!("sample {index} {problem}"))),
         None => Ok(records),

@@ -54,8 +54,8 @@ impl SampleShown {
 }
 
 /// The images of a sample, as the column `role` names them.
-const ORIGINAL: &str = "original";
-const RECONSTRUCTION: &str = "reconstruction";
+pub(super) const ORIGINAL: &str = "original";
+pub(super) const RECONSTRUCTION: &str = "reconstruction";
 pub(super) const FINAL: &str = "final";
 
 /// Adds the images of a batch and the answers about them.

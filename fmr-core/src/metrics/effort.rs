@@ -23,7 +23,7 @@ impl Effort {
         let mut effort = Self::default();
         for record in records {
             effort.updates += record.steps.len();
-            effort.refused += record.steps.iter().filter(|s| !s.accepted && s.oracle_class.is_some()).count();
+            effort.refused += record.steps.iter().filter(|s| !s.accepted && s.oracle_true.is_some()).count();
             let scores = record.steps.iter().map(|s| s.score).skip(1);
             // The score after the last update is that of the final image where that is its image.
             let last = record.steps.last().filter(|s| record.final_from == Some(s.t)).map(|_| record.final_score);

@@ -14,7 +14,7 @@ pub(super) fn of(context: Context<'_, '_>, i: usize, Searched { start, end }: Se
     let Context { perturber, batch, originals, .. } = context;
     let predicted = |answer: &Answer| prediction(answer.logits.view());
     let oracle_class =
-        |answer: &Answer| prediction(answer.oracle.view()).map(|_| perturber.verdict.class(answer.oracle.view()));
+        |answer: &Answer| prediction(answer.oracle.view()).and_then(|_| perturber.verdict.class(answer.oracle.view()));
     let moved = |(a, b): (&f32, &f32)| f64::from((a - b).abs());
     let searched = end.searched.as_ref().unwrap_or(&end.kept.latent);
     let latent_moved = match end.kept.from {

@@ -90,7 +90,7 @@ impl Search<'_, '_> {
             score: f64::from(sample.score),
             gradient_norm: norm(tried.proposal.gradient.view()),
             oracle_true: verdict.probability(answer.oracle.view(), self.context.batch.labels[sample.at]),
-            oracle_class: Some(verdict.class(answer.oracle.view())),
+            oracle_class: verdict.class(answer.oracle.view()),
             prediction: Some(argmax(answer.logits.view())),
             accepted,
         }

@@ -5,6 +5,7 @@ mod entry;
 mod figures;
 mod masks;
 mod oracles;
+mod people;
 mod record;
 mod rows;
 mod searches;
@@ -16,6 +17,7 @@ mod transfer;
 mod updates;
 
 pub(crate) use self::entry::{Entry, Measured};
+pub use self::people::{PeopleSaid, people};
 pub use self::rows::{Found, RowFigures};
 pub(crate) use self::searches::MOST_DRAWN;
 pub(crate) use self::transfer::MATRIX;

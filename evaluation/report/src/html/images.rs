@@ -14,7 +14,7 @@ use crate::{ReportError, Results, RowResults};
 /// The images of all rows.
 pub(super) fn section(results: &Results<'_>, samples: usize) -> Result<Option<Section>, ReportError> {
     let mut parts = Vec::new();
-    for row in results.rows().iter().filter(|row| !row.records.is_empty()) {
+    for row in results.rows().iter().filter(|row| samples > 0 && !row.records.is_empty()) {
         let mut shown = Vec::new();
         for at in select_samples(&row.records, samples) {
             let record = &row.records[at];

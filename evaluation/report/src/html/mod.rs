@@ -17,7 +17,8 @@ use crate::render::{label, sentence};
 use crate::report::Validity;
 use crate::{Grid, Report, ReportError, Results};
 
-const STYLE: &str = include_str!("style.css");
+/// The style sheet of the page.
+pub const STYLE: &str = include_str!("style.css");
 
 /// What the page is made from.
 #[derive(Debug, Clone, Copy)]
@@ -69,17 +70,26 @@ impl Page<'_> {
                             @if let Some(grid) = self.report.grids.first() { (caption(grid)) }
                             (contents(&sections))
                         }
-                        @for section in &sections {
-                            section id=(section.id) {
-                                h2 { (label(&section.title)) }
-                                (section.body)
-                            }
-                        }
+                        (rest(&sections))
                     }
                 }
             }
         };
         Ok(page.into_string())
+    }
+
+    /// What stands below the title, as a piece of HTML for a page with [`STYLE`]: caption, contents and sections.
+    ///
+    /// # Errors
+    /// As [`Page::html`].
+    pub fn body(&self) -> Result<String, ReportError> {
+        let sections = self.sections()?;
+        let body = html! {
+            @if let Some(grid) = self.report.grids.first() { (caption(grid)) }
+            (contents(&sections))
+            (rest(&sections))
+        };
+        Ok(body.into_string())
     }
 
     fn sections(&self) -> Result<Vec<Section>, ReportError> {
@@ -127,6 +137,11 @@ impl Grid {
     }
 }
 
+/// A line over updates 0, 1, 2 …, as a piece of HTML; `name` describes it. `range` fixes the smallest and the largest value.
+pub fn line_chart(name: &str, values: &[f64], range: Option<(f64, f64)>) -> String {
+    svg::Chart { line: values, band: None, range, stairs: false }.draw(&label(name)).into_string()
+}
+
 /// Whose models, which settings, and what else a reader must know.
 fn caption(grid: &Grid) -> Markup {
     let caption = &grid.caption;
@@ -142,6 +157,17 @@ fn caption(grid: &Grid) -> Markup {
             }
         }
         @for remark in &caption.remarks { p { (sentence(remark)) } }
+    }
+}
+
+fn rest(sections: &[Section]) -> Markup {
+    html! {
+        @for section in sections {
+            section id=(section.id) {
+                h2 { (label(&section.title)) }
+                (section.body)
+            }
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod answers;
+mod browse;
 mod damage;
 mod doctored;
 mod merge;
