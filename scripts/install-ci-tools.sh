@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
-# Installs what the checks need and a bare machine lacks: valgrind, cargo-deny and cargo-fuzz.
+# Installs what the checks need and a bare machine lacks: valgrind, a browser with its driver, cargo-deny and cargo-fuzz.
 set -euo pipefail
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
 if ! has valgrind && has apt-get; then
   apt-get update -q && apt-get install -yq --no-install-recommends valgrind
+fi
+if ! has chromedriver && has apt-get; then
+  apt-get update -q && apt-get install -yq --no-install-recommends chromium chromium-driver
 fi
 # Built programs come with the wheels; building them takes minutes.
 for tool in deny fuzz; do

@@ -87,5 +87,5 @@ fn a_member_that_is_wrong_is_named_with_its_place() {
         ),
     );
     let refused = lab.refuse(&["check", "lab.toml"]);
-    assert!(refused.contains("members[1].weights") && refused.contains("gone.safetensors"), "{refused}");
+    assert!(refused.contains("lab.toml:30:11: there is no file") && refused.contains("gone.safetensors"), "{refused}");
 }

@@ -34,15 +34,20 @@ struct Kept<T> {
     took: Duration,
     /// When the samples were counted last.
     counted: Instant,
+    /// Whether it is being made anew.
+    renewing: bool,
 }
 
-/// What is kept under each key. Whoever asks for what another is making waits for it.
+/// What is kept under each key. Whoever asks for what is being made for the first time waits for it.
 type Cache<K, T> = Mutex<BTreeMap<K, Arc<Mutex<Option<Kept<T>>>>>>;
 
 /// Samples are counted at most this often.
 const COUNT: Duration = Duration::from_secs(1);
 /// What a run under way has outdated is made anew at most this often, and at most a tenth of the time.
 const ANEW: Duration = Duration::from_secs(3);
+
+/// Runs that are read before anybody asks.
+const WARM: usize = 8;
 
 /// The state of a server, or of the making of a site.
 pub struct App {
@@ -102,6 +107,18 @@ impl App {
         kept(&self.listings, (run.slug.clone(), row), count, make)
     }
 
+    /// Reads the newest runs, so that the first readers need not wait.
+    pub(crate) fn warm(&self) {
+        for run in self.runs.list().iter().rev().take(WARM) {
+            // What cannot be read says so where it is asked for.
+            let rows = self.plan(run).map_or(0, |plan| plan.rows.len());
+            for row in 0..rows {
+                let _ = self.listing(run, row);
+            }
+            let _ = self.tables(run);
+        }
+    }
+
     /// What a run was to do.
     ///
     /// # Errors
@@ -157,21 +174,49 @@ fn kept<K: Ord, T>(
     make: impl FnOnce() -> Result<T, WebError>,
 ) -> Result<Arc<T>, WebError> {
     let place = Arc::clone(cache.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default());
-    let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(kept) = &mut *place {
-        if kept.counted.elapsed() < COUNT || kept.made.elapsed() < ANEW.max(10 * kept.took) {
-            return Ok(Arc::clone(&kept.value));
+    let lock = || place.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut known = lock();
+    let Some(kept) = &mut *known else {
+        // Counted before it is made: what is added meanwhile is found out at the next count.
+        let done = count()?;
+        let kept = Kept::make(done, make)?;
+        let value = Arc::clone(&kept.value);
+        *known = Some(kept);
+        return Ok(value);
+    };
+    let value = Arc::clone(&kept.value);
+    let outdated = kept.made.elapsed() >= ANEW.max(10 * kept.took) && kept.counted.elapsed() >= COUNT;
+    if kept.renewing || !outdated {
+        return Ok(value);
+    }
+    kept.counted = Instant::now();
+    let done = count()?;
+    if done == kept.done {
+        return Ok(value);
+    }
+    // The others go on with what there is.
+    kept.renewing = true;
+    drop(known);
+    let made = Kept::make(done, make);
+    let mut known = lock();
+    match made {
+        Ok(kept) => {
+            let value = Arc::clone(&kept.value);
+            *known = Some(kept);
+            Ok(value)
         }
-        kept.counted = Instant::now();
-        if kept.done == count()? {
-            return Ok(Arc::clone(&kept.value));
+        Err(error) => {
+            *known = None;
+            Err(error)
         }
     }
-    // Counted before it is made: what is added meanwhile is found out at the next count.
-    let done = count()?;
-    let begin = Instant::now();
-    let value = Arc::new(make()?);
-    let now = Instant::now();
-    *place = Some(Kept { value: Arc::clone(&value), done, made: now, took: now - begin, counted: now });
-    Ok(value)
+}
+
+impl<T> Kept<T> {
+    fn make(done: usize, make: impl FnOnce() -> Result<T, WebError>) -> Result<Self, WebError> {
+        let begin = Instant::now();
+        let value = Arc::new(make()?);
+        let made = Instant::now();
+        Ok(Self { value, done, made, took: made - begin, counted: made, renewing: false })
+    }
 }

@@ -82,6 +82,9 @@ impl Server {
             token: options.token.clone(),
         };
         let shared = Arc::new(Shared { app, guard, listeners: Listeners::default(), stop: Arc::clone(&stop) });
+        let first = Arc::clone(&shared);
+        // Nobody waits for it: it ends by itself.
+        std::thread::spawn(move || first.app.warm());
         let serve = |_| {
             let (http, shared) = (Arc::clone(&http), Arc::clone(&shared));
             std::thread::spawn(move || {

@@ -15,30 +15,7 @@ use tempfile::TempDir;
 #[path = "../../evaluation/store/src/toy.rs"]
 mod toy;
 
-const EXPERIMENT: &str = r#"name = "toy"
-title = "A <b>bold</b> & small run"
-
-[data.digits]
-kind = "idx"
-images = "images.gz"
-labels = "labels.gz"
-
-[targets.lenet]
-kind = "zoo"
-model = "lenet"
-weights = "lenet.safetensors"
-
-[generators.identity]
-kind = "identity"
-
-[oracles.clip]
-kind = "clip"
-weights = "clip.safetensors"
-
-[[rows]]
-data = "digits"
-target = "lenet"
-"#;
+const EXPERIMENT: &str = include_str!("toy.toml");
 
 /// A run of two rows over `samples` images; the second row is half done.
 fn run(home: &Path, name: &str, samples: usize) -> PathBuf {

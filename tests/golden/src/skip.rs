@@ -3,10 +3,10 @@
 use std::fmt::Display;
 
 /// Names of what `FMR_REQUIRE` can ask for.
-const NAMES: [&str; 6] = ["golden", "cc", "valgrind", "python", "weights", "read-only"];
+const NAMES: [&str; 7] = ["golden", "cc", "valgrind", "python", "weights", "read-only", "browser"];
 
 /// Says why a test is skipped: it needs `what`, which is one of `golden`, `cc`, `valgrind`, `python`, `weights` (of
-/// published models) and `read-only` (a folder this user cannot write to). The caller returns after it.
+/// published models), `read-only` (a folder this user cannot write to) and `browser`. The caller returns after it.
 ///
 /// # Panics
 /// `FMR_REQUIRE`, a list separated by commas, names `what`: then a skip is a failure. CI sets it, so that no test goes
