@@ -189,7 +189,8 @@ fn safety() -> impl Iterator<Item = (&'static str, String)> {
     [
         ("Content-Security-Policy", POLICY),
         ("X-Content-Type-Options", "nosniff"),
-        ("Referrer-Policy", "no-referrer"),
+        // Without a referrer browsers would not say either whose page sends a form.
+        ("Referrer-Policy", "same-origin"),
         ("Cross-Origin-Resource-Policy", "same-origin"),
         ("Cross-Origin-Opener-Policy", "same-origin"),
         ("Cache-Control", "private, no-cache"),

@@ -60,11 +60,15 @@ impl Driver {
             "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
         )
         .unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        let text = String::from_utf8_lossy(&answer);
-        let body = text.split_once("\r\n\r\n").unwrap().1;
-        let mut value: Value = serde_json::from_str(body).unwrap_or_else(|e| panic!("{path}: {e}\n{text}"));
+        // The driver keeps connections open, whatever it is asked.
+        let (mut reader, mut length) = (BufReader::new(stream), 0);
+        for line in reader.by_ref().lines().map(Result::unwrap).take_while(|line| !line.is_empty()) {
+            let value = line.to_ascii_lowercase().strip_prefix("content-length:").map(|value| value.trim().parse());
+            length = value.map_or(length, Result::unwrap);
+        }
+        let mut answer = vec![0; length];
+        reader.read_exact(&mut answer).unwrap();
+        let mut value: Value = serde_json::from_slice(&answer).unwrap();
         assert!(value["value"]["error"].is_null(), "{path}: {value}");
         value["value"].take()
     }

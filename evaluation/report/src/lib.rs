@@ -23,12 +23,13 @@ pub use build::{Components, Found, PeopleSaid, RowFigures, caption, contenders, 
 pub use fmr_mask::MaskFigures;
 pub use fmr_store::RowResults;
 pub use grid::{Align, Caption, Cell, CellOf, Column, Figure, Grid, Need, Row, RowState, Unit, Value};
-pub use html::Page;
+pub use html::{Page, STYLE, line_chart};
 pub use render::{FORMAT, TextOptions, WIDTH};
 pub use report::Report;
 pub use results::Results;
 pub use select::select_samples;
 pub use sheet::{SheetOptions, contact_sheet};
+pub use words::ending;
 pub use write::{Written, write};
 
 use fmr_data::pixels::PixelError;

@@ -168,7 +168,7 @@ fn discordant(links: Links, query: &Query, a: &Side, b: &Side, pairs: &[[&Sample
     html! {
         h2 { "Images that tell them apart" }
         p role="status" { b { (apart.len()) } " of " (pairs.len()) " images." }
-        (pager(at, pages, &address))
+        (pager("Pages", at, pages, &address))
         ul.cards.wide {
             @for position in here {
                 @let pair = pairs[*position];
@@ -194,6 +194,6 @@ fn discordant(links: Links, query: &Query, a: &Side, b: &Side, pairs: &[[&Sample
                 }
             }
         }
-        (pager(at, pages, &address))
+        (pager("Pages, below the images", at, pages, &address))
     }
 }

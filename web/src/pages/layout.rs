@@ -104,11 +104,11 @@ pub(super) fn verdict(seen: &str, right: bool) -> Markup {
     }
 }
 
-/// The pages of a list.
-pub(super) fn pager(page: usize, pages: usize, address: &dyn Fn(usize) -> String) -> Markup {
+/// The pages of a list; no two of a page have one name.
+pub(super) fn pager(name: &str, page: usize, pages: usize, address: &dyn Fn(usize) -> String) -> Markup {
     html! {
         @if pages > 1 {
-            nav.pager aria-label="Pages" {
+            nav.pager aria-label=(name) {
                 @if page > 1 { a rel="prev" href=(address(page - 1)) { "← Previous" } }
                 span { "Page " (page) " of " (pages) }
                 @if page < pages { a rel="next" href=(address(page + 1)) { "Next →" } }

@@ -33,13 +33,13 @@ pub(crate) fn samples(app: &App, links: Links, slug: &str, row: usize, filter: &
             "."
         }
         @if selected.is_empty() { p { "No image meets all conditions. Take one of them away." } }
-        (pager(at, pages, &address))
+        (pager("Pages", at, pages, &address))
         ul.cards {
             @for position in shown_here {
                 li { (card(&listing.outlines[*position], planned, links, slug, row, filter)) }
             }
         }
-        (pager(at, pages, &address))
+        (pager("Pages, below the images", at, pages, &address))
     };
     let way = [Crumb::to(slug, links.run(slug)), Crumb::here(&planned.title)];
     Ok(page(links, &planned.title, &way, &body))
