@@ -95,7 +95,7 @@ impl<'d> Window<'d> {
     }
 
     fn ask(&self, method: &str, path: &str, body: &Value) -> Value {
-        self.driver.ask(method, &format!("/session/{}/{path}", self.session), body)
+        self.driver.ask(method, format!("/session/{}/{path}", self.session).trim_end_matches('/'), body)
     }
 
     fn go(&self, address: &str) {

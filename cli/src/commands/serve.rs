@@ -80,7 +80,10 @@ pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Fail
     }
     // Where no handler can be set, a signal ends the process at once, and nothing is lost.
     let (stop, stopped) = mpsc::channel();
-    let _ = ctrlc::try_set_handler(move || drop(stop.send(())));
+    let _ = ctrlc::try_set_handler(move || {
+        // A second signal finds nobody who waits.
+        let _ = stop.send(());
+    });
     let _ = stopped.recv();
     server.stop();
     Ok(())
