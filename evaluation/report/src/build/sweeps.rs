@@ -92,6 +92,21 @@ fn path(sweep: &Sweep, course: &Course) -> [String; 2] {
     [format!("{}{setting}", course.data), course.target.clone()]
 }
 
+/// A place of a stop on the vertical axis, with its interval.
+type Height = fn(&Stop) -> Option<Point>;
+
+/// A horizontal axis.
+struct Against {
+    /// In the name of a figure.
+    id: &'static str,
+    /// In its title.
+    words: &'static str,
+    label: String,
+    log: bool,
+    /// Place of a stop; absent where it is not known.
+    of: fn(&Stop) -> Option<f64>,
+}
+
 /// The figures: FMR, PA and VR against step size, and FMR against the distance moved.
 pub(super) fn plots(sweeps: &[Sweep], caption: &Caption) -> Vec<Plot> {
     let mut plots = Vec::new();
@@ -100,27 +115,43 @@ pub(super) fn plots(sweeps: &[Sweep], caption: &Caption) -> Vec<Plot> {
             "spread" => "spreads of the latent's blocks",
             _ => "unit of the latent",
         };
-        let step = (format!("step size ({unit})"), "step size", "step-size", true);
-        let spread =
-            ("largest change of a latent value (spreads), median".to_owned(), "latent distance", "latent", false);
-        let pixel = ("root mean square change of the pixels, median".to_owned(), "pixel distance", "pixels", false);
-        type Of = fn(&Stop) -> Option<f64>;
-        let all: [(&str, fn(&Stop) -> Option<Point>, (String, &str, &str, bool), Of); 5] = [
-            ("FMR", fmr, step.clone(), |stop| Some(stop.step_size)),
-            ("PA", |stop| share(&stop.pa), step.clone(), |stop| Some(stop.step_size)),
-            ("VR", |stop| share(&stop.vr), step, |stop| Some(stop.step_size)),
-            ("FMR", fmr, spread, |stop| stop.spreads),
-            ("FMR", fmr, pixel, |stop| stop.pixels),
+        let step = Against {
+            id: "step-size",
+            words: "step size",
+            label: format!("step size ({unit})"),
+            log: true,
+            of: |stop| Some(stop.step_size),
+        };
+        let latent = Against {
+            id: "latent",
+            words: "latent distance",
+            label: "largest change of a latent value (spreads), median".to_owned(),
+            log: false,
+            of: |stop| stop.spreads,
+        };
+        let pixels = Against {
+            id: "pixels",
+            words: "pixel distance",
+            label: "root mean square change of the pixels, median".to_owned(),
+            log: false,
+            of: |stop| stop.pixels,
+        };
+        let all: [(&str, Height, &Against); 5] = [
+            ("FMR", fmr, &step),
+            ("PA", |stop| share(&stop.pa), &step),
+            ("VR", |stop| share(&stop.vr), &step),
+            ("FMR", fmr, &latent),
+            ("FMR", fmr, &pixels),
         ];
-        for (figure, y, (label, against, id, log), x) in all {
+        for (figure, height, x) in all {
             let number = if sweeps.len() > 1 { format!("-{}", at + 1) } else { String::new() };
             let setting = if sweep.setting.is_empty() { String::new() } else { format!(" ({})", sweep.setting) };
             let plot = Plot {
-                id: format!("{}-{id}{number}", figure.to_lowercase()),
-                title: format!("{figure} against {against}{setting}"),
-                x: Axis { label, log, range: None },
+                id: format!("{}-{}{number}", figure.to_lowercase(), x.id),
+                title: format!("{figure} against {}{setting}", x.words),
+                x: Axis { label: x.label.clone(), log: x.log, range: None },
                 y: Axis { label: format!("{figure}, %"), log: false, range: None },
-                lines: sweep.courses.iter().filter_map(|course| line(course, y, x)).collect(),
+                lines: sweep.courses.iter().filter_map(|course| line(course, height, x)).collect(),
                 notes: notes(sweep, caption),
             };
             plots.extend(Some(plot).filter(Plot::is_drawn));
@@ -130,8 +161,8 @@ pub(super) fn plots(sweeps: &[Sweep], caption: &Caption) -> Vec<Plot> {
 }
 
 /// The line of a course; `None` where it has no point.
-fn line(course: &Course, y: fn(&Stop) -> Option<Point>, x: fn(&Stop) -> Option<f64>) -> Option<Line> {
-    let point = |stop: &Stop| Some(Point { x: (1e9 * x(stop)?).round() / 1e9, ..y(stop)? });
+fn line(course: &Course, height: Height, x: &Against) -> Option<Line> {
+    let point = |stop: &Stop| Some(Point { x: (1e9 * (x.of)(stop)?).round() / 1e9, ..height(stop)? });
     let mut points: Vec<Point> = course.stops.iter().filter_map(point).collect();
     points.sort_by(|a, b| a.x.total_cmp(&b.x));
     let n = course.stops.iter().map(|stop| stop.n).max().unwrap_or_default();
