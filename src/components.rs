@@ -23,6 +23,7 @@ pub fn registry() -> Registry {
     fmr_vdvae::register(&mut registry);
     fmr_stylegan::register(&mut registry);
     fmr_transforms::register(&mut registry);
+    fmr_pixels::register(&mut registry);
     registry.add_target(IN_PROCESS, |_, _| Err(elsewhere()));
     registry.add_oracle(IN_PROCESS, |_, _| Err(elsewhere()));
     registry

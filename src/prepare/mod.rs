@@ -279,7 +279,7 @@ impl Maker<'_> {
         let by_name = table.label_match == LabelMatch::Name;
         let published_accuracy = ordered.published_accuracy().filter(|_| by_name);
         let oracle = self.parts.oracle(row, &classes, image)?;
-        let (scorer, scorer_files) = self.parts.scorer(row, image)?;
+        let (scorer, scorer_files) = self.parts.scorer(row, image, &classes)?;
         let files = BTreeMap::from([
             (Role::Generator, generator.files),
             (Role::Target, target.files),

@@ -167,8 +167,9 @@ impl<'a> Parts<'a> {
         &self,
         row: &Row,
         image: [usize; 3],
+        classes: &[String],
     ) -> Result<(Box<dyn Scorer>, ComponentFiles), ConfigError> {
-        self.bench.make(&row.scorer, image)
+        self.bench.make_in(&row.scorer, self.bench.context(image).with_classes(classes))
     }
 }
 
@@ -194,7 +195,14 @@ impl<'a> Bench<'a> {
         table: &ComponentTable,
         image: [usize; 3],
     ) -> Result<(Box<T>, ComponentFiles), ConfigError> {
-        let context = self.context(image);
+        self.make_in(table, self.context(image))
+    }
+
+    fn make_in<T: Component + ?Sized>(
+        &self,
+        table: &ComponentTable,
+        context: MakeContext<'a>,
+    ) -> Result<(Box<T>, ComponentFiles), ConfigError> {
         // Checked once more, now that the shape of the images is known.
         let named = self.registry.check::<T>(&table.kind, &table.settings, &context);
         let named = named.map_err(|error| self.refuse(table, &[], error))?;

@@ -249,6 +249,38 @@ fn transforms_and_classifier_oracle_are_the_same_as_plugins() {
     assert_eq!(results[0], results[1]);
 }
 
+/// A library that holds two generators: `component` names the one that is meant.
+#[test]
+fn pixels_and_corruptions_are_the_same_as_plugins() {
+    let mut loaded = Registry::default();
+    register(&mut loaded, &Plugins { search: SearchPath(vec![libraries()]), ..Plugins::default() });
+    let linked = registry();
+    let context = |registry| MakeContext::new(registry, [3, 16, 16]).with_seed(3);
+    let images = Array4::from_shape_fn((2, 3, 16, 16), |(n, c, y, x)| {
+        (0.5 + 0.4 * ((n + 1) as f64 * 0.3 * x as f64 + c as f64).sin() * (0.2 * y as f64).cos()) as f32
+    });
+    for (kind, settings) in [
+        ("pixels", serde_json::json!({"blocks": "channels"})),
+        ("corruption", serde_json::json!({"corruption": "speckle-noise", "severity": 3})),
+    ] {
+        let mut as_plugin = settings.as_object().cloned().unwrap();
+        as_plugin.extend([("plugin", "pixels"), ("component", kind)].map(|(k, v)| (k.to_owned(), v.into())));
+        let own = Settings(settings.as_object().cloned().unwrap());
+        let results = [
+            linked.make::<dyn Generator>(kind, &own, &context(&linked)),
+            loaded.make::<dyn Generator>("plugin", &Settings(as_plugin), &context(&loaded)),
+        ]
+        .map(|generator| {
+            let generator = generator.unwrap();
+            let latents = generator.encode(images.view(), &[0, 1]).unwrap();
+            let (decoded, pull_back) = generator.decode_with_pullback(latents.view(), &[0, 1]).unwrap();
+            let gradient = pull_back(images.view()).unwrap();
+            (generator.spec().latent.clone(), latents, decoded, gradient)
+        });
+        assert!(results[0] == results[1], "{kind}");
+    }
+}
+
 /// A diffusion model of random weights, loaded from its file by both.
 #[test]
 fn diffusion_is_the_same_as_a_plugin() {

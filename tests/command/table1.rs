@@ -73,3 +73,47 @@ fn tables_of_masks_run_in_their_quick_form() {
         assert_eq!((store.plan().rows.len(), masked), (4, 2), "{text}");
     }
 }
+
+/// Table 15 with few steps: the loss of the class that is aimed at falls, from the oracle's own model too, and a run that keeps its
+/// resolved experiment resumes without the files that it extends.
+#[test]
+fn an_attack_in_pixels_reaches_its_aim() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fmr-under-test"));
+    command.arg("run").arg(experiments().join("table15.toml")).arg("--quick").arg("--out").arg(&out);
+    let output = command.output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(out.join("table.json")).unwrap()).unwrap();
+    let grids = report["grids"].as_array().unwrap();
+    let attacks = grids.iter().find(|grid| grid["id"] == "attacks").unwrap();
+    let figures = |column: &str| -> Vec<f64> {
+        let rows = attacks["rows"].as_array().unwrap().iter();
+        rows.map(|row| row["cells"][column]["value"].as_f64().unwrap()).collect()
+    };
+    let (losses, aims) = (figures("target-loss"), figures("p-target"));
+    assert_eq!(losses.len(), 10, "{text}");
+    for target in losses.chunks(5) {
+        assert!(target.windows(2).all(|pair| pair[1] < pair[0]), "{losses:?}");
+    }
+    assert!(losses.iter().zip(&aims).all(|(loss, aim)| ((-loss).exp() - aim).abs() < 1e-9), "{losses:?} {aims:?}");
+    assert!(!std::fs::read_to_string(out.join("experiment.toml")).unwrap().contains("extends"));
+    let resumed = Command::new(env!("CARGO_BIN_EXE_fmr-under-test")).arg("resume").arg(&out).output().unwrap();
+    assert!(resumed.status.success(), "{}", String::from_utf8_lossy(&resumed.stderr));
+}
+
+/// Table 13 with a few images: figures of every class, and of all as one.
+#[test]
+fn classes_are_printed_one_by_one_with_their_total() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fmr-under-test"));
+    command.arg("run").arg(experiments().join("table13.toml")).arg("--out").arg(folder.path().join("run"));
+    let output = command.args(["--quick", "--set", "search.budget=2"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for part in ["Class by class", "airplane", "truck", "all, pooled", "9-class IN", "did not run here"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}

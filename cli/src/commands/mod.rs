@@ -2,6 +2,7 @@
 
 mod check;
 mod compare;
+mod experiments;
 mod export;
 mod fetch;
 mod inspect;
@@ -51,6 +52,8 @@ enum Command {
     Check(check::Arguments),
     /// Download the published files that an experiment or a model needs
     Fetch(fetch::Arguments),
+    /// List the experiment files of a folder: which rows can run here, what the others lack, and the cost
+    Experiments(experiments::Arguments),
     /// Estimate the cost of an experiment and the width of its intervals
     Plan(plan::Arguments),
     /// Show the images of a run to further targets
@@ -91,6 +94,7 @@ pub fn main_of(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Compare(arguments) => compare::run(&arguments, out),
         Command::Check(arguments) => check::run(&arguments, out),
         Command::Fetch(arguments) => fetch::run(&arguments, out),
+        Command::Experiments(arguments) => experiments::run(&arguments, out),
         Command::Plan(arguments) => plan::run(&arguments, out),
         Command::Transfer(arguments) => transfer::run(&arguments, out),
         Command::Export(arguments) => export::run(&arguments, out),

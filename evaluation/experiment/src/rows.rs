@@ -215,7 +215,8 @@ impl Common<'_> {
         }
         let table: PaperTable = paper.read(self.source, &join(at, "paper"))?;
         let label = |role: &'static str| (role, self.tables[role][chosen.names[role].as_str()].to_owned());
-        let figures = table.look_up(self.base, &ROLES.map(label).into());
+        let varied = chosen.varied.iter().map(|(key, value)| (key.as_str(), value.to_json().to_string()));
+        let figures = table.look_up(self.base, &ROLES.map(label).into_iter().chain(varied).collect());
         let problem = |problem| self.source.error(paper.value_span(), format!("{at}.paper: {problem}"), None);
         figures.map(Some).map_err(problem)
     }

@@ -119,10 +119,13 @@ pub struct ReportSettings {
     pub samples: usize,
     /// Further remarks for the reader, one sentence each.
     pub remarks: Vec<String>,
+    /// Whether the figures of each class are printed (Tables 13 and 14), and not a detail of the page.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub class_by_class: bool,
 }
 
 impl Default for ReportSettings {
     fn default() -> Self {
-        Self { world: World::default(), digits: 2, samples: 12, remarks: Vec::new() }
+        Self { world: World::default(), digits: 2, samples: 12, remarks: Vec::new(), class_by_class: false }
     }
 }

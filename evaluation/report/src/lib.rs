@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod aimed;
 mod build;
 pub mod compare;
 mod curves;

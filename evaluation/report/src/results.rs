@@ -1,5 +1,7 @@
 //! What the report reads of a run: the only place that touches the run store.
 
+use std::collections::BTreeMap;
+
 use fmr_core::logits::prediction;
 use fmr_core::validity::ReplacedFacts;
 use fmr_core::{ImageHash, SampleRecord};
@@ -7,6 +9,7 @@ use fmr_store::{Judge, JudgeRole, RowResults, RunPlan, RunResults, RunStore, Sam
 use ndarray::ArrayView1;
 
 use crate::ReportError;
+use crate::aimed::{self, Aimed};
 
 /// The results of a run, read once for all forms of its report.
 #[derive(Debug)]
@@ -15,6 +18,7 @@ pub struct Results<'s> {
     run: RunResults,
     views: Vec<View>,
     verdicts: Vec<OracleView>,
+    aimed: BTreeMap<String, Vec<Aimed>>,
 }
 
 /// A row's images as a target sees them for which they were not made.
@@ -67,7 +71,13 @@ impl<'s> Results<'s> {
                 }
             }
         }
-        Ok(Self { store, run, views, verdicts })
+        let mut aimed = BTreeMap::new();
+        for row in &run.rows {
+            if let Some(of_row) = aimed::of(store, row)? {
+                aimed.insert(row.plan.id.clone(), of_row);
+            }
+        }
+        Ok(Self { store, run, views, verdicts, aimed })
     }
 
     /// What the run was to do.
@@ -98,6 +108,11 @@ impl<'s> Results<'s> {
     /// The row's images as further oracles see them.
     pub(crate) fn verdicts(&self, row: &str) -> impl Iterator<Item = &OracleView> {
         self.verdicts.iter().filter(move |view| view.row == row)
+    }
+
+    /// What the row's target says of final images, where the row aims at a class.
+    pub(crate) fn aimed(&self, row: &str) -> &[Aimed] {
+        self.aimed.get(row).map_or(&[], Vec::as_slice)
     }
 
     /// Original, reconstruction and final image of a sample.

@@ -69,6 +69,7 @@ pub(crate) fn run_of(entries: Vec<Entry<'_>>) -> Run<'_> {
         caption,
         digits: 2,
         metrics: MetricsSettings::default(),
+        class_by_class: false,
         entries,
     }
 }
@@ -99,6 +100,7 @@ fn entry<'r>(data: &str, model: &str, state: RowState, paper: [&str; 3]) -> Entr
         views: Vec::new(),
         oracle: "CLIP".to_owned(),
         verdicts: Vec::new(),
+        aimed: &[],
         without: None,
     }
 }

@@ -15,6 +15,19 @@ pub struct Interval {
 }
 
 impl Interval {
+    /// Interval of the mean of `values` by the normal distribution; absent below ten values, for which it would promise too
+    /// much.
+    pub fn of_mean(values: &[f64], confidence: f64) -> Option<Self> {
+        let n = values.len();
+        if n < 10 {
+            return None;
+        }
+        let mean = values.iter().sum::<f64>() / n as f64;
+        let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1) as f64;
+        let half = normal::two_sided(confidence) * (variance / n as f64).sqrt();
+        Some(Self { lo: mean - half, hi: mean + half })
+    }
+
     /// Wilson's interval of `hits` out of `of`; absent where `of` is 0.
     ///
     /// The lower limit is exactly 0 where nothing hits, the upper exactly 1 where everything does.

@@ -25,6 +25,8 @@ pub struct MakeContext<'r> {
     pub seed: u64,
     /// `[channels, height, width]` of the images of the run.
     pub image: [usize; 3],
+    /// Names of the data's classes, in label order; none while the data have not been looked at.
+    pub classes: Vec<String>,
     /// Set once the component is not wanted any more; one that takes long to make should look now and then.
     pub cancel: Option<Arc<AtomicBool>>,
     /// Where it tells how far it is with what takes long; see [`Progress`].
@@ -67,6 +69,7 @@ impl<'r> MakeContext<'r> {
             device: "cpu".to_owned(),
             seed: 0,
             image,
+            classes: Vec::new(),
             cancel: None,
             progress: Progress::default(),
             cache: None,
@@ -93,10 +96,17 @@ impl<'r> MakeContext<'r> {
         Self { seed, ..self }
     }
 
+    /// The same for data of these classes.
+    #[must_use]
+    pub fn with_classes(self, classes: &[String]) -> Self {
+        Self { classes: classes.to_vec(), ..self }
+    }
+
     /// The same with other components to make members of; files are noted in the same place.
     pub fn with_registry<'s>(&self, registry: &'s Registry) -> MakeContext<'s> {
-        let Self { registry: _, base, device, seed, image, cancel, progress, cache, sources, depth } = self.clone();
-        MakeContext { registry, base, device, seed, image, cancel, progress, cache, sources, depth }
+        let Self { registry: _, base, device, seed, image, classes, cancel, progress, cache, sources, depth } =
+            self.clone();
+        MakeContext { registry, base, device, seed, image, classes, cancel, progress, cache, sources, depth }
     }
 
     /// A path of the settings, relative ones taken from [`MakeContext::base`].

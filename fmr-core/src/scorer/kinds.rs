@@ -95,7 +95,8 @@ pub struct Targeted {
 }
 
 impl Targeted {
-    fn aim(&self, clean: ArrayView1<'_, f32>, label: usize) -> usize {
+    /// The class that a sample of that label aims at; `clean` are the target's logits on its original, two at least.
+    pub fn aim(&self, clean: ArrayView1<'_, f32>, label: usize) -> usize {
         let k = clean.len();
         match self.class {
             TargetClass::Index(i) if i % k == label => (label + 1) % k,

@@ -58,4 +58,4 @@ mod kinds;
 mod settings;
 
 pub use kinds::{CrossEntropy, Divergence, Margin, Targeted};
-pub use settings::{ScorerKind, ScorerSettings, TargetClass, register};
+pub use settings::{Aim, ScorerKind, ScorerSettings, TargetClass, register};

@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use serde::{Deserialize, Serialize};
 
 use super::{CrossEntropy, Divergence, Margin, Scorer, Targeted};
+use crate::SettingError;
 use crate::registry::{MakeContext, MakeError, NamedFile, Recipe, Registry};
 
 /// Registers `cross-entropy`, `margin`, `targeted` and `kl`.
@@ -38,18 +39,58 @@ impl<S: Scorer + Default + 'static> Recipe<dyn Scorer> for Plain<S> {
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct TargetedSettings {
-    /// `"second-best"`, `"random"` or a class index.
-    #[serde(with = "target_class")]
-    target: TargetClass,
+    target: Aim,
+}
+
+/// What a targeted search aims at, as an experiment file says it: `"second-best"`, `"random"`, a class index or a class name.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged, expecting = "it is \"second-best\", \"random\", a class index or a class name")]
+pub enum Aim {
+    /// A class by its position.
+    Index(usize),
+    /// A class by its name, or one of the two words.
+    Name(String),
+}
+
+impl Default for Aim {
+    fn default() -> Self {
+        Self::Name("second-best".to_owned())
+    }
+}
+
+impl Aim {
+    /// The class among those of the data. While there are none, nothing is known to be wrong: any name will do.
+    ///
+    /// # Errors
+    /// A position or a name that no class has.
+    pub fn among(&self, classes: &[String]) -> Result<TargetClass, SettingError> {
+        match self {
+            Self::Index(i) if classes.is_empty() || *i < classes.len() => Ok(TargetClass::Index(*i)),
+            Self::Index(i) => {
+                let problem = format!("is {i}, must be below the number of classes, {}", classes.len());
+                Err(SettingError::new("target", problem))
+            }
+            Self::Name(name) => match (name.as_str(), classes.iter().position(|class| class == name)) {
+                ("second-best", None) => Ok(TargetClass::SecondBest),
+                ("random", None) => Ok(TargetClass::Random),
+                (_, Some(i)) => Ok(TargetClass::Index(i)),
+                (_, None) if classes.is_empty() => Ok(TargetClass::default()),
+                (_, None) => {
+                    Err(SettingError::unknown_name("target", "class", name, classes.iter().map(String::as_str)))
+                }
+            },
+        }
+    }
 }
 
 impl Recipe<dyn Scorer> for TargetedSettings {
-    fn check(&self, _: &MakeContext<'_>) -> Result<Vec<NamedFile>, MakeError> {
+    fn check(&self, context: &MakeContext<'_>) -> Result<Vec<NamedFile>, MakeError> {
+        self.target.among(&context.classes)?;
         Ok(Vec::new())
     }
 
-    fn make(self, _: &MakeContext<'_>) -> Result<Box<dyn Scorer>, MakeError> {
-        Ok(Box::new(Targeted { class: self.target }))
+    fn make(self, context: &MakeContext<'_>) -> Result<Box<dyn Scorer>, MakeError> {
+        Ok(Box::new(Targeted { class: self.target.among(&context.classes)? }))
     }
 }
 
@@ -130,6 +171,30 @@ impl ScorerSettings {
             ScorerKind::Margin => Box::new(Margin),
             ScorerKind::Targeted => Box::new(Targeted { class: self.target }),
             ScorerKind::Kl => Box::new(Divergence),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_is_found_by_name_or_position() {
+        let classes = ["cat", "dog"].map(str::to_owned);
+        let among = |text: &str| {
+            let aim: Aim = serde_json::from_str(text).unwrap_or_default();
+            aim.among(&classes).map_err(|error| error.to_string())
+        };
+        assert_eq!(among("\"dog\""), Ok(TargetClass::Index(1)));
+        assert_eq!(among("0"), Ok(TargetClass::Index(0)));
+        assert_eq!(among("\"second-best\""), Ok(TargetClass::SecondBest));
+        assert_eq!(among("\"random\""), Ok(TargetClass::Random));
+        assert_eq!(Aim::Name("dgo".to_owned()).among(&[]), Ok(TargetClass::SecondBest));
+        for (wrong, said) in [("\"dgo\"", "there is no class \"dgo\""), ("2", "must be below the number of classes, 2")]
+        {
+            let error = among(wrong).err().unwrap_or_default();
+            assert!(error.contains(said), "{error}");
         }
     }
 }

@@ -10,6 +10,7 @@ mod oracle;
 mod preprocess;
 mod published;
 mod repair;
+mod target;
 mod text;
 mod tokenizer;
 
@@ -19,6 +20,7 @@ pub use model::{Clip, ClipConfig, ImageConfig, ResNetConfig, TextConfig, VitConf
 pub use oracle::{ClipOracle, ClipSettings, register};
 pub use preprocess::Preprocess;
 pub use published::{Published, published};
+pub use target::{ClassNames, ClipTarget, ClipTargetSettings, Known};
 pub use tokenizer::{Dialect, Tokenizer, TokenizerError};
 
 /// Header and the 48,894 merges that OpenAI's CLIP uses of its list, gzip; MIT, copyright OpenAI.

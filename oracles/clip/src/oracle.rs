@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use fmr_core::preprocess::Picture;
 use fmr_core::registry::{MakeContext, MakeError, NamedFile, Recipe, Registry};
-use fmr_core::{ComponentError, Oracle, SettingError, Subject};
+use fmr_core::{ComponentError, Oracle, SettingError, Subject, Target};
 use fmr_nn::bridge::{to_array, to_tensor};
 use fmr_nn::component::{Preparation, find_published, guarded};
 use fmr_nn::functional::Pointwise;
@@ -19,6 +19,7 @@ use crate::checkpoint::{self, Opened, Told};
 use crate::model::{Clip, ClipConfig, unit};
 use crate::preprocess::Preprocess;
 use crate::published::{Published, published};
+use crate::target::ClipTargetSettings;
 use crate::tokenizer::{Dialect, Tokenizer};
 
 /// An oracle of kind `clip`.
@@ -51,9 +52,10 @@ pub struct ClipSettings {
     pub device: Option<String>,
 }
 
-/// Registers the oracles of kind `clip`.
+/// Registers the oracles and the targets of kind `clip`.
 pub fn register(registry: &mut Registry) {
     registry.add::<dyn Oracle, ClipSettings>("clip");
+    registry.add::<dyn Target, ClipTargetSettings>("clip");
 }
 
 impl Recipe<dyn Oracle> for ClipSettings {
@@ -89,10 +91,10 @@ pub struct ClipOracle {
     clip: Clip,
     config: ClipConfig,
     tokenizer: Tokenizer,
-    preparation: Preparation,
+    pub(crate) preparation: Preparation,
     /// Unit text embeddings `[embed, classes]`, times the scale from cosines to logits.
     texts: Option<Tensor<2>>,
-    device: Device,
+    pub(crate) device: Device,
 }
 
 impl ClipOracle {
@@ -215,17 +217,18 @@ impl ClipOracle {
 }
 
 impl ClipOracle {
+    /// Scaled similarities `[n, k]` of what the image tower takes with the classes.
+    pub(crate) fn similarities(&self, prepared: Tensor<4>) -> Result<Tensor<2>, ComponentError> {
+        let unset = || ComponentError::new(self.component(), "judge images", "its classes were not set");
+        let texts = self.texts.as_ref().ok_or_else(unset)?;
+        Ok(fmr_nn::functional::linear(self.clip.image(prepared), texts.clone(), None))
+    }
+
     /// Class probabilities `[n, k]` of what the image tower takes.
     fn probabilities(&self, prepared: &Array4<f32>) -> Result<Array2<f32>, ComponentError> {
-        let component = self.component();
-        let texts = self
-            .texts
-            .as_ref()
-            .ok_or_else(|| ComponentError::new(&component, "judge images", "its classes were not set"))?;
-        let x = self.clip.image(to_tensor(prepared.view(), &self.device));
-        let [_, classes] = texts.dims();
-        let logits = fmr_nn::functional::linear(x, texts.clone(), None);
-        Ok(softmax(to_array(logits, (prepared.dim().0, classes))))
+        let logits = self.similarities(to_tensor(prepared.view(), &self.device))?;
+        let [n, classes] = logits.dims();
+        Ok(softmax(to_array(logits, (n, classes))))
     }
 }
 

@@ -44,7 +44,9 @@ fn frame() -> Table {
 
 /// The fragment within the frame. Where it has no rows, rows use everything that it names.
 fn completed(fragment: &str) -> Result<String, String> {
-    let fragment: Table = fragment.parse().map_err(|e: toml::de::Error| e.to_string())?;
+    let mut fragment: Table = fragment.parse().map_err(|e: toml::de::Error| e.to_string())?;
+    // The frame stands for the file that it extends.
+    fragment.remove("extends");
     if fragment.is_empty() {
         return Err("it says nothing".to_owned());
     }

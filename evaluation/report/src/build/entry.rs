@@ -9,6 +9,7 @@ use fmr_experiment::{Experiment, Lack, MissingFiles, PaperFigures, Row as Planne
 use fmr_store::{Judge, JudgeRole};
 
 use super::Components;
+use crate::aimed::Aimed;
 use crate::compare::Contender;
 use crate::results::{OracleView, View, replaced};
 use crate::{MaskFigures, Need, Results, Row, RowResults, RowState};
@@ -33,6 +34,8 @@ pub(crate) struct Entry<'r> {
     pub oracle: String,
     /// Its images as further oracles see them, with the labels of these.
     pub verdicts: Vec<(String, &'r OracleView)>,
+    /// What the target says of final images, where the row aims at a class.
+    pub aimed: &'r [Aimed],
     /// Position of the same row without a mask, where this one has a mask.
     pub without: Option<usize>,
 }
@@ -130,6 +133,7 @@ pub(super) fn entries<'r>(
             views: results.views(&row.id).map(|view| (label(&view.judge), view)).collect(),
             oracle: experiment.oracles.get(&row.oracle).map_or_else(|| row.oracle.clone(), |table| table.label.clone()),
             verdicts: results.verdicts(&row.id).map(|view| (label(&view.judge), view)).collect(),
+            aimed: results.aimed(&row.id),
             without: experiment.rows.iter().position(|other| row.mask.is_some() && is_without_mask(other, row)),
         }
     };

@@ -1,6 +1,7 @@
 //! The main table, what stands beside it, and the same figures class by class.
 
 use fmr_core::metrics::Figures;
+use fmr_experiment::PaperFigures;
 
 use super::{Entry, Run};
 use crate::grid::CellOf;
@@ -8,21 +9,11 @@ use crate::{Cell, Column, Grid, Row};
 
 /// SA, PA, FMR and VR, with the paper's figures.
 pub(super) fn main(run: &Run<'_>) -> Grid {
-    let printed = |entry: &Entry<'_>, column: &str| {
-        let paper = &entry.paper;
-        match column {
-            "sa" => paper.sa.clone(),
-            "pa" => paper.pa.clone(),
-            "fmr" => paper.fmr.clone(),
-            "vr" => paper.vr.clone(),
-            _ => None,
-        }
-    };
     let columns = columns(run.digits).into_iter().map(|(column, cell)| {
         let id = column.id.clone();
         let of: CellOf<'_, &Entry<'_>> = Box::new(move |entry| {
             let measured = entry.measured.as_ref().map(|m| cell(&m.summary.overall));
-            measured.unwrap_or_default().paper(printed(entry, &id))
+            measured.unwrap_or_default().paper(printed(&entry.paper, &id))
         });
         (column, of)
     });
@@ -72,16 +63,49 @@ pub(super) fn reconstructions(run: &Run<'_>) -> Option<Grid> {
     (!rows.is_empty()).then(|| grid.labels(["data", "model"]).tabulate(columns, rows))
 }
 
-/// The four figures of each class.
+/// The four figures of each class. Where they are what the table is about, with the paper's figures and the totals.
 pub(super) fn classes(run: &Run<'_>) -> Option<Grid> {
-    let rows = run.measured().flat_map(|(entry, measured)| {
+    let mut rows: Vec<(Row, (Figures, PaperFigures))> = Vec::new();
+    for (entry, measured) in run.measured() {
         let name = entry.name();
-        measured.summary.classes.iter().map(move |class| {
-            let row = Row::new([name.as_str(), class.name.as_str()]).over(class.figures.n);
-            (Row { id: entry.id.clone(), ..row }, class.figures.clone())
-        })
+        let row = |class: &str, n: usize| Row { id: entry.id.clone(), ..Row::new([name.as_str(), class]).over(n) };
+        for class in &measured.summary.classes {
+            let paper = entry.paper.of_class(&class.name).cloned().unwrap_or_default();
+            rows.push((row(&class.name, class.figures.n), (class.figures.clone(), paper)));
+        }
+        if run.class_by_class {
+            let overall = &measured.summary.overall;
+            rows.push((row(TOTAL, overall.n), (overall.clone(), entry.paper.clone())));
+        }
+    }
+    let digits = if run.class_by_class { run.digits } else { run.digits.min(1) };
+    let columns = columns(digits).into_iter().map(|(column, cell)| {
+        let id = column.id.clone();
+        let of: CellOf<'_, (Figures, PaperFigures)> =
+            Box::new(move |(figures, paper)| cell(figures).paper(printed(paper, &id)));
+        (column, of)
     });
-    let rows: Vec<(Row, Figures)> = rows.collect();
-    let grid = Grid { detail: true, ..Grid::new("classes", "Class by class") };
-    (!rows.is_empty()).then(|| grid.labels(["row", "class"]).tabulate(columns(run.digits.min(1)), rows))
+    let notes = match run.class_by_class {
+        true => vec![format!(
+            "{TOTAL}: all images as one, not the mean of the classes. A class of which the search produced few images has a \
+             PA and an FMR of few images: compare them beside VR."
+        )],
+        false => Vec::new(),
+    };
+    let grid = Grid { detail: !run.class_by_class, notes, ..Grid::new("classes", "Class by class") };
+    (!rows.is_empty()).then(|| grid.labels(["row", "class"]).tabulate(columns.collect(), rows))
+}
+
+/// The row of all classes.
+const TOTAL: &str = "all, pooled";
+
+/// The paper's figure of a column.
+fn printed(paper: &PaperFigures, column: &str) -> Option<String> {
+    match column {
+        "sa" => paper.sa.clone(),
+        "pa" => paper.pa.clone(),
+        "fmr" => paper.fmr.clone(),
+        "vr" => paper.vr.clone(),
+        _ => None,
+    }
 }

@@ -1,5 +1,6 @@
 //! Builders: one a table. Each makes a grid from the results of a run and knows nothing of how it is printed.
 
+mod attacks;
 mod consistency;
 mod entry;
 mod figures;
@@ -49,6 +50,8 @@ pub(crate) struct Run<'r> {
     /// Decimals of figures in percent.
     pub digits: usize,
     pub metrics: MetricsSettings,
+    /// Whether the figures of each class are printed.
+    pub class_by_class: bool,
     /// The rows of the experiment, those that could not run included.
     pub entries: Vec<Entry<'r>>,
 }
@@ -80,6 +83,7 @@ impl Report {
             caption: setting::caption(experiment, &entries, &|kind| components.prompt(kind)),
             digits: experiment.report.digits,
             metrics: experiment.metrics.clone(),
+            class_by_class: experiment.report.class_by_class,
             entries,
         };
         let mut report = run.report_with(&|row, index| pixels::moved(results, row, index));
@@ -118,6 +122,8 @@ impl Run<'_> {
         let mut generators = compared.generators(&self.metrics, self.digits).into_iter();
         let grids = [
             Some(figures::main(self)),
+            attacks::attacks(self),
+            if self.class_by_class { figures::classes(self) } else { None },
             sweeps::areas(self, &sweeps),
             generators.next(),
             generators.next(),
@@ -135,7 +141,7 @@ impl Run<'_> {
             oracles::ranks(self, &compared),
             consistency::with_oracle(self),
             sweeps::points(self, &sweeps),
-            figures::classes(self),
+            if self.class_by_class { None } else { figures::classes(self) },
             searches::confusions(self),
             searches::failures(self),
         ];
