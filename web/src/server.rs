@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-use tiny_http::{Header, Method, Response, Server as Http, StatusCode};
+use tiny_http::{Method, Server as Http, StatusCode};
 
 use crate::app::App;
 use crate::error::WebError;
@@ -168,20 +168,24 @@ fn respond(shared: &Arc<Shared>, mut request: tiny_http::Request) {
     send(request, found, cookie);
 }
 
+/// Sends an answer and ends the connection. tiny_http gives each connection a thread, and at times hands a new connection to a
+/// thread that is not free: one that stays open would let the other wait for minutes.
 fn send(request: tiny_http::Request, answer: Answer, cookie: Option<String>) {
-    let mut response = Response::from_data(answer.body).with_status_code(StatusCode(answer.status));
+    let reason = StatusCode(answer.status).default_reason_phrase();
+    let mut head = format!("HTTP/1.1 {} {reason}\r\nConnection: close\r\n", answer.status);
     let version = answer.version.map(|version| ("ETag", format!("\"{version}\"")));
     let location = answer.location.map(|location| ("Location", location));
     let cookie = cookie.map(|cookie| ("Set-Cookie", cookie));
-    let own = [("Content-Type", answer.kind.to_owned())].into_iter().chain(version).chain(location).chain(cookie);
-    for (name, value) in own.chain(safety()) {
-        // A header of ours that is none would be a name with a line break, which addresses escape.
-        if let Ok(header) = Header::from_bytes(name, value) {
-            response.add_header(header);
-        }
+    let length = ("Content-Length", answer.body.len().to_string());
+    let own = [("Content-Type", answer.kind.to_owned()), length];
+    for (name, value) in own.into_iter().chain(version).chain(location).chain(cookie).chain(safety()) {
+        head.push_str(&format!("{name}: {value}\r\n"));
     }
+    head.push_str("\r\n");
+    let body = if *request.method() == Method::Head { &[][..] } else { &answer.body };
+    let mut out = request.into_writer();
     // Whoever asked may be gone.
-    let _ = request.respond(response);
+    let _ = out.write_all(head.as_bytes()).and_then(|()| out.write_all(body)).and_then(|()| out.flush());
 }
 
 /// Headers of every answer.
