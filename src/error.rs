@@ -38,6 +38,16 @@ pub enum Error {
         /// What to get, a line each.
         needs: String,
     },
+    /// What shards share is to be made, and there is no place for it.
+    #[error(
+        "{} names no folder for what shards share: set run.cache to one that all machines see (--set run.cache=DIR, here and \
+         for every shard)",
+        file.display()
+    )]
+    NoCache {
+        /// The experiment file.
+        file: PathBuf,
+    },
     /// The mask of a row cannot be learned, or does not fit the row.
     #[error("{row}: {problem}")]
     Mask {

@@ -31,6 +31,8 @@ pub enum Phase {
     Spread,
     /// To learn the row's mask from them.
     Mask,
+    /// To keep for shards and later runs what does not depend on a target.
+    Prepare,
     /// To measure the row.
     Measure,
     /// To show its images to further targets and oracles.

@@ -1,5 +1,6 @@
 #![doc = include_str!("../docs/library.md")]
 
+mod beforehand;
 mod cache;
 mod classes;
 mod components;

@@ -54,7 +54,7 @@ pub struct LearnedMask {
 }
 
 impl LearnedMask {
-    fn figures(&self, label: &str) -> MaskFigures {
+    pub(crate) fn figures(&self, label: &str) -> MaskFigures {
         let figures = MaskFigures::of(&self.learned.mask, label);
         MaskFigures { images: Some(self.images), seconds: Some(self.seconds), ..figures }
     }
@@ -168,11 +168,12 @@ fn latents_error(generator: &dyn Generator, problem: &str) -> ComponentError {
 }
 
 /// The mask of a row as weights for the step rule, made ready in the run's folder: read, learned, or found there from
-/// before. `None` where the row has none.
+/// before. `shared` is where runs that share a cache keep it. `None` where the row has none.
 pub(crate) fn ready(
     row: &ReadyRow,
     spread: Option<&Spread>,
     workers: &Workers<'_>,
+    shared: Option<&Path>,
     store: &mut RunStore,
     done: impl FnMut(&[Perturbed]),
 ) -> Result<Option<Vec<f32>>, Error> {
@@ -188,11 +189,19 @@ pub(crate) fn ready(
             (**mask).clone()
         }
         (MaskSource::Learn(samples), None) => {
-            let Some(learned) = learn_mask(row, part, samples, spread, workers, done)? else {
-                return Err(Error::Interrupted { dir: store.dir().to_owned() });
+            let (mut mask, figures) = match shared.and_then(read_kept) {
+                Some(kept) => kept,
+                None => {
+                    let Some(learned) = learn_mask(row, part, samples, spread, workers, done)? else {
+                        return Err(Error::Interrupted { dir: store.dir().to_owned() });
+                    };
+                    let figures = learned.figures(&part.table.label);
+                    if let Some(shared) = shared {
+                        keep_beside(row, shared, &learned.learned.mask, &figures)?;
+                    }
+                    (learned.learned.mask, figures)
+                }
             };
-            let figures = learned.figures(&part.table.label);
-            let mut mask = learned.learned.mask;
             if before.is_some() && !known(&mask) {
                 return Err(Error::MaskChanged { row: id.clone(), path });
             }
@@ -214,6 +223,22 @@ fn keep(store: &mut RunStore, row: &ReadyRow, path: &Path, mask: &Mask, figures:
     save(mask, path).map_err(|error| Error::mask(row, error))?;
     // Last: a file that no fact speaks of is not trusted.
     Ok(store.update_facts(&row.plan.id, |facts| facts.mask = Some(figures.clone()))?)
+}
+
+/// Keeps a mask for runs that share a cache, and beside it what it cost.
+pub(crate) fn keep_beside(row: &ReadyRow, path: &Path, mask: &Mask, figures: &MaskFigures) -> Result<(), Error> {
+    let failed = |error: String| Error::mask(row, MaskError::file(path, format!("cannot be kept: {error}")));
+    save(mask, path).map_err(|error| Error::mask(row, error))?;
+    // Last: a mask that no figures speak of is not taken.
+    let text = serde_json::to_vec(figures).map_err(|error| failed(error.to_string()))?;
+    fmr_files::replace(&path.with_extension("json"), &text).map_err(|error| failed(error.to_string()))
+}
+
+/// A mask that was kept so, whole.
+pub(crate) fn read_kept(path: &Path) -> Option<(Mask, MaskFigures)> {
+    let mask = Mask::load(path).ok()?;
+    let figures: MaskFigures = serde_json::from_slice(&std::fs::read(path.with_extension("json")).ok()?).ok()?;
+    (figures.hash == mask.hash()).then_some((mask, figures))
 }
 
 /// Writes a mask, and beside it its picture.

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use fmr_core::perturb::{AnswerCache, PerturbError, Perturber, Workers};
@@ -103,6 +103,19 @@ impl Runner<'_> {
         self.work(prepared, RunStore::resume_mended(dir, &plan(prepared, self.part)?)?)
     }
 
+    /// Whether a folder holds this run, finished. False where there is no run.
+    ///
+    /// # Errors
+    /// It holds a different one, or cannot be read.
+    pub fn is_done_in(&self, prepared: &Prepared, dir: &Path) -> Result<bool, Error> {
+        if !RunStore::is_in(dir) {
+            return Ok(false);
+        }
+        let store = RunStore::read(dir)?;
+        store.expect_work(&plan(prepared, self.part)?)?;
+        Ok(store.is_finished()?)
+    }
+
     fn work(&self, prepared: &Prepared, mut store: RunStore) -> Result<FinishedRun, Error> {
         let part = store.plan().part;
         let mut left = BTreeMap::new();
@@ -125,7 +138,8 @@ impl Runner<'_> {
         for row in prepared.ready() {
             let (left, store, cache) = (&left[&row.plan.id], &mut store, caches.of_row(row));
             self.with_workers(prepared, |workers| {
-                self.row(row, left, prepared.experiment.run.repeat, cache.as_ref(), workers, store)
+                let shared = Shared { cache: cache.as_ref(), mask: caches.mask_of(row) };
+                self.row(row, left, prepared.experiment.run.repeat, &shared, workers, store)
             })?;
         }
         self.show_to_others(prepared, &mut store)?;
@@ -193,7 +207,7 @@ impl Runner<'_> {
     }
 
     /// Workers as the `[run]` table asks for them.
-    fn with_workers<T>(&self, prepared: &Prepared, work: impl FnOnce(&Workers<'_>) -> T) -> T {
+    pub(crate) fn with_workers<T>(&self, prepared: &Prepared, work: impl FnOnce(&Workers<'_>) -> T) -> T {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let SideBySide { lanes: threads, batch } = prepared.experiment.run.side_by_side(cores);
         // Events stay on this thread; workers see the interrupt alone.
@@ -229,7 +243,7 @@ impl Runner<'_> {
         row: &ReadyRow,
         left: &[usize],
         repeats: usize,
-        cache: Option<&FolderCache>,
+        shared: &Shared<'_>,
         workers: &Workers<'_>,
         store: &mut RunStore,
     ) -> Result<(), Error> {
@@ -246,11 +260,13 @@ impl Runner<'_> {
             facts.published_accuracy = row.published_accuracy;
             facts.remarks.clone_from(&row.remarks);
         })?;
-        let cache = cache.map(|cache| cache as &dyn AnswerCache);
+        let cache = shared.cache.map(|cache| cache as &dyn AnswerCache);
         self.events.row(&row.plan.title, Phase::Spread);
         let spread = spread::ready(row, workers, cache, store)?;
         self.events.row(&row.plan.title, Phase::Mask);
-        let mask = masks::ready(row, spread.as_ref(), workers, store, |batch| self.events.batch(batch))?;
+        let mask = masks::ready(row, spread.as_ref(), workers, shared.mask.as_deref(), store, |batch| {
+            self.events.batch(batch)
+        })?;
         let perturber =
             Perturber { spread: spread.as_ref(), observer: &self.interrupt, ..row.perturber(mask.as_deref()) };
         self.events.row(&row.plan.title, Phase::Measure);
@@ -283,6 +299,13 @@ impl Runner<'_> {
         }
         Ok(())
     }
+}
+
+/// What a row shares with other rows and runs.
+struct Shared<'c> {
+    cache: Option<&'c FolderCache>,
+    /// Where the mask is kept that it learns.
+    mask: Option<PathBuf>,
 }
 
 /// Images to be perturbed to learn masks from.

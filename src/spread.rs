@@ -41,26 +41,10 @@ pub(crate) fn measure(
     cache: Option<&dyn AnswerCache>,
     most: usize,
 ) -> Result<Option<Spread>, Error> {
-    // Beginning a search asks all that a cache keeps: what was encoded here is not encoded again.
-    let search = SearchSettings {
-        budget: 0,
-        restarts: 0,
-        step_unit: StepUnit::Latent,
-        frozen_blocks: Vec::new(),
-        start: Start::default(),
-        ..row.settings.search.clone()
-    };
-    let perturber = Perturber { search: &search, cache, ..row.perturber(None) };
     let positions: Vec<usize> = (0..row.samples.len().min(most)).collect();
     let mut encoded: Vec<Perturbed> = Vec::new();
-    let run = workers.run::<Error>(&perturber, &positions, &|at| Ok(row.samples.batch(at)?), |batch| {
-        encoded.extend(batch);
-        Ok(())
-    });
-    match run {
-        Err(Error::Perturb(PerturbError::Cancelled)) if !(workers.go_on)() => return Ok(None),
-        Ok(()) if encoded.len() < positions.len() => return Ok(None),
-        other => other?,
+    if !begin_searches(row, workers, cache, &positions, |batch| encoded.extend(batch))? {
+        return Ok(None);
     }
     // Workers hand batches over in no particular order.
     encoded.sort_by_key(|sample| sample.record.index);
@@ -78,4 +62,37 @@ pub(crate) fn measure(
         return Err(PerturbError::Batch(problem).into());
     }
     Ok(Some(spread))
+}
+
+/// Begins the search of some of a row's images without a step, which asks all that a cache keeps. False where `workers` were
+/// told not to continue.
+///
+/// # Errors
+/// An image cannot be read, or a component ends the work.
+pub(crate) fn begin_searches(
+    row: &ReadyRow,
+    workers: &Workers<'_>,
+    cache: Option<&dyn AnswerCache>,
+    positions: &[usize],
+    mut done: impl FnMut(Vec<Perturbed>),
+) -> Result<bool, Error> {
+    let search = SearchSettings {
+        budget: 0,
+        restarts: 0,
+        step_unit: StepUnit::Latent,
+        frozen_blocks: Vec::new(),
+        start: Start::default(),
+        ..row.settings.search.clone()
+    };
+    let perturber = Perturber { search: &search, cache, ..row.perturber(None) };
+    let mut count = 0;
+    let run = workers.run::<Error>(&perturber, positions, &|at| Ok(row.samples.batch(at)?), |batch| {
+        count += batch.len();
+        done(batch);
+        Ok(())
+    });
+    match run {
+        Err(Error::Perturb(PerturbError::Cancelled)) if !(workers.go_on)() => Ok(false),
+        other => other.map(|()| count == positions.len()),
+    }
 }

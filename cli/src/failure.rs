@@ -43,8 +43,11 @@ impl From<std::io::Error> for Failure {
     }
 }
 
-/// Shows an error and gives the exit code: 130 where the user stopped the command, 3 where too many
-/// samples failed, else 1.
+/// Exit code where the same command may succeed later, or on a different machine (`EX_TEMPFAIL`).
+const TRY_AGAIN: u8 = 75;
+
+/// Shows an error and gives the exit code: 130 where the user stopped the command, 3 where too many samples failed, 75 where
+/// another process is at work or a disk is full, else 1.
 ///
 /// A reader that closed the pipe (`fmr report RUN | head`) has what it wanted: that is no error, and nothing is shown.
 pub(crate) fn show(failure: Failure) -> ExitCode {
@@ -52,6 +55,9 @@ pub(crate) fn show(failure: Failure) -> ExitCode {
         Failure::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
         Failure::Output(error) => (miette!("standard output cannot be written: {error}"), 1),
         Failure::Error(error @ Error::Interrupted { .. }) => (miette::Report::new(Shown::of(error)), 130),
+        Failure::Error(error @ Error::Store(StoreError::InUse { .. } | StoreError::DiskFull { .. })) => {
+            (miette::Report::new(Shown::of(error)), TRY_AGAIN)
+        }
         Failure::Error(error) => (miette::Report::new(Shown::of(error)), 1),
         Failure::Text(text) => (miette!("{text}"), 1),
         Failure::Samples(text) => (miette!("{text}"), 3),

@@ -67,6 +67,7 @@ impl Events for Terminal {
         let title = match phase {
             Phase::Spread => format!("spread of latents, {title}"),
             Phase::Mask => format!("mask of {title}"),
+            Phase::Prepare => format!("what shards of {title} share"),
             Phase::Transfer => format!("{title}, shown to others"),
             _ => title.to_owned(),
         };

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use fmr_core::ComponentError;
 use fmr_core::perturb::{AnswerCache, CacheKey, TargetFree};
 
+use crate::masks::MASKS;
 use crate::prepare::{Prepared, ReadyRow};
 use scope::Scope;
 
@@ -46,6 +47,16 @@ impl Caches {
         let scope = Scope::of(&row.plan.fingerprint, &row.plan.classes);
         let used = self.shared || self.rows.get(&scope).is_some_and(|rows| *rows > 1);
         used.then(|| FolderCache::new(&self.root, &scope))
+    }
+
+    /// The scope of a row, by name.
+    pub(crate) fn scope_of(&self, row: &ReadyRow) -> String {
+        Scope::of(&row.plan.fingerprint, &row.plan.classes).name().to_owned()
+    }
+
+    /// Where runs that share the cache keep the mask that a row learns; `None` where they share none.
+    pub(crate) fn mask_of(&self, row: &ReadyRow) -> Option<PathBuf> {
+        self.shared.then(|| self.root.join(MASKS).join(format!("{}.mask", scope::digest_of_row(&row.plan))))
     }
 
     /// Removes the run's own cache once all rows are done: the run store holds all that was measured.

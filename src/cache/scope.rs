@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use fmr_store::RowPlan;
 use sha2::{Digest as _, Sha256};
 
 /// Fields of a row's fingerprint that answers without a target depend on, by their first word or whole name.
@@ -40,6 +41,22 @@ impl Scope {
     pub(crate) fn name(&self) -> &str {
         &self.0
     }
+}
+
+/// A name for everything that a row depends on.
+pub(crate) fn digest_of_row(plan: &RowPlan) -> String {
+    let mut hash = Sha256::new();
+    let mut add = |text: &str| {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text);
+    };
+    add(env!("CARGO_PKG_VERSION"));
+    plan.fingerprint.iter().for_each(|(field, value)| {
+        add(field);
+        add(value);
+    });
+    plan.classes.iter().for_each(|class| add(class));
+    hash.finalize().iter().take(12).map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ fn parts_make_the_run_that_was_never_divided() {
     let parts: Vec<_> = (0..3).map(|i| run(&format!("part-{i}"), Part::new(i, 3).unwrap())).collect();
     assert_eq!(records(&parts[1])[0].1.iter().map(|r| r.index).collect::<Vec<_>>(), [1, 4, 7]);
     let report = lab.succeed(&["report", "part-1"]);
-    assert!(report.contains("part 2 of 3: 6 of 20 images are done"), "{report}");
+    assert!(report.contains("shard 1/3: 6 of 20 images are done"), "{report}");
 
     let merged = fmr::merge(&parts, &lab.path("merged")).unwrap();
     assert_eq!(records(merged.dir()), records(&whole));
@@ -67,7 +67,7 @@ fn the_command_does_a_part_and_merges_all() {
         lab.succeed(&["run", "lab.toml", "--part", part, "--out", &dir]);
     }
     let refused = lab.refuse(&["merge", "1-2", "--out", "merged"]);
-    assert!(refused.contains("part 2 of 2 was not given"), "{refused}");
+    assert!(refused.contains("shard 1 of 2 was not given"), "{refused}");
     lab.succeed(&["merge", "1-2", "2-2", "--out", "merged"]);
     assert_eq!(records(&lab.path("merged")), records(&lab.path("whole")));
 }

@@ -51,6 +51,7 @@ impl Events for Relay {
         let phase = match phase {
             Phase::Spread => "spread",
             Phase::Mask => "mask",
+            Phase::Prepare => "prepare",
             Phase::Transfer => "transfer",
             _ => "measure",
         };

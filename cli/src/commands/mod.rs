@@ -6,11 +6,13 @@ mod experiments;
 mod export;
 mod fetch;
 mod inspect;
+mod launch;
 mod mask;
 mod merge;
 mod models;
 mod plan;
 mod plugin;
+mod prepare;
 mod report;
 mod resume;
 mod run;
@@ -42,7 +44,11 @@ enum Command {
     Run(run::Arguments),
     /// Resume a run that was stopped or killed
     Resume(resume::Arguments),
-    /// Make one run of the parts that `fmr run --part` did
+    /// Do once what all shards of a run share: fill the cache, learn masks
+    Prepare(prepare::Arguments),
+    /// Write or submit the jobs that do an experiment in shards on a cluster
+    Launch(launch::Arguments),
+    /// Make one run of the shards that `fmr run --shard` did
     Merge(merge::Arguments),
     /// Print the table of a run and rewrite its report
     Report(report::Arguments),
@@ -74,7 +80,8 @@ enum Command {
     Plugin(plugin::Arguments),
 }
 
-/// Runs the command line. The exit code is 0, 1 for errors, 2 for a wrong command line, 130 if the user stopped the run.
+/// Runs the command line. The exit code is 0, 1 for errors, 2 for a wrong command line, 3 if too many samples failed, 75 if the
+/// same command may succeed later, 130 if the user stopped the run.
 pub fn main() -> ExitCode {
     main_of(std::env::args_os())
 }
@@ -89,6 +96,8 @@ pub fn main_of(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match arguments.command {
         Command::Run(arguments) => run::run(&arguments, out),
         Command::Resume(arguments) => resume::run(&arguments, out),
+        Command::Prepare(arguments) => prepare::run(&arguments, out),
+        Command::Launch(arguments) => launch::run(&arguments, out),
         Command::Merge(arguments) => merge::run(&arguments, out),
         Command::Report(arguments) => report::run(&arguments, out),
         Command::Compare(arguments) => compare::run(&arguments, out),

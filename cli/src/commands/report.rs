@@ -25,5 +25,5 @@ pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Fail
     if arguments.print {
         return print_report(&report::report(&experiment, &store)?, store.dir(), out);
     }
-    print_finished(&experiment, &store, out)
+    print_finished(&experiment, &store, store.dir(), out)
 }

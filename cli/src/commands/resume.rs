@@ -7,7 +7,7 @@ use clap::Args;
 use fmr::Runner;
 use fmr::store::RunStore;
 
-use super::shared::{experiment_of, prepare, print_finished};
+use super::shared::{expect_local, experiment_of, prepare, print_finished};
 use crate::failure::Failure;
 use crate::{Terminal, signals};
 
@@ -22,6 +22,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failure> {
+    expect_local(&arguments.run)?;
     let experiment = experiment_of(&RunStore::read(&arguments.run)?)?;
     let terminal = Terminal::default();
     let runner = Runner { events: &terminal, ..Runner::default() };
@@ -30,5 +31,6 @@ pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Fail
     let resume = if arguments.mended { Runner::resume_mended } else { Runner::resume };
     let run = resume(&runner, &prepared, &arguments.run);
     terminal.clear();
-    print_finished(&prepared.experiment, &run?.store, out)
+    let run = run?;
+    print_finished(&prepared.experiment, &run.store, run.dir(), out)
 }

@@ -43,10 +43,40 @@ impl ExperimentArguments {
         Experiment::read(&self.file, &Changes { profile, values: self.set.clone(), limit })
     }
 
+    /// The file.
+    pub(crate) fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// The same as words of a command line, with `file` for the file.
+    pub(crate) fn as_arguments(&self, file: &Path) -> Vec<String> {
+        let mut words = vec![file.to_string_lossy().into_owned()];
+        let profile = self.profile.clone();
+        let flags = [(self.quick, "--quick"), (self.full, "--full")];
+        words.extend(flags.into_iter().filter(|(set, _)| *set).map(|(_, flag)| flag.to_owned()));
+        words.extend(profile.into_iter().flat_map(|name| ["--profile".to_owned(), name]));
+        words.extend(self.limit.into_iter().flat_map(|limit| ["--limit".to_owned(), limit.to_string()]));
+        for (key, value) in &self.set {
+            // JSON's values are TOML's too, but for tables, which nobody writes on a command line.
+            words.extend(["--set".to_owned(), format!("{key}={value}")]);
+        }
+        words
+    }
+
     /// Reads the file and makes its components.
     pub(crate) fn prepare(&self, interrupt: &Interrupt) -> Result<Prepared, ConfigError> {
         prepare(self.read()?, interrupt)
     }
+}
+
+/// Refuses a folder in which no database can be written safely.
+pub(crate) fn expect_local(dir: &Path) -> Result<(), Failure> {
+    let Some(system) = fmr_files::network_file_system(dir) else { return Ok(()) };
+    let dir = dir.display();
+    Err(Failure::Text(format!(
+        "{dir} is on a network file system ({system}), where a run's database cannot be written safely: add --publish {dir}, \
+         which works on a disk of this machine and puts the finished run there"
+    )))
 }
 
 /// Makes the components of an experiment, whose calls the interrupt reaches.
@@ -73,16 +103,21 @@ pub(crate) fn experiment_of(store: &RunStore) -> Result<Experiment, ConfigError>
     Experiment::parse(&file, store.plan().experiment.clone(), dir, &Changes::default())
 }
 
-/// Writes the reports of a run, and prints its tables and, on the last line, its folder. A file that could not be written
+/// Writes the reports of a run, and prints its tables and, on the last line, the folder `place`, where it is or will be. A file that could not be written
 /// is an error after that; so are more failed samples than `run.failed-share` allows, which the first line says too.
-pub(crate) fn print_finished(experiment: &Experiment, store: &RunStore, out: &mut dyn Write) -> Result<(), Failure> {
+pub(crate) fn print_finished(
+    experiment: &Experiment,
+    store: &RunStore,
+    place: &Path,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
     let unwritten = report::unwritten(experiment, store)?;
     let failures = unwritten.report.failures(experiment.run.failed_share);
     let mut print = || -> Result<(), Failure> {
         if let Some(line) = &failures {
             writeln!(out, "{line}\n")?;
         }
-        print_report(&unwritten.report, store.dir(), out)?;
+        print_report(&unwritten.report, place, out)?;
         Ok(out.flush()?)
     };
     // The table first: a file that cannot be written costs no table. Then the files, even where nobody reads the table.

@@ -55,5 +55,6 @@ pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Fail
     signals::listen(&runner.interrupt);
     let run = runner.transfer(&prepared, &arguments.run);
     terminal.clear();
-    print_finished(&prepared.experiment, &run?.store, out)
+    let run = run?;
+    print_finished(&prepared.experiment, &run.store, run.dir(), out)
 }

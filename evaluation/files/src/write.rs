@@ -18,6 +18,25 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace_with(path, |out| out.write_all(bytes))
 }
 
+/// As [`replace`], without waiting for the disk: for many files that can be made again. After a loss of power one of them
+/// may be empty; after the death of a process none is.
+///
+/// # Errors
+/// As [`replace`].
+pub fn replace_soon(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if holds(path, bytes) {
+        return Ok(());
+    }
+    let file = beside(folder_of(path))?;
+    file.as_file().write_all(bytes)?;
+    file.persist(path).map(drop).map_err(|error| error.error)
+}
+
+/// A path of one name has an empty parent.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// As [`replace`], with a function that writes the content. After its error nothing has changed.
 ///
 /// # Errors
@@ -26,8 +45,7 @@ pub fn replace_with<E: From<io::Error>>(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> Result<(), E>,
 ) -> Result<(), E> {
-    // A path of one name has an empty parent.
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     let mut out = BufWriter::new(beside(folder)?);
     write(&mut out)?;
     let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
@@ -41,7 +59,7 @@ pub fn replace_with<E: From<io::Error>>(
 }
 
 /// Beginning and end of temporary names.
-const PARTIAL: [&str; 2] = [".fmr-", ".partial"];
+pub(crate) const PARTIAL: [&str; 2] = [".fmr-", ".partial"];
 
 /// Whether a file name is that of a file which a process left that died while it wrote.
 pub fn is_partial(name: &str) -> bool {

@@ -208,6 +208,28 @@ pub enum StoreError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The folder holds another part of the run than the one that is asked for.
+    #[error("{} holds {part} of the run, not {wanted}", dir.display())]
+    OtherPart {
+        /// The folder.
+        dir: PathBuf,
+        /// What it holds.
+        part: super::Part,
+        /// What was asked for.
+        wanted: super::Part,
+    },
+    /// The folder holds the same work with other results.
+    #[error(
+        "{} holds different results of row {row:?} for the same work: a component is not deterministic, or the machines \
+         compute differently",
+        dir.display()
+    )]
+    OtherResults {
+        /// The folder.
+        dir: PathBuf,
+        /// The first row that differs.
+        row: String,
+    },
     /// The database refused for another reason.
     #[error("cannot {asked} in {}: {source}", path.display())]
     Database {

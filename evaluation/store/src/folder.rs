@@ -68,7 +68,8 @@ impl RunStore {
             fs::create_dir_all(&parent).asking(&parent, "make the folder")?;
             let [_, _, png] = self.pngs(&row.id, r.index)?;
             let path = folder.join(&file);
-            fmr_files::replace(&path, &png).asking(&path, "write the image")?;
+            // A run has many, and holds them all: to wait for the disk each time would take most of a report's time.
+            fmr_files::replace_soon(&path, &png).asking(&path, "write the image")?;
             lines.push(Line {
                 file,
                 key: &r.key,

@@ -25,6 +25,7 @@ mod open;
 mod part;
 mod plan;
 mod plan_rows;
+mod publish;
 mod read;
 mod results;
 mod schema;
@@ -52,6 +53,7 @@ use self::lock::RunLock;
 pub use self::mended::ReplacedPlugin;
 pub use self::part::{Part, PartError};
 pub use self::plan::{RowPlan, RunPlan, file_name};
+pub use self::publish::Published;
 pub use self::results::{RowResults, RunResults};
 pub use self::shown::{SampleImages, SampleShown, Shown};
 
@@ -119,6 +121,11 @@ pub struct RunStore {
 }
 
 impl RunStore {
+    /// Whether a folder holds a run, or the beginning of one.
+    pub fn is_in(dir: &Path) -> bool {
+        open::expect_run(dir).is_ok() && open::expect_new(dir).is_err()
+    }
+
     /// Begins a run in a new or empty folder, which this process alone may write to.
     ///
     /// # Errors

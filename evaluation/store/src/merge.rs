@@ -87,10 +87,12 @@ fn expect_parts(parts: &[RunStore]) -> Result<&RunStore, StoreError> {
             }
         }
     }
-    match (0..of).find(|index| !seen.contains_key(index)).and_then(|index| Part::new(index, of).ok()) {
-        Some(missing) => refuse(&first.dir, format!("{missing} was not given")),
-        None => Ok(first),
+    let missing: Vec<String> =
+        (0..of).filter(|index| !seen.contains_key(index)).map(|index| index.to_string()).collect();
+    if missing.is_empty() {
+        return Ok(first);
     }
+    refuse(&first.dir, format!("shard {} of {of} was not given", missing.join(",")))
 }
 
 /// Replaced plugins of samples of both parts.

@@ -11,11 +11,11 @@ use thiserror::Error;
 /// ```
 /// use fmr_store::Part;
 ///
-/// let second: Part = "2/4".parse()?;
+/// let second = Part::new(1, 4)?;
 /// assert_eq!((second.index(), second.of()), (1, 4));
 /// assert!(second.holds(5) && !second.holds(6));
 /// assert_eq!(second.count(10), 3);
-/// assert_eq!(second.to_string(), "part 2 of 4");
+/// assert_eq!(second.to_string(), "shard 1/4");
 /// # Ok::<(), fmr_store::PartError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,14 +73,14 @@ impl Default for Part {
     }
 }
 
-/// `part 2 of 4`: counted from 1.
+/// `shard 1/4`: counted from 0, as the command takes it.
 impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "part {} of {}", self.index + 1, self.of)
+        write!(f, "shard {}/{}", self.index, self.of)
     }
 }
 
-/// `2/4`: counted from 1.
+/// `2/4`: counted from 1, as run stores have it.
 impl FromStr for Part {
     type Err = PartError;
 

@@ -88,10 +88,10 @@ fn parts_that_make_no_run_are_refused_by_name() {
         refuse(&[]),
     ];
     assert_snapshot!(messages.join("\n"), @r#"
-    HOME/part-0 cannot be merged: part 2 of 3 was not given
-    HOME/twin cannot be merged: it is part 2 of 3, and so is HOME/part-1
-    HOME/other cannot be merged: part 3 of 3 differs from HOME/part-0: row "cifar/resnet", search is "budget 5" and not "budget 50, step 0.001, sign"
-    HOME/half cannot be merged: it is part 2 of 2, and HOME/part-0 is part 1 of 3
+    HOME/part-0 cannot be merged: shard 1 of 3 was not given
+    HOME/twin cannot be merged: it is shard 1/3, and so is HOME/part-1
+    HOME/other cannot be merged: shard 2/3 differs from HOME/part-0: row "cifar/resnet", search is "budget 5" and not "budget 50, step 0.001, sign"
+    HOME/half cannot be merged: it is shard 1/2, and HOME/part-0 is shard 0/3
     HOME/begun cannot be merged: 0 of 6 images of row "mnist/lenet" are done: resume it first
     . cannot be merged: no part was given
     "#);
@@ -103,7 +103,7 @@ fn a_part_takes_its_own_samples_alone() {
     let dir = home.path().join("run");
     let mut store = RunStore::create(&dir, &part(1)).unwrap();
     store.commit(ROW, &[sample(1, 1, 8), sample(4, 1, 8)], SPENT).unwrap();
-    assert_snapshot!(told(store.commit(ROW, &batch(5..6), SPENT), &dir), @r#"sample 5 of row "mnist/lenet" in RUN cannot be added: the plan holds 20 samples, and this is part 2 of 3"#);
+    assert_snapshot!(told(store.commit(ROW, &batch(5..6), SPENT), &dir), @r#"sample 5 of row "mnist/lenet" in RUN cannot be added: the plan holds 20 samples, and this is shard 1/3"#);
     drop(store);
     // A part stays what it is.
     let store = RunStore::resume(&dir, &plan(20)).unwrap();

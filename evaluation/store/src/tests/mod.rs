@@ -5,6 +5,7 @@ mod browse;
 mod damage;
 mod doctored;
 mod merge;
+mod publish;
 mod resume;
 
 use std::fs;
