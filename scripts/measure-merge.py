@@ -76,10 +76,10 @@ begun = time.monotonic()
 merged = given.folder / "merged"
 merge = subprocess.Popen([given.fmr, "merge", *map(str, shards), "--out", str(merged)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 merge.stdout.readline()
-table = time.monotonic() - begun
+print(f"table after {time.monotonic() - begun:.1f} s", flush=True)
 merge.stdout.read()
 if merge.wait() != 0:
     raise SystemExit("the merge failed")
 spent = time.monotonic() - begun
 peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e3
-print(f"table after {table:.1f} s, all files of the report after {spent:.1f} s, {peak:.0f} MB of memory at most, {megabytes(merged):.0f} MB")
+print(f"all files of the report after {spent:.1f} s, {peak:.0f} MB of memory at most, {megabytes(merged):.0f} MB")
