@@ -11,6 +11,7 @@ mod interrupt;
 mod masks;
 mod members;
 mod merge;
+pub mod plain;
 mod plan;
 mod prepare;
 pub mod report;

@@ -7,7 +7,9 @@ use fmr_store::RunStore;
 
 pub use fmr_report::Results;
 pub use fmr_report::compare::{Compared, Contender};
-pub use fmr_report::{Caption, Cell, Column, Grid, MaskFigures, Report, Row, RowState, TextOptions, WIDTH, mask_art};
+pub use fmr_report::{
+    Caption, Cell, Column, Figure, Grid, MaskFigures, Report, Row, RowState, TextOptions, WIDTH, mask_art,
+};
 
 use crate::components::unloaded;
 use crate::error::Error;

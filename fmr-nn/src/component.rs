@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use fmr_core::preprocess::{Framing, Picture, Pipeline, Stage};
 use fmr_core::{ComponentError, SettingError};
 use ndarray::{Array4, Axis};
+use serde::{Deserialize, Serialize};
 
 /// Runs a component's work; a panic of a layer below (burn reports its errors so) becomes an error.
 ///
@@ -63,11 +64,24 @@ enum Pixels {
     Framed(usize),
 }
 
+/// How colours become grey for a model of one channel.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Grey {
+    /// By the mean of the channels.
+    #[default]
+    Mean,
+    /// By the luma of RGB (ITU-R 601), in bytes as Pillow where pictures come from files.
+    Luma,
+}
+
 /// What a model wants of its input.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Wanted {
     /// Channels: one or three.
     pub channels: usize,
+    /// How colours become grey, for one channel.
+    pub grey: Grey,
     /// Size, and how images are brought to it.
     pub framing: Framing,
     /// Mean subtracted from each channel.
@@ -77,13 +91,16 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// Channels first (grey by the mean of colours, colours by repetition), then size, then normalisation.
+    /// Channels first (grey from colours, colours by repetition), then size, then normalisation.
     fn stages(&self, pixels: Pixels) -> Vec<Stage> {
         let (c, framing) = match pixels {
             Pixels::Images([c, h, w]) => (c, self.framing.stages([h, w])),
             Pixels::Framed(c) => (c, Vec::new()),
         };
-        let grey = (c != self.channels && self.channels == 1).then(|| Stage::channel_mean(c));
+        let grey = (c != self.channels && self.channels == 1).then(|| match (self.grey, c) {
+            (Grey::Luma, 3) => Stage::luma(),
+            _ => Stage::channel_mean(c),
+        });
         let colour = (c != self.channels && c == 1).then_some(Stage::RepeatChannel { channels: self.channels });
         let normalise = Stage::Normalise { mean: self.mean.clone(), std: self.std.clone() };
         grey.into_iter().chain(framing).chain(colour).chain([normalise]).collect()
@@ -97,7 +114,11 @@ impl fmt::Display for Wanted {
             [first, rest @ ..] if rest.iter().all(|v| v == first) => first.to_string(),
             values => values.iter().map(f32::to_string).collect::<Vec<_>>().join(", "),
         };
-        let grey = if self.channels == 1 { "grey, " } else { "" };
+        let grey = match (self.channels, self.grey) {
+            (1, Grey::Mean) => "grey, ",
+            (1, Grey::Luma) => "grey by luma, ",
+            _ => "",
+        };
         write!(f, "{grey}{}, mean {}, deviation {}", self.framing, list(&self.mean), list(&self.std))
     }
 }
@@ -129,6 +150,8 @@ impl Preparation {
         let [h, w] = self.wanted.framing.size;
         let mut input = Array4::zeros((pictures.len(), self.wanted.channels, h, w));
         for (picture, mut out) in pictures.iter().zip(input.axis_chunks_iter_mut(Axis(0), 1)) {
+            let grey = (self.wanted.channels == 1 && self.wanted.grey == Grey::Luma).then(|| picture.clone().grey());
+            let picture = grey.as_ref().unwrap_or(picture);
             let channels = picture.shape[0];
             let framed = self.wanted.framing.picture(picture).values().collect();
             let framed = Array4::from_shape_vec((1, channels, h, w), framed)

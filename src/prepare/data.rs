@@ -14,7 +14,8 @@ pub(crate) fn samples(e: &Experiment, name: &str) -> Result<Samples, ConfigError
     let refuse = |problem: String| {
         let files = table.files(&e.base).into_iter();
         let key = files.filter(|(_, path)| problem.starts_with(&*path.to_string_lossy())).map(|(key, _)| key).next();
-        let own = ["class-names", "grouping", "split", "folders"].into_iter().find(|key| problem.starts_with(key));
+        let own =
+            ["class-names", "grouping", "split", "folders", "corrupt"].into_iter().find(|key| problem.starts_with(key));
         let key = key.or(own).unwrap_or("kind");
         e.error_at(&format!("data.{}.{key}", table.name), problem, None)
     };

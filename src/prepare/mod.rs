@@ -224,13 +224,12 @@ impl Maker<'_> {
         let e = self.experiment;
         let mut prepared = self.own_row(row)?;
         if let PreparedRow::Ready(ready) = &mut prepared {
-            for name in e.evaluate.also.iter().filter(|name| **name != row.target) {
-                let other = Row { target: name.clone(), mask: None, ..row.clone() };
+            for also in &row.also {
+                let other = Row { target: also.target.clone(), mask: None, ..row.clone() };
+                // The report says of the others what they lack.
                 if let PreparedRow::Ready(other) = self.own_row(&other)? {
-                    let judge = Judge { name: e.targets[name].label.clone(), ..other.plan.target() };
+                    let judge = Judge { name: e.targets[&also.target].label.clone(), ..other.plan.target() };
                     ready.also.push(Viewer { judge, target: other.target });
-                } else {
-                    ready.remarks.push(format!("target {name:?} of evaluate.also cannot run here"));
                 }
             }
             for name in e.evaluate.oracles.iter().filter(|name| **name != row.oracle) {

@@ -56,3 +56,14 @@ fn a_finished_run_is_shown_to_a_target_by_a_command() {
     assert!(refused.contains("dym") && refused.contains("dim"), "{refused}");
     assert!(RunStore::read(&without.path("run")).is_ok());
 }
+
+#[test]
+fn a_target_that_is_not_here_keeps_no_other_from_the_images() {
+    let absent = "[targets.absent]\nkind = \"zoo\"\nlabel = \"absent LeNet\"\nmodel = \"lenet\"\nweights = \"absent.safetensors\"\n\
+                  obtain = { what = \"a LeNet\", get = \"fmr train lenet.toml\" }\n\n[evaluate]\nalso = [\"absent\", \"dim\"]\n";
+    let lab = lab(absent);
+    let printed = lab.succeed(&["run", "lab.toml", "--out", "run"]);
+    let shown = &printed[printed.find("Images made for one target").unwrap_or_else(|| panic!("{printed}"))..];
+    assert!(shown.contains("dim LeNet") && shown.contains("absent LeNet"), "{shown}");
+    assert!(shown.contains("a LeNet") && shown.contains("fmr train lenet.toml"), "{shown}");
+}

@@ -3,6 +3,7 @@
 mod archive;
 mod binary;
 mod contents;
+mod corrupt;
 mod decode;
 mod folder;
 mod groups;
@@ -20,12 +21,14 @@ mod subset;
 
 use std::borrow::Cow;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use fmr_core::shown;
 use ndarray::Array3;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
+pub use corrupt::{Corruption, CorruptionKind};
 pub use decode::JpegPixels;
 pub use names::ClassNames;
 pub use open::regular as open_regular;
@@ -169,6 +172,19 @@ impl Dataset {
             add(&picture.digest());
         }
         hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The same images corrupted, held in memory.
+    ///
+    /// # Errors
+    /// As [`Dataset::bytes`].
+    pub fn corrupted(&self, corruption: Corruption) -> Result<Self, DataError> {
+        let corrupted = |picture: &Picture| {
+            let shape = picture.shape();
+            Ok(Picture::Held { shape, bytes: Arc::new(corruption.of(shape, &picture.bytes()?)), at: 0 })
+        };
+        let pictures = self.pictures.iter().map(corrupted).collect::<Result<_, DataError>>()?;
+        Ok(Self { pictures, ..self.clone() })
     }
 
     /// The images of the given indices, in that order.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::decode::{JpegPixels, Limits};
 use super::listing::{self, Wanted};
 use super::subset::{Draw, subset};
-use super::{ClassNames, DataError, Dataset, binary, idx};
+use super::{ClassNames, Corruption, DataError, Dataset, binary, idx};
 
 /// Container of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,6 +94,9 @@ pub struct DataSettings {
     /// WordNet ids (protocol, item 15).
     #[serde(default)]
     pub class_names: ClassNames,
+    /// A corruption of all images, as in benchmarks of common corruptions. The corrupted images stay in memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corrupt: Option<Corruption>,
     /// At most this many images (protocol, item 28). Default: all.
     #[serde(default)]
     pub limit: Option<usize>,
@@ -136,6 +139,7 @@ impl DataSettings {
         "max-pixels",
         "jpeg-pixels",
         "class-names",
+        "corrupt",
         "limit",
         "skip",
         "per-class",
@@ -173,6 +177,9 @@ impl DataSettings {
         };
         only("split", self.split.is_some(), DataKind::Cifar10Binary)?;
         only("folders", self.folders.is_some(), DataKind::Images)?;
+        if let Some(problem) = self.corrupt.and_then(Corruption::problem) {
+            return Err(DataError::format(std::path::Path::new("corrupt"), problem));
+        }
         let limits = Limits { pixels: self.max_pixels, jpeg: self.jpeg_pixels };
         let data = match self.kind {
             DataKind::Idx => {
@@ -211,6 +218,9 @@ impl DataSettings {
             .class_names
             .of(&data.classes)
             .map_err(|problem| DataError::format(std::path::Path::new("class-names"), problem))?;
-        Ok(data)
+        match self.corrupt {
+            Some(corruption) => data.corrupted(corruption),
+            None => Ok(data),
+        }
     }
 }

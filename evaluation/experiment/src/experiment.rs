@@ -221,6 +221,7 @@ impl Experiment {
         }
         let common = Common {
             source: &self.source,
+            also: &self.evaluate.also,
             base: &self.base,
             tables: BTreeMap::from([
                 ("data", self.data.iter().map(|(name, table)| (name.as_str(), table.label.as_str())).collect()),

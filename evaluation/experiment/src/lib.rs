@@ -23,7 +23,7 @@ pub use masks::{MaskTable, Masking};
 pub use node::Node;
 pub use oracle_tables::oracle_tables;
 pub use paper::PaperFigures;
-pub use rows::Row;
+pub use rows::{Also, Row};
 pub use sections::{EvaluateSettings, MinimalFiltering, ReportSettings, RunSettings, SideBySide};
 pub use tables::{ComponentTable, DataTable, LabelMatch, Obtain};
 pub use world::World;

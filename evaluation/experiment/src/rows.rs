@@ -43,13 +43,26 @@ pub struct Row {
     pub world: Option<World>,
     /// The paper's figures.
     pub paper: Option<PaperFigures>,
+    /// Targets that are shown the row's originals and final images beside its own, which the images are made for.
+    pub also: Vec<Also>,
     /// Path of the row in the file, e.g. `rows[3]`.
     pub at: String,
+}
+
+/// A target that is shown the images of a row of a different target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Also {
+    /// Name of the `[targets.NAME]` table.
+    pub target: String,
+    /// The paper's figures of it on these images.
+    pub paper: PaperFigures,
 }
 
 /// What all rows start from.
 pub(super) struct Common<'a> {
     pub(super) source: &'a Source,
+    /// Targets that the images of every row are shown to.
+    pub(super) also: &'a [String],
     pub(super) base: &'a Path,
     /// Names and labels of the tables, by role.
     pub(super) tables: BTreeMap<&'static str, BTreeMap<&'a str, &'a str>>,
@@ -59,7 +72,7 @@ pub(super) struct Common<'a> {
 }
 
 const ROLES: [&str; 4] = ["data", "target", "generator", "oracle"];
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "id",
     "data",
     "target",
@@ -73,6 +86,7 @@ const KEYS: [&str; 13] = [
     "vary",
     "world",
     "paper",
+    "also",
 ];
 
 impl Common<'_> {
@@ -203,9 +217,44 @@ impl Common<'_> {
             verdict: read_verdict(self.source, &part("verdict"))?,
             world: node.get("world").map(|w| w.read(self.source, &join(at, "world"))).transpose()?,
             paper: self.paper(at, node, chosen)?,
+            also: self.also(at, node, chosen)?,
             at: at.to_owned(),
         };
         Ok((row, long))
+    }
+
+    /// The targets of a row's `also` and of the experiment's, without the row's own.
+    fn also(&self, at: &str, node: &Node, chosen: &Chosen) -> Result<Vec<Also>, ConfigError> {
+        let at = join(at, "also");
+        let known: Vec<&str> = self.tables["target"].keys().copied().collect();
+        let mut also: Vec<Also> = Vec::new();
+        let mut names = Vec::new();
+        for (i, item) in node.get("also").into_iter().flat_map(Node::items).enumerate() {
+            let shown = if item.is_table() { item.clone() } else { Node::default() };
+            shown.expect_keys(self.source, &format!("{at}[{i}]"), &["target", "paper"])?;
+            let name = if item.is_table() { item.get("target") } else { Some(item) };
+            let Some(name) = name else {
+                let problem = format!("{at}[{i}] lacks the key `target`");
+                return Err(self.source.error(item.value_span(), problem, suggest::help("", "target", &known)));
+            };
+            let target: String = name.read(self.source, &at)?;
+            if !known.contains(&target.as_str()) {
+                let problem = format!("{at} names {target:?}, and there is no [targets.{target}]");
+                let help = suggest::help(&target, "target", &known);
+                return Err(self.source.error(name.value_span(), problem, help));
+            }
+            names.push((target, shown));
+        }
+        names.extend(self.also.iter().map(|target| (target.clone(), Node::default())));
+        for (target, shown) in names {
+            if target != chosen.names["target"] && also.iter().all(|other| other.target != target) {
+                let mut seen = chosen.clone();
+                seen.names.insert("target", target.clone());
+                let paper = self.paper(&at, &shown, &seen)?.unwrap_or_default();
+                also.push(Also { target, paper });
+            }
+        }
+        Ok(also)
     }
 
     fn paper(&self, at: &str, node: &Node, chosen: &Chosen) -> Result<Option<PaperFigures>, ConfigError> {
@@ -260,6 +309,17 @@ impl Row {
         }
         if let Some(paper) = &self.paper {
             node.set("paper.figures", given(paper));
+        }
+        if !self.also.is_empty() {
+            let shown = |also: &Also| {
+                let mut node = Node::default();
+                node.set("target", Node::given(&also.target.as_str().into()));
+                if also.paper != PaperFigures::default() {
+                    node.set("paper.figures", given(&also.paper));
+                }
+                node
+            };
+            node.set("also", Node::list(self.also.iter().map(shown).collect()));
         }
         let mut scorer = Node::given(&serde_json::Value::Object(self.scorer.settings.0.clone()));
         scorer.set("kind", Node::given(&self.scorer.kind.as_str().into()));

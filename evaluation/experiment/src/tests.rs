@@ -345,3 +345,28 @@ fn a_file_that_is_none_is_called_what_it_is() {
     assert_eq!(said("."), "DIR/.: it is a folder; name an experiment file (TOML)");
     assert_eq!(said("latin.toml"), "DIR/latin.toml: it is not text in UTF-8; name an experiment file (TOML)");
 }
+
+#[test]
+fn a_row_names_further_targets_with_their_figures() {
+    let also = "also = [\"wide\", { target = \"lenet\", paper = { figures = { sa = \"85.70\" } } }]\n";
+    let text = SOUND.replace("[profiles.quick]", &format!("{also}[profiles.quick]"));
+    let experiment = read(&text).unwrap();
+    let of = |row: &crate::Row| row.also.iter().map(|also| (also.target.clone(), also.paper.sa.clone())).collect();
+    let shown: Vec<Vec<(String, Option<String>)>> = experiment.rows.iter().map(of).collect();
+    let [lenet, wide] = [("lenet".to_owned(), Some("85.70".to_owned())), ("wide".to_owned(), None)];
+    // No row shows its images to its own target as to a further one.
+    assert_eq!(shown, [vec![wide.clone()], vec![wide.clone()], vec![lenet.clone()], vec![lenet.clone()]]);
+    let again = Experiment::parse(Path::new("run.toml"), experiment.resolved(), Path::new("/run"), &Changes::default());
+    assert_eq!(again.unwrap().rows.iter().map(of).collect::<Vec<_>>(), shown);
+    // Those of `[evaluate]` are shown the images of every row.
+    let text = SOUND.replace("[profiles.quick]", "[evaluate]\nalso = [\"wide\"]\n[profiles.quick]");
+    let shown: Vec<usize> = read(&text).unwrap().rows.iter().map(|row| row.also.len()).collect();
+    assert_eq!(shown, [1, 1, 0, 0]);
+    let refused = |also: &str| {
+        let text = SOUND.replace("[profiles.quick]", &format!("also = {also}\n[profiles.quick]"));
+        read(&text).unwrap_err().to_string()
+    };
+    assert!(refused("[\"wid\"]").contains("there is no [targets.wid]"), "{}", refused("[\"wid\"]"));
+    assert!(refused("[{ paper = {} }]").contains("lacks the key `target`"));
+    assert!(refused("[{ target = \"wide\", papr = {} }]").contains("papr"));
+}

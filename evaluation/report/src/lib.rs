@@ -14,6 +14,7 @@ mod report;
 mod results;
 mod select;
 mod sheet;
+mod side_by_side;
 pub mod sweep;
 mod words;
 mod write;

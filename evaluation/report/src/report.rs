@@ -71,10 +71,25 @@ impl Report {
         if flagged.is_empty() { Validity::Sound("No validity issues found.") } else { Validity::Flagged(flagged) }
     }
 
+    /// Grids that have rows that did not run, each with a heading for what these lack; the main one first.
+    pub(crate) fn lacking(&self) -> impl Iterator<Item = (String, &Grid)> {
+        let lacking = self.grids.iter().enumerate().filter(|(_, grid)| !grid.not_run().is_empty());
+        lacking.map(|(at, grid)| {
+            let of = if at == 0 { String::new() } else { format!(": {}", grid.title) };
+            (format!("Rows that did not run here{of}"), grid)
+        })
+    }
+
     /// `8 of 10 rows did not run here.`, where any did not.
     pub(crate) fn not_run(&self) -> Option<String> {
-        let grid = self.grids.first()?;
-        let (missing, all) = (grid.not_run().len(), grid.rows.len());
+        self.grids.first()?.not_run_sentence()
+    }
+}
+
+impl Grid {
+    /// `8 of 10 rows did not run here.`, where any did not.
+    pub(crate) fn not_run_sentence(&self) -> Option<String> {
+        let (missing, all) = (self.not_run().len(), self.rows.len());
         match missing {
             0 => None,
             1 if all == 1 => Some("The only row did not run here.".to_owned()),

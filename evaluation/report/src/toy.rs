@@ -101,6 +101,7 @@ fn entry<'r>(data: &str, model: &str, state: RowState, paper: [&str; 3]) -> Entr
         oracle: "CLIP".to_owned(),
         verdicts: Vec::new(),
         aimed: &[],
+        onlookers: Vec::new(),
         without: None,
     }
 }

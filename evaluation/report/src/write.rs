@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::sheet::comparison;
+use crate::side_by_side::side_by_side;
 use crate::{Page, Report, ReportError, Results, SheetOptions, contact_sheet};
 
 /// A report and what became of its files.
@@ -16,7 +18,8 @@ pub struct Written {
 /// Writes a report into `dir`: the tables (`table.txt`, `table.md`, `table.tex`, `table.json`, the main one as
 /// `table.csv` and every other as `tables/ID.csv`), the figures (`figures/ID.svg` and
 /// `figures/ID.png`), the page (`report.html`) and a contact sheet for each row
-/// (`sheet-ROW.png`), with at most `samples` samples of each row. A file that cannot be written costs no other.
+/// (`sheet-ROW.png`), with at most `samples` samples of each row; where rows perturb the same images, one sheet more with
+/// the final images of all of them (`side-by-side-DATA.png`). A file that cannot be written costs no other.
 pub fn write(dir: &Path, report: Report, results: &Results<'_>, samples: usize) -> Written {
     let mut files = Files { dir, problems: Vec::new() };
     files.put("table.txt", Ok(report.to_string()));
@@ -35,6 +38,10 @@ pub fn write(dir: &Path, report: Report, results: &Results<'_>, samples: usize) 
     let options = SheetOptions { samples, subtitle: report.subtitle() };
     for row in results.rows() {
         files.put(&format!("sheet-{}.png", row.plan.file_name()), contact_sheet(results, row, &options));
+    }
+    for group in side_by_side(results, samples) {
+        let name = format!("side-by-side-{}.png", fmr_files::safe_name(&group.title));
+        files.put(&name, comparison(results, &group, &report.title));
     }
     Written { problems: files.problems, report }
 }

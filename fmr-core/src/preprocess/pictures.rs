@@ -72,6 +72,16 @@ impl Picture {
         }
     }
 
+    /// The picture in one channel: the luma of RGB (ITU-R 601) in 16 fractional bits, as Pillow converts to `L`.
+    #[must_use]
+    pub fn grey(self) -> Self {
+        let [3, h, w] = self.shape else { return self };
+        let plane = h * w;
+        let at = |channel: usize, i: usize| self.bytes.get(channel * plane + i).map_or(0, |v| u32::from(*v));
+        let luma = |i| ((19_595 * at(0, i) + 38_470 * at(1, i) + 7_471 * at(2, i) + 0x8000) >> 16) as u8;
+        Self { shape: [1, h, w], bytes: (0..plane).map(luma).collect() }
+    }
+
     /// Values in [0, 1].
     pub fn values(&self) -> impl Iterator<Item = f32> {
         self.bytes.iter().map(|b| f32::from(*b) / 255.0)
@@ -109,5 +119,14 @@ mod tests {
             let resized = flat.resized([5, 30], filter);
             assert_eq!((resized.shape, resized.bytes), ([3, 5, 30], vec![201; 450]));
         }
+    }
+
+    #[test]
+    fn grey_levels_are_those_of_pillow() {
+        // Red, green, blue, white, and a colour whose luma is 18.15.
+        let bytes = [[255, 0, 0, 255, 10], [0, 255, 0, 255, 20], [0, 0, 255, 255, 30]].concat();
+        let grey = Picture { shape: [3, 1, 5], bytes }.grey();
+        assert_eq!((grey.shape, &*grey.bytes), ([1, 1, 5], [76, 150, 29, 255, 18].as_slice()));
+        assert_eq!(grey.clone().grey(), grey);
     }
 }

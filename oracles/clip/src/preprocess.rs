@@ -1,7 +1,7 @@
 //! What images go through before the image tower.
 
 use fmr_core::preprocess::{CropRule, Filter, Fit, Framing};
-use fmr_nn::component::Wanted;
+use fmr_nn::component::{Grey, Wanted};
 
 use crate::model::{MEAN, STD};
 
@@ -41,6 +41,12 @@ impl Preprocess {
 
     /// What the image tower is to be given.
     pub fn wanted(&self) -> Wanted {
-        Wanted { channels: 3, framing: self.framing(), mean: self.mean.to_vec(), std: self.std.to_vec() }
+        Wanted {
+            channels: 3,
+            grey: Grey::default(),
+            framing: self.framing(),
+            mean: self.mean.to_vec(),
+            std: self.std.to_vec(),
+        }
     }
 }

@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 use fmr_core::preprocess::Filter;
+use fmr_nn::component::Grey;
 use fmr_nn::functional::{self as f, Pointwise, Window};
 use fmr_nn::layers::{Conv2d, Linear};
 use fmr_nn::probe::Probe;
@@ -71,6 +72,7 @@ pub(crate) fn entries() -> Vec<Entry> {
     };
     let mnist = Preprocess {
         input: [1, 28, 28],
+        grey: Grey::Mean,
         resize: Resize::Squash { filter: Filter::Bilinear },
         mean: [0.1307; 3],
         std: [0.3081; 3],

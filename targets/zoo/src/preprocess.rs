@@ -1,7 +1,7 @@
 //! What a classifier's authors do to an image before their network sees it.
 
 use fmr_core::preprocess::{CropRule, Filter, Fit, Framing, Picture};
-use fmr_nn::component::Wanted;
+use fmr_nn::component::{Grey, Wanted};
 use serde::{Deserialize, Serialize};
 
 /// How a picture becomes as large as the input.
@@ -28,6 +28,9 @@ pub enum Resize {
 pub struct Preprocess {
     /// `[channels, height, width]`.
     pub input: [usize; 3],
+    /// How colours become grey, for an input of one channel.
+    #[serde(default)]
+    pub grey: Grey,
     /// How a picture becomes as large.
     pub resize: Resize,
     /// Mean subtracted from each channel of an image in [0, 1].
@@ -46,6 +49,7 @@ impl Preprocess {
     pub fn imagenet_by(side: usize, shorter: usize, filter: Filter) -> Self {
         Self {
             input: [3, side, side],
+            grey: Grey::default(),
             resize: Resize::Crop { shorter, filter },
             mean: [0.485, 0.456, 0.406],
             std: [0.229, 0.224, 0.225],
@@ -56,6 +60,7 @@ impl Preprocess {
     pub fn cifar() -> Self {
         Self {
             input: [3, 32, 32],
+            grey: Grey::default(),
             resize: Resize::Squash { filter: Filter::Bilinear },
             mean: [0.4914, 0.4822, 0.4465],
             std: [0.2470, 0.2435, 0.2616],
@@ -65,7 +70,7 @@ impl Preprocess {
     /// CIFAR-10 at its own size in grey, by the weights of ITU-R 601, with the grey's own constants.
     pub fn cifar_grey() -> Self {
         let (mean, std) = (0.4809, 0.2392);
-        Self { input: [1, 32, 32], mean: [mean; 3], std: [std; 3], ..Self::cifar() }
+        Self { input: [1, 32, 32], grey: Grey::Luma, mean: [mean; 3], std: [std; 3], ..Self::cifar() }
     }
 
     /// pytorch-cifar's: at CIFAR-10's own size, with the constants of that project. Its deviations are not those of the
@@ -84,6 +89,7 @@ impl Preprocess {
         let constants = channels.min(3);
         Wanted {
             channels,
+            grey: self.grey,
             framing: Framing { size: [h, w], fit, filter },
             mean: self.mean[..constants].to_vec(),
             std: self.std[..constants].to_vec(),
@@ -102,6 +108,8 @@ impl Preprocess {
 pub struct PreprocessSettings {
     /// `[channels, height, width]`.
     pub input: Option<[usize; 3]>,
+    /// How colours become grey: `"mean"` or `"luma"`.
+    pub grey: Option<Grey>,
     /// How a picture becomes as large.
     pub resize: Option<Resize>,
     /// Mean of each channel.
@@ -122,6 +130,7 @@ impl PreprocessSettings {
         };
         Preprocess {
             input,
+            grey: self.grey.unwrap_or(base.grey),
             resize: self.resize.unwrap_or(fitting),
             mean: self.mean.unwrap_or(base.mean),
             std: self.std.unwrap_or(base.std),

@@ -4,8 +4,10 @@
 
 use std::collections::BTreeSet;
 
+use fmr_core::Target as _;
 use fmr_core::preprocess::{Filter, Picture, shorter_side};
-use fmr_zoo::{Entry, entries, entry};
+use fmr_zoo::{Classifier, Entry, entries, entry};
+use ndarray::{Array2, Array4, Axis, s};
 
 /// A row of the table.
 struct Row {
@@ -85,4 +87,35 @@ fn every_published_file_is_shown_what_its_table_says() {
     let named: BTreeSet<&str> = rows.iter().map(|row| row.name.as_str()).collect();
     let registered: BTreeSet<&str> = entries().iter().map(|entry| entry.name).collect();
     assert_eq!(named, registered);
+}
+
+/// ITU-R 601.
+const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
+
+#[test]
+fn a_network_of_one_channel_sees_the_luma_of_colours() {
+    let entry = entry("cifar-resnet18-w16-grey").unwrap();
+    let target = Classifier::random(entry, 1, fmr_nn::device::device("cpu").unwrap());
+    let close = |a: &Array2<f32>, b: &Array2<f32>| (a - b).iter().all(|d| d.abs() < 1e-4);
+    let colours = Array4::from_shape_fn((2, 3, 32, 32), |(n, c, y, x)| ((7 * n + 3 * c + y * x) % 13) as f32 / 12.0);
+    let grey = (0..3).map(|c| &colours.index_axis(Axis(1), c) * LUMA[c]).reduce(|a, b| a + b).unwrap();
+    let grey = grey.insert_axis(Axis(1));
+    let logits = target.logits(colours.view()).unwrap();
+    assert!(close(&logits, &target.logits(grey.view()).unwrap()));
+    // The gradient of a colour is that of grey, times the colour's share.
+    let pull_back = |images: &Array4<f32>| {
+        let (logits, pull_back) = target.logits_with_pullback(images.view()).unwrap();
+        pull_back(Array2::ones(logits.dim()).view()).unwrap()
+    };
+    let (coloured, grey_gradient) = (pull_back(&colours), pull_back(&grey));
+    assert!(grey_gradient.iter().any(|g| g.abs() > 1e-4));
+    for (c, share) in LUMA.into_iter().enumerate() {
+        let wanted = &grey_gradient.slice(s![.., 0, .., ..]) * share;
+        let worst = (&coloured.slice(s![.., c, .., ..]) - &wanted).iter().fold(0.0, |m: f32, d| m.max(d.abs()));
+        assert!(worst < 1e-4, "{worst}");
+    }
+    // Pictures from files are turned to grey in bytes.
+    let picture = picture([32, 32]);
+    let seen = |picture: Picture| target.logits_of_pictures(&[picture]).unwrap().unwrap();
+    assert_eq!(seen(picture.clone()), seen(picture.grey()));
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use fmr_core::SampleRecord;
 use fmr_core::metrics::{Effort, MetricsSettings, Summary};
 use fmr_core::perturb::SearchSettings;
 use fmr_core::validity::{Facts, Flag, flags};
@@ -36,8 +37,20 @@ pub(crate) struct Entry<'r> {
     pub verdicts: Vec<(String, &'r OracleView)>,
     /// What the target says of final images, where the row aims at a class.
     pub aimed: &'r [Aimed],
+    /// Further targets that its images are shown to.
+    pub onlookers: Vec<Onlooker<'r>>,
     /// Position of the same row without a mask, where this one has a mask.
     pub without: Option<usize>,
+}
+
+/// A target that is shown the images of a row of a different target.
+pub(crate) struct Onlooker<'r> {
+    /// Its label.
+    pub target: String,
+    pub state: RowState,
+    pub paper: PaperFigures,
+    /// The row's records with its predictions; absent where it has not seen all of the images.
+    pub records: Option<&'r [SampleRecord]>,
 }
 
 /// What was found of a row.
@@ -121,6 +134,7 @@ pub(super) fn entries<'r>(
     let entry = |row: &Planned| {
         let found = results.row(&row.id);
         let measured = found.map(|r| Measured::of(r, &experiment.metrics, Some(&row.search)));
+        let views: Vec<(String, &View)> = results.views(&row.id).map(|view| (label(&view.judge), view)).collect();
         Entry {
             id: row.id.clone(),
             data: experiment.data.get(&row.data).map_or_else(|| row.data.clone(), |data| data.label.clone()),
@@ -129,8 +143,9 @@ pub(super) fn entries<'r>(
             state: state(experiment, row, found, components),
             measured,
             paper: row.paper.clone().unwrap_or_default(),
-            target: experiment.targets.get(&row.target).map_or_else(|| row.target.clone(), |table| table.label.clone()),
-            views: results.views(&row.id).map(|view| (label(&view.judge), view)).collect(),
+            target: target_label(experiment, &row.target),
+            onlookers: onlookers(experiment, row, views.clone(), results, components),
+            views,
             oracle: experiment.oracles.get(&row.oracle).map_or_else(|| row.oracle.clone(), |table| table.label.clone()),
             verdicts: results.verdicts(&row.id).map(|view| (label(&view.judge), view)).collect(),
             aimed: results.aimed(&row.id),
@@ -138,6 +153,58 @@ pub(super) fn entries<'r>(
         }
     };
     experiment.rows.iter().map(entry).collect()
+}
+
+/// Label of a target.
+fn target_label(experiment: &Experiment, target: &str) -> String {
+    experiment.targets.get(target).map_or_else(|| target.to_owned(), |table| table.label.clone())
+}
+
+/// The targets that a row's images are to be shown to, and others that have seen them.
+fn onlookers<'r>(
+    experiment: &Experiment,
+    row: &Planned,
+    mut views: Vec<(String, &'r View)>,
+    results: &Results<'_>,
+    components: &dyn Components,
+) -> Vec<Onlooker<'r>> {
+    let own = state(experiment, row, results.row(&row.id), components);
+    let mut onlookers = Vec::new();
+    for also in &row.also {
+        let target = target_label(experiment, &also.target);
+        let seen = views.iter().position(|(name, _)| *name == target).map(|at| views.remove(at).1);
+        let state = match seen {
+            Some(_) => RowState::Measured,
+            None => {
+                let other = Planned { target: also.target.clone(), mask: None, ..row.clone() };
+                match state(experiment, &other, None, components) {
+                    state if own.has_figures() => state,
+                    // What the row itself lacks stands beside the row.
+                    RowState::Missing { mut needs } => {
+                        needs.retain(|need| !own.needs().contains(need));
+                        if needs.is_empty() { unmade() } else { RowState::Missing { needs } }
+                    }
+                    _ => unmade(),
+                }
+            }
+        };
+        let records = seen.map(|view| view.records.as_slice());
+        onlookers.push(Onlooker { target, state, paper: also.paper.clone(), records });
+    }
+    let further = views.into_iter().map(|(target, view)| Onlooker {
+        target,
+        state: RowState::Measured,
+        paper: PaperFigures::default(),
+        records: Some(&view.records),
+    });
+    onlookers.extend(further);
+    onlookers
+}
+
+/// The state of a target whose images are not there.
+fn unmade() -> RowState {
+    let reason = "The row that makes its images did not run here.".to_owned();
+    RowState::CannotRun { reason }
 }
 
 fn state(

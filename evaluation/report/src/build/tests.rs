@@ -142,6 +142,25 @@ fn the_rows_of_an_experiment_meet_the_results_of_a_run() {
 }
 
 #[test]
+fn a_target_that_cannot_be_shown_the_images_stands_with_what_it_lacks() {
+    let (_home, store) = store();
+    let results = Results::read(&store).unwrap();
+    let also =
+        "also = [{ target = \"resnet\", paper = { figures = { sa = \"85.70\" } } }]\n\n[[rows]]\nid = \"masked\"";
+    let text = EXPERIMENT.replacen("[[rows]]\nid = \"masked\"", also, 1);
+    let experiment =
+        Experiment::parse(Path::new("toy.toml"), text, Path::new("/nowhere"), &Changes::default()).unwrap();
+    let report = Report::of(&experiment, &results, &Toys(experiment.clone()));
+    let shown = report.grid("transfer").unwrap();
+    let [own, other] = &shown.rows[..] else { panic!("{:?}", shown.rows) };
+    assert_eq!((own.path[1].as_str(), own.n), ("LeNet", Some(40)));
+    assert!(own.state.has_figures() && own.cells["sa"].number().is_some());
+    assert!(other.state.needs().iter().any(|need| need.put.ends_with("absent/resnet.safetensors")), "{other:?}");
+    assert_eq!(other.cells["sa"].paper.as_deref(), Some("85.70"));
+    assert_eq!(other.cells["sa"].number(), None);
+}
+
+#[test]
 fn a_component_s_failure_is_counted_and_said() {
     let (_home, store) = store();
     let results = Results::read(&store).unwrap();

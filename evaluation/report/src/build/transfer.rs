@@ -1,12 +1,13 @@
 //! Images that were made for one target, as others see them (Tables 6, 8, 9 and 10 of the paper).
 
 use fmr_core::SampleRecord;
-use fmr_core::metrics::{Agreement, Indicators, MetricsSettings, Reading, Summary};
+use fmr_core::metrics::{Agreement, Figures, Indicators, MetricsSettings, Reading, Summary};
+use fmr_experiment::PaperFigures;
 
 use super::{Entry, Measured, Run};
 use crate::compare::{agreement, names};
 use crate::grid::CellOf;
-use crate::{Cell, Column, Grid, Row, RowResults};
+use crate::{Cell, Column, Grid, Row, RowResults, RowState};
 
 /// What a target says about a row's images.
 struct Shown {
@@ -18,63 +19,86 @@ struct Shown {
     own: bool,
 }
 
+/// What a row of the table is made of.
+struct Seen<'r> {
+    /// Absent where the target has not seen the images.
+    shown: Option<Shown>,
+    paper: &'r PaperFigures,
+}
+
 /// SA, PA and FMR of every target on images that were made for one of them. The shown target's PA is over the images that the
 /// search produced, its SA over all originals (protocol, item 31).
 pub(super) fn transfer(run: &Run<'_>) -> Option<Grid> {
-    let confidence = run.metrics.confidence;
-    let columns: Vec<(Column, CellOf<'_, Shown>)> = vec![
+    let figure = |of: fn(&Figures) -> Cell, printed: fn(&PaperFigures) -> &Option<String>| -> CellOf<'_, Seen<'_>> {
+        Box::new(move |seen| {
+            let measured = seen.shown.as_ref().map(|shown| of(&shown.summary.overall));
+            measured.unwrap_or_default().paper(printed(seen.paper).clone())
+        })
+    };
+    let count = |of: fn(&Agreement) -> usize| -> CellOf<'_, Seen<'_>> {
+        Box::new(move |seen| Cell::count(seen.shown.as_ref().map(|shown| of(&shown.right))))
+    };
+    let columns: Vec<(Column, CellOf<'_, Seen<'_>>)> = vec![
         (
             Column::percent("sa", "SA")
                 .digits(run.digits)
                 .meaning("accuracy on originals of the target that is shown them"),
-            Box::new(|shown: &Shown| (&shown.summary.overall.sa).into()),
+            figure(|of| (&of.sa).into(), |paper| &paper.sa),
         ),
         (
             Column::percent("pa", "PA")
                 .digits(run.digits)
                 .meaning("its accuracy on images that were made for the other"),
-            Box::new(|shown| (&shown.summary.overall.pa).into()),
+            figure(|of| (&of.pa).into(), |paper| &paper.pa),
         ),
         (
             Column::percent("fmr", "FMR").digits(run.digits).meaning("PA / SA"),
-            Box::new(|shown| (&shown.summary.overall.fmr).into()),
+            figure(|of| (&of.fmr).into(), |paper| &paper.fmr),
         ),
         (
             Column::count("right-alone", "right alone")
                 .meaning("produced images on which it is right and the target that they were made for is wrong"),
-            Box::new(|shown| Cell::count(shown.right.only_first)),
+            count(|right| right.only_first),
         ),
         (
             Column::count("wrong-alone", "wrong alone")
                 .meaning("produced images on which it is wrong and that target is right"),
-            Box::new(|shown| Cell::count(shown.right.only_second)),
+            count(|right| right.only_second),
         ),
         (
             Column::number("kappa", "κ").digits(2).meaning(
                 "Cohen's κ of being right, between both targets: 1 where they err on the same images, 0 by chance",
             ),
             // A target agrees with itself.
-            Box::new(|shown| if shown.own { Cell::missing() } else { agreement(&shown.right) }),
+            Box::new(|seen| {
+                let other = seen.shown.as_ref().filter(|shown| !shown.own);
+                other.map(|shown| agreement(&shown.right)).unwrap_or_default()
+            }),
         ),
     ];
-    let mut rows: Vec<(Row, Shown)> = Vec::new();
-    for (entry, measured) in run.measured().filter(|(entry, _)| !entry.views.is_empty()) {
-        let own = (&entry.target, &measured.results.records);
-        let all = entry.views.iter().map(|(target, view)| (target, &view.records));
-        for (at, (target, records)) in std::iter::once(own).chain(all).enumerate() {
-            rows.push((label(entry, target), Shown { own: at == 0, ..Shown::of(&run.metrics, measured, records) }));
-        }
+    let mut rows: Vec<(Row, Seen<'_>)> = Vec::new();
+    for entry in run.entries.iter().filter(|entry| !entry.onlookers.is_empty()) {
+        let own = entry.measured.as_ref().map(|measured| &*measured.results.records);
+        let seen = |target: &str, state: &RowState, paper, records: Option<&[SampleRecord]>, own: bool| {
+            let of = |records: &[SampleRecord]| {
+                let measured = entry.measured.as_ref()?;
+                Some(Shown { own, ..Shown::of(&run.metrics, measured, records) })
+            };
+            let row = Row { id: entry.id.clone(), state: state.clone(), ..Row::new([&entry.name(), target]) };
+            (Row { n: records.map(<[_]>::len), ..row }, Seen { shown: records.and_then(of), paper })
+        };
+        rows.extend(own.map(|own| seen(&entry.target, &entry.state, &entry.paper, Some(own), true)));
+        rows.extend(
+            entry.onlookers.iter().map(|other| seen(&other.target, &other.state, &other.paper, other.records, false)),
+        );
     }
+    let measured = rows.iter().any(|(row, _)| row.state.has_figures());
     let notes = vec![format!(
         "Intervals hold {:.0} % confidence. Images are made once, for the target in the first column.",
-        100.0 * confidence
+        100.0 * run.metrics.confidence
     )];
     let grid = Grid { notes, ..Grid::new("transfer", "Images made for one target, shown to others") };
-    (!rows.is_empty()).then(|| grid.labels(["made for", "shown to"]).tabulate(columns, rows))
-}
-
-fn label(entry: &Entry<'_>, shown: &str) -> Row {
-    Row { id: entry.id.clone(), ..Row::new([entry.name().as_str(), shown]) }
+    measured.then(|| grid.labels(["made for", "shown to"]).tabulate(columns, rows))
 }
 
 impl Shown {

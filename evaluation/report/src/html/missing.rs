@@ -3,14 +3,14 @@
 use maud::{Markup, html};
 
 use crate::render::{label, sentence};
-use crate::{Column, Grid, Report, Row};
+use crate::{Column, Grid, Row};
 
 /// One line, which opens to what the rows lack and to the paper's figures of them.
-pub(super) fn rows(report: &Report, grid: &Grid) -> Markup {
+pub(super) fn rows(grid: &Grid) -> Markup {
     let needs = grid.needs();
     let names: Vec<String> = needs.iter().map(|(need, rows)| format!("{} ({})", need.what, rows.len())).collect();
     html! {
-        @if let Some(words) = report.not_run() {
+        @if let Some(words) = grid.not_run_sentence() {
             details.missing {
                 summary {
                     (words)

@@ -6,6 +6,7 @@ mod charts;
 mod grid;
 mod images;
 mod missing;
+mod side_by_side;
 mod svg;
 #[cfg(test)]
 mod tests;
@@ -99,7 +100,7 @@ impl Page<'_> {
             let body = html! {
                 (grid::table(grid))
                 @if grid.id == MATRIX { (charts::heat_maps(grid)) }
-                @if at == 0 { (missing::rows(self.report, grid)) }
+                (missing::rows(grid))
             };
             sections.push(Section::new(&grid.id, title, body));
             if at == 0 {
@@ -108,6 +109,7 @@ impl Page<'_> {
         }
         sections.extend(charts::figures(self.report));
         sections.extend(charts::sections(self.results));
+        sections.extend(side_by_side::section(self.results, self.samples)?);
         sections.extend(images::section(self.results, self.samples)?);
         sections.push(Section::new("details", "Details", self.details()));
         Ok(sections)

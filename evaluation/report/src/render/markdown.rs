@@ -52,22 +52,29 @@ impl Report {
     }
 
     fn needs_markdown(&self, out: &mut Md) {
-        let Some(grid) = self.grids.first().filter(|grid| !grid.not_run().is_empty()) else { return };
-        out.add("\n#### Rows that did not run here\n\n");
-        for (need, rows) in grid.needs() {
+        for (heading, grid) in self.lacking() {
+            out.add("\n#### ").push(Md::text(&heading)).add("\n\n");
+            grid.needs_markdown(out);
+        }
+    }
+}
+
+impl Grid {
+    fn needs_markdown(&self, out: &mut Md) {
+        for (need, rows) in self.needs() {
             out.add("1. ").push(Md::text(&need.what));
-            out.add(": ").push(Md::text(&grid.names(&rows)));
+            out.add(": ").push(Md::text(&self.names(&rows)));
             out.add("\n   - get: ").push(Md::text(&need.get));
             out.add("\n   - put: ").push(Md::text(&need.put)).add("\n");
         }
-        for (row, reason) in grid.reasons() {
+        for (row, reason) in self.reasons() {
             out.add("- ").push(Md::label(&row.name())).add(": ").push(Md::text(reason)).add("\n");
         }
-        let printed: Vec<&Row> = grid.not_run().into_iter().filter(|row| row.has_paper()).collect();
+        let printed: Vec<&Row> = self.not_run().into_iter().filter(|row| row.has_paper()).collect();
         if !printed.is_empty() {
             out.add("\nThe paper's figures of these rows:\n\n");
-            grid.head(out, false);
-            printed.into_iter().for_each(|row| grid.paper_line(out, row, true));
+            self.head(out, false);
+            printed.into_iter().for_each(|row| self.paper_line(out, row, true));
         }
     }
 }

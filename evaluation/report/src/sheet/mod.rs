@@ -1,6 +1,9 @@
 //! The contact sheet: original, reconstruction and final image of some samples, with what was seen in them.
 
 pub(crate) mod canvas;
+mod compare;
+
+pub(crate) use self::compare::comparison;
 
 use fmr_core::SampleRecord;
 use fmr_data::pixels::{PixelError, encode_png};

@@ -90,20 +90,29 @@ impl Report {
     }
 
     fn write_needs(&self, out: &mut Writer) {
-        let Some(grid) = self.grids.first().filter(|grid| !grid.not_run().is_empty()) else { return };
-        out.line("\nRows that did not run here");
-        for (at, (need, rows)) in grid.needs().iter().enumerate() {
+        for (heading, grid) in self.lacking() {
+            out.line("");
+            out.wrapped(&sentence(&heading), "", "");
+            grid.write_needs(out);
+        }
+    }
+}
+
+impl Grid {
+    /// What its rows lack that did not run, and the paper's figures of them.
+    fn write_needs(&self, out: &mut Writer) {
+        for (at, (need, rows)) in self.needs().iter().enumerate() {
             let number = format!("  [{}] ", at + 1);
             let indent = " ".repeat(number.len());
-            out.wrapped(&format!("{}: {}", sentence(&need.what), sentence(&grid.names(rows))), &number, &indent);
+            out.wrapped(&format!("{}: {}", sentence(&need.what), sentence(&self.names(rows))), &number, &indent);
             for (name, text) in [("get  ", &need.get), ("put  ", &need.put)] {
                 out.wrapped(&sentence(text), &format!("{indent}{name}"), &format!("{indent}     "));
             }
         }
-        for (row, reason) in grid.reasons() {
+        for (row, reason) in self.reasons() {
             out.wrapped(&format!("{}: {}", label(&row.name()), sentence(reason)), "  ", "    ");
         }
-        let lines = Lines::of_paper(grid);
+        let lines = Lines::of_paper(self);
         if !lines.is_empty() {
             out.line("");
             out.wrapped("The paper's figures of these rows", "  ", "  ");
