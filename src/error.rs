@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use fmr_benchmark::BenchmarkError;
 use fmr_core::perturb::PerturbError;
 use fmr_data::DataError;
 use fmr_experiment::ConfigError;
@@ -85,6 +86,43 @@ pub enum Error {
         /// Where the mask belongs.
         path: PathBuf,
     },
+    /// A static benchmark cannot be written or read.
+    #[error(transparent)]
+    Benchmark(#[from] BenchmarkError),
+    /// A component is not what the run was made with.
+    #[error(
+        "{row}: {field} is not what the run was made with, so that its verdicts cannot be checked again; put the files back \
+         that the experiment names"
+    )]
+    OtherComponents {
+        /// The row.
+        row: String,
+        /// The field of the fingerprint that differs.
+        field: String,
+    },
+    /// A row is not finished.
+    #[error("{row}: {done} of {of} images are done; `fmr resume {}` does the others", dir.display())]
+    Unfinished {
+        /// The row.
+        row: String,
+        /// Images done.
+        done: usize,
+        /// Images that there are to do.
+        of: usize,
+        /// The run's folder.
+        dir: PathBuf,
+    },
+    /// A target cannot be evaluated on a benchmark.
+    #[error("target {target:?}: {problem}")]
+    Target {
+        /// The target.
+        target: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The user stopped a command that leaves nothing behind.
+    #[error("stopped; nothing was written")]
+    Stopped,
     /// The user stopped the run.
     #[error("stopped; `fmr resume {}` goes on where it stopped", dir.display())]
     Interrupted {

@@ -1,6 +1,7 @@
 #![doc = include_str!("../docs/library.md")]
 
 mod beforehand;
+pub mod benchmark;
 mod cache;
 mod classes;
 mod components;

@@ -8,7 +8,7 @@ use fmr_store::RunStore;
 pub use fmr_report::Results;
 pub use fmr_report::compare::{Compared, Contender};
 pub use fmr_report::{
-    Caption, Cell, Column, Figure, Grid, MaskFigures, Report, Row, RowState, TextOptions, WIDTH, mask_art,
+    Caption, Cell, CellOf, Column, Figure, Grid, MaskFigures, Report, Row, RowState, TextOptions, WIDTH, mask_art,
 };
 
 use crate::components::unloaded;
@@ -19,6 +19,11 @@ use crate::prepare::{PROMPT, lacks};
 pub const IMAGES: &str = "images";
 /// Folder of the tables of samples and steps inside a run's folder.
 pub const EXPORT: &str = "export";
+
+/// Folder of the static benchmarks of its rows inside a run's folder.
+pub const BENCHMARK: &str = "benchmark";
+/// Folder of the perturbed training sets of its rows inside a run's folder.
+pub const TRAINING: &str = "training";
 
 /// A report that was made and not written yet.
 pub struct Unwritten<'s> {

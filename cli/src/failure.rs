@@ -54,7 +54,9 @@ pub(crate) fn show(failure: Failure) -> ExitCode {
     let (report, code) = match failure {
         Failure::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
         Failure::Output(error) => (miette!("standard output cannot be written: {error}"), 1),
-        Failure::Error(error @ Error::Interrupted { .. }) => (miette::Report::new(Shown::of(error)), 130),
+        Failure::Error(error @ (Error::Interrupted { .. } | Error::Stopped)) => {
+            (miette::Report::new(Shown::of(error)), 130)
+        }
         Failure::Error(error @ Error::Store(StoreError::InUse { .. } | StoreError::DiskFull { .. })) => {
             (miette::Report::new(Shown::of(error)), TRY_AGAIN)
         }

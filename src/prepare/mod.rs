@@ -187,6 +187,25 @@ pub(crate) fn files(experiment: &Experiment, registry: &Registry, row: &Row) -> 
     Parts::new(experiment, registry, &Interrupt::default()).files(row)
 }
 
+/// The target that an experiment knows by a name, for images of that shape; its logits are in its own order.
+///
+/// # Errors
+/// The experiment has no such target, or the target cannot be made.
+pub(crate) fn target(
+    experiment: &Experiment,
+    registry: &Registry,
+    name: &str,
+    image: [usize; 3],
+    interrupt: &Interrupt,
+) -> Result<Arc<dyn Target>, ConfigError> {
+    if !experiment.targets.contains_key(name) {
+        let known: Vec<&str> = experiment.targets.keys().map(String::as_str).collect();
+        let help = format!("its targets are {}", known.join(", "));
+        return Err(experiment.error_at("targets", format!("there is no target {name:?}"), Some(help)));
+    }
+    Ok(Parts::new(experiment, registry, interrupt).target(name, image)?.component)
+}
+
 /// Why a mask for the images `evaluated` cannot be learned from the images `learned`.
 fn unfit(learned: &Samples, evaluated: &Samples) -> Option<String> {
     let [(a, ac), (b, bc)] = [learned, evaluated].map(|samples| (samples.image(), samples.data().classes()));
@@ -256,7 +275,7 @@ impl Maker<'_> {
         if let Err(error) = row.search.frozen(generator.component.spec()) {
             return Err(e.error_at("search.frozen-blocks", error.problem.to_string(), error.advice()));
         }
-        let target = self.parts.target(row, image)?;
+        let target = self.parts.target(&row.target, image)?;
         let classes = samples.data().classes().to_vec();
         let logits = target.component.spec().classes;
         if logits != classes.len() {

@@ -128,9 +128,10 @@ impl<'a> Parts<'a> {
         self.bench.once(&mut self.generators, (row.generator.clone(), image), table)
     }
 
-    pub(super) fn target(&mut self, row: &Row, image: [usize; 3]) -> Result<Part<dyn Target>, ConfigError> {
-        let table = &self.bench.experiment.targets[&row.target];
-        self.bench.once(&mut self.targets, (row.target.clone(), image), table)
+    /// The target of that name, which the experiment has.
+    pub(super) fn target(&mut self, name: &str, image: [usize; 3]) -> Result<Part<dyn Target>, ConfigError> {
+        let table = &self.bench.experiment.targets[name];
+        self.bench.once(&mut self.targets, (name.to_owned(), image), table)
     }
 
     /// An oracle is told its classes once, so that each data set has one of its own.

@@ -16,6 +16,7 @@ mod prepare;
 mod report;
 mod resume;
 mod run;
+mod score;
 mod serve;
 mod shared;
 mod train;
@@ -64,8 +65,10 @@ enum Command {
     Plan(plan::Arguments),
     /// Show the images of a run to further targets
     Transfer(transfer::Arguments),
-    /// Export the samples and images of a run in open formats
+    /// Export the samples and images of a run in open formats, as a static benchmark or as a training set
     Export(export::Arguments),
+    /// Evaluate targets on a static benchmark
+    Score(score::Arguments),
     /// Show runs in a browser: tables, images, comparisons, progress
     Serve(serve::Arguments),
     /// Train a model from a recipe
@@ -107,6 +110,7 @@ pub fn main_of(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Plan(arguments) => plan::run(&arguments, out),
         Command::Transfer(arguments) => transfer::run(&arguments, out),
         Command::Export(arguments) => export::run(&arguments, out),
+        Command::Score(arguments) => score::run(&arguments, out),
         Command::Serve(arguments) => serve::run(&arguments, out),
         Command::Train(arguments) => train::run(&arguments, out),
         Command::Inspect(arguments) => inspect::run(&arguments, out),

@@ -7,8 +7,8 @@ use ndarray::{Array2, Array4, ArrayView4, Axis};
 use super::evaluation::{Evaluation, PullBack};
 use super::settings::{Clamp, ImageDomain};
 use super::{Perturber, SampleBatch};
-use crate::ComponentError;
 use crate::preprocess::Picture;
+use crate::{ComponentError, Target};
 
 /// Latents to be evaluated.
 #[derive(Clone, Copy)]
@@ -34,6 +34,31 @@ pub(super) fn expect_shape(
         return Ok(());
     }
     Err(ComponentError::new(component, asked, format!("it gave shape {found:?} instead of {wanted:?}")))
+}
+
+/// A target's logits `[n, k]` on originals: as their files hold them, where the target prepares pictures itself.
+///
+/// # Errors
+/// The target fails, or gives rows of a different number or length.
+pub fn logits_of_originals(target: &dyn Target, batch: &SampleBatch) -> Result<Array2<f32>, ComponentError> {
+    if !batch.pictures.is_empty()
+        && let Some(logits) = target.logits_of_pictures(&batch.pictures)?
+    {
+        check_logits(target, &logits, batch.len())?;
+        return Ok(logits);
+    }
+    logits(target, batch.images.view())
+}
+
+fn logits(target: &dyn Target, images: ArrayView4<'_, f32>) -> Result<Array2<f32>, ComponentError> {
+    let logits = target.logits(images)?;
+    check_logits(target, &logits, images.len_of(Axis(0)))?;
+    Ok(logits)
+}
+
+fn check_logits(target: &dyn Target, logits: &Array2<f32>, n: usize) -> Result<(), ComponentError> {
+    let spec = target.spec();
+    expect_shape(&format!("target {:?}", spec.name), "logits", logits.shape(), &[n, spec.classes])
 }
 
 impl<'a> Perturber<'a> {
@@ -74,13 +99,7 @@ impl<'a> Perturber<'a> {
     /// # Errors
     /// The target fails, or gives rows of a different number or length.
     pub fn logits_of_originals(&self, batch: &SampleBatch) -> Result<Array2<f32>, ComponentError> {
-        if !batch.pictures.is_empty()
-            && let Some(logits) = self.target.logits_of_pictures(&batch.pictures)?
-        {
-            self.check_logits(&logits, batch.len())?;
-            return Ok(logits);
-        }
-        self.logits(batch.images.view())
+        logits_of_originals(self.target, batch)
     }
 
     /// Target's logits `[n, k]` on images.
@@ -88,14 +107,11 @@ impl<'a> Perturber<'a> {
     /// # Errors
     /// As [`Perturber::logits_of_originals`].
     pub fn logits(&self, images: ArrayView4<'_, f32>) -> Result<Array2<f32>, ComponentError> {
-        let logits = self.target.logits(images)?;
-        self.check_logits(&logits, images.len_of(Axis(0)))?;
-        Ok(logits)
+        logits(self.target, images)
     }
 
     fn check_logits(&self, logits: &Array2<f32>, n: usize) -> Result<(), ComponentError> {
-        let spec = self.target.spec();
-        expect_shape(&format!("target {:?}", spec.name), "logits", logits.shape(), &[n, spec.classes])
+        check_logits(self.target, logits, n)
     }
 
     /// Latents `[n, d]` of images.

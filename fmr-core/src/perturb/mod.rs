@@ -32,6 +32,7 @@ use thiserror::Error;
 
 pub use cache::{AnswerCache, CacheKey, CacheUse, MemoryCache, TargetFree};
 pub use engine::Perturber;
+pub use evaluate::logits_of_originals;
 pub use settings::{
     Around, BudgetCounts, Clamp, EarlyExit, Estimator, ImageDomain, Norm, OnNonfinite, OnViolation, Projection, Rule,
     SearchSettings, Select, Start, StartKind, StartSaOn, StartUnits, State, StepUnit,

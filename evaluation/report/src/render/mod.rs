@@ -6,6 +6,7 @@ mod latex;
 mod markdown;
 mod printable;
 mod source;
+mod tables;
 mod text;
 
 pub use self::json::FORMAT;
