@@ -7,9 +7,12 @@ use fmr_store::RunStore;
 
 pub use fmr_report::Results;
 pub use fmr_report::compare::{Compared, Contender};
+pub use fmr_report::leaderboard::{Leaderboard, ModelCard};
+pub use fmr_report::reproduction::{Finding, Outcome, Reproduction};
 pub use fmr_report::{
     Caption, Cell, CellOf, Column, Figure, Grid, MaskFigures, Report, Row, RowState, TextOptions, WIDTH, mask_art,
 };
+pub use fmr_report::{Evidence, evidence};
 
 use crate::components::unloaded;
 use crate::error::Error;

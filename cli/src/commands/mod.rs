@@ -7,6 +7,7 @@ mod export;
 mod fetch;
 mod inspect;
 mod launch;
+mod leaderboard;
 mod mask;
 mod merge;
 mod models;
@@ -14,6 +15,7 @@ mod plan;
 mod plugin;
 mod prepare;
 mod report;
+mod reproduce;
 mod resume;
 mod run;
 mod score;
@@ -71,6 +73,10 @@ enum Command {
     Score(score::Arguments),
     /// Show runs in a browser: tables, images, comparisons, progress
     Serve(serve::Arguments),
+    /// Merge runs into one ranking for each setting, as a page
+    Leaderboard(leaderboard::Arguments),
+    /// Test the conclusions of the paper on runs
+    Reproduce(reproduce::Arguments),
     /// Train a model from a recipe
     Train(train::Arguments),
     /// Describe a checkpoint: family, layout, sizes and keys
@@ -112,6 +118,8 @@ pub fn main_of(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Export(arguments) => export::run(&arguments, out),
         Command::Score(arguments) => score::run(&arguments, out),
         Command::Serve(arguments) => serve::run(&arguments, out),
+        Command::Leaderboard(arguments) => leaderboard::run(&arguments, out),
+        Command::Reproduce(arguments) => reproduce::run(&arguments, out),
         Command::Train(arguments) => train::run(&arguments, out),
         Command::Inspect(arguments) => inspect::run(&arguments, out),
         Command::Models => models::run(out),

@@ -143,3 +143,30 @@ pub(crate) fn print_report(report: &Report, dir: &Path, out: &mut dyn Write) -> 
 pub(crate) fn terminal_width() -> Option<usize> {
     terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0))
 }
+
+/// A run with its experiment, for commands that look at several.
+pub(crate) struct Opened {
+    /// What the run is called: its folder.
+    pub(crate) name: String,
+    pub(crate) store: RunStore,
+    pub(crate) experiment: Experiment,
+}
+
+impl Opened {
+    /// Opens runs to look at them.
+    pub(crate) fn all(folders: &[PathBuf]) -> Result<Vec<Self>, Failure> {
+        let open = |folder: &PathBuf| {
+            let store = RunStore::read(folder)?;
+            let experiment = experiment_of(&store)?;
+            Ok(Self { name: folder.display().to_string(), store, experiment })
+        };
+        folders.iter().map(open).collect()
+    }
+
+    /// Its experiment, with the metrics of a different one, so that figures of several runs mean the same.
+    pub(crate) fn experiment_read_as(&self, first: &Experiment) -> Experiment {
+        let mut experiment = self.experiment.clone();
+        experiment.metrics.clone_from(&first.metrics);
+        experiment
+    }
+}

@@ -15,7 +15,7 @@ use fmr_core::metrics::{Comparison, Indicators, MetricsSettings, Reading};
 
 use crate::RowResults;
 pub(crate) use grids::agreement;
-pub(crate) use setting::{STEP_SIZE, names, setting};
+pub(crate) use setting::{STEP_SIZE, comparable, names, setting, target};
 
 /// Resamples of the images that a ranking is drawn anew for.
 pub const RESAMPLES: usize = 2000;

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::svg;
 use crate::grid::{Group, Shown, letter};
 use crate::render::{label, sentence};
-use crate::{Align, Column, Grid, Row, Unit, Value};
+use crate::{Align, Cell, Column, Grid, Row, Unit, Value};
 
 /// The rows that have figures, with legend and notes.
 pub(super) fn table(grid: &Grid) -> Markup {
@@ -118,12 +118,22 @@ fn cell(grid: &Grid, row: &Row, column: &Column) -> Markup {
         td class=[side(column)] title=[counts] {
             @if let Some(curve) = curve {
                 (curve)
+            } @else if let Some(address) = cell.and_then(address) {
+                a href=(address) { (label(address)) }
             } @else {
                 (parts(&shown))
             }
             @if let Some(bar) = bar { (bar) }
             @if let Some(paper) = &shown.paper { span.paper title="as the paper prints it" { (label(paper)) } }
         }
+    }
+}
+
+/// A cell that holds nothing but an address of the web is a link.
+fn address(cell: &Cell) -> Option<&str> {
+    match &cell.value {
+        Value::Text { text } if text.starts_with("https://") || text.starts_with("http://") => Some(text),
+        _ => None,
     }
 }
 

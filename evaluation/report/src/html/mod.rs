@@ -53,30 +53,8 @@ impl Page<'_> {
     pub fn html(&self) -> Result<String, ReportError> {
         let title = label(&self.report.title);
         let sections = self.sections()?;
-        let page = html! {
-            (DOCTYPE)
-            html lang="en" {
-                head {
-                    meta charset="utf-8";
-                    meta name="viewport" content="width=device-width, initial-scale=1";
-                    meta name="color-scheme" content="light dark";
-                    title { (title) }
-                    // A literal of this program; a style sheet knows no entities.
-                    style { (PreEscaped(STYLE)) }
-                }
-                body {
-                    main {
-                        header {
-                            h1 { (title) }
-                            @if let Some(grid) = self.report.grids.first() { (caption(grid)) }
-                            (contents(&sections))
-                        }
-                        (rest(&sections))
-                    }
-                }
-            }
-        };
-        Ok(page.into_string())
+        let intro = html! { @if let Some(grid) = self.report.grids.first() { (caption(grid)) } };
+        Ok(document(&title, &intro, &sections))
     }
 
     /// What stands below the title, as a piece of HTML for a page with [`STYLE`]: caption, contents and sections.
@@ -130,6 +108,43 @@ impl Page<'_> {
             }
         }
     }
+}
+
+impl Report {
+    /// The grids alone as a page: for reports that are not of one run.
+    pub fn to_page(&self) -> String {
+        let section = |grid: &Grid| Section::new(&grid.id, &grid.title, html! { (caption(grid)) (grid::table(grid)) });
+        let sections: Vec<Section> = self.grids.iter().map(section).collect();
+        document(&label(&self.title), &html! {}, &sections)
+    }
+}
+
+/// A whole page.
+fn document(title: &str, intro: &Markup, sections: &[Section]) -> String {
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) }
+                // A literal of this program; a style sheet knows no entities.
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                main {
+                    header {
+                        h1 { (title) }
+                        (intro)
+                        (contents(sections))
+                    }
+                    (rest(sections))
+                }
+            }
+        }
+    };
+    page.into_string()
 }
 
 impl Grid {
