@@ -140,7 +140,7 @@ fn check(
             exact_prediction: record.final_prediction,
             prediction: prediction(on_finals.row(at)),
             exact_oracle: record.final_oracle,
-            oracle: Some(row.verdict.class(scores)),
+            oracle: row.verdict.class(scores),
             oracle_probability: row.verdict.probability(scores, record.label),
             // A sample that failed has no answers to compare with.
             accepted: produced && row.verdict.accepts(scores, record.label, clean.view(), reconstruction.view()),
