@@ -52,8 +52,8 @@ pub trait Oracle: Send + Sync {
 
     /// Class probabilities `[n, k]` of images `[n, c, h, w]` in `[0, 1]`, columns in the order of `set_classes`.
     ///
-    /// Row i depends on image i alone. The engine decides what the probabilities mean ([`crate::verdict`]). A row of zeros
-    /// abstains: the oracle sees none of the classes.
+    /// Row i depends on image i alone. The engine decides what the probabilities mean ([`crate::verdict`]). A row of
+    /// [`ABSTAINS`](crate::verdict::ABSTAINS) says that the oracle sees none of the classes.
     fn judge(&self, images: ArrayView4<'_, f32>) -> Result<Array2<f32>, ComponentError>;
 
     /// As [`Oracle::judge`], of pictures as their files hold them: bytes, each of its own size. `None` (the default)

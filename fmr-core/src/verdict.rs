@@ -3,8 +3,8 @@
 //! Decisions are on class *names*: two classes of one name (ImageNet has such pairs) are one to an oracle that reads
 //! names. It gives both the same probability, and so at most one half to each. The probability of a name is that of its
 //! likeliest class, divided by the sum of the same over all names: what the oracle would say if it were asked for each
-//! name once. Ties go to the lowest index. An oracle that gives no class more than 0 abstains: it sees none of them, and no
-//! rule accepts the image.
+//! name once. Ties go to the lowest index. An oracle whose row is all [`ABSTAINS`] sees none of the classes, and no rule accepts
+//! the image.
 
 use std::collections::HashMap;
 
@@ -99,9 +99,12 @@ impl Verdict {
         self.name(a) == self.name(b)
     }
 
-    /// Probability of the name of `class`; absent where there is no such class.
+    /// Probability of the name of `class`, 0 where the oracle abstains; absent where there is no such class.
     pub fn probability(&self, scores: ArrayView1<'_, f32>, class: usize) -> Option<f32> {
         scores.get(class)?;
+        if abstains(scores) {
+            return Some(0.0);
+        }
         self.names(scores)[self.name(class)]
     }
 
@@ -153,9 +156,12 @@ impl Verdict {
     }
 }
 
-/// Whether an oracle sees none of the classes: it gives none of them more than 0.
+/// What an oracle gives every class where it sees none of them: no probability, so that it cannot be one by chance.
+pub const ABSTAINS: f32 = -1.0;
+
+/// Whether an oracle sees none of the classes.
 fn abstains(scores: ArrayView1<'_, f32>) -> bool {
-    scores.iter().all(|score| *score == 0.0)
+    scores.iter().all(|score| *score == ABSTAINS)
 }
 
 #[cfg(test)]
@@ -192,7 +198,7 @@ mod tests {
 
     #[test]
     fn no_rule_accepts_an_image_on_which_the_oracle_abstains() {
-        let (none, clean) = (Array1::zeros(4), array![0.1, 0.6, 0.1, 0.2]);
+        let (none, clean) = (Array1::from_elem(4, ABSTAINS), array![0.1, 0.6, 0.1, 0.2]);
         let names: Vec<String> = ["missile", "cat", "missile", "dog"].map(str::to_owned).to_vec();
         for rule in [
             VerdictRule::Argmax,

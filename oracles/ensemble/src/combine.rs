@@ -1,6 +1,6 @@
 //! From the members' probabilities to those of the ensemble.
 
-use fmr_core::verdict::Verdict;
+use fmr_core::verdict::{ABSTAINS, Verdict};
 use ndarray::{Array1, ArrayView1};
 use serde::{Deserialize, Serialize};
 
@@ -22,20 +22,25 @@ pub enum Rule {
 }
 
 /// The ensemble's probabilities `[k]` of one image: the members' probabilities with their weights, `verdict` knows which
-/// classes have one name. All zero where the ensemble abstains.
+/// classes have one name. All [`ABSTAINS`] where the ensemble abstains.
 pub(crate) fn combine(rule: Rule, members: &[(f32, ArrayView1<'_, f32>)], verdict: &Verdict) -> Array1<f32> {
     let classes = members.first().map_or(0, |(_, scores)| scores.len());
-    let mean = mean(members, classes);
+    let abstention = || Array1::from_elem(classes, ABSTAINS);
+    let mean = mean(members, classes, verdict);
     // What is not a number must reach the engine, which says so.
     if mean.iter().any(|p| !p.is_finite()) {
         return mean;
+    }
+    // All members abstain.
+    if mean.iter().all(|p| *p == 0.0) {
+        return abstention();
     }
     match rule {
         Rule::Mean => mean,
         Rule::Unanimous => {
             let mut seen = members.iter().map(|(_, scores)| verdict.class(*scores));
             let first = seen.next().flatten();
-            if first.is_some() && seen.all(|class| class == first) { mean } else { Array1::zeros(classes) }
+            if first.is_some() && seen.all(|class| class == first) { mean } else { abstention() }
         }
         Rule::Majority => {
             let mut votes = Array1::<f32>::zeros(classes);
@@ -50,9 +55,10 @@ pub(crate) fn combine(rule: Rule, members: &[(f32, ArrayView1<'_, f32>)], verdic
     }
 }
 
-fn mean(members: &[(f32, ArrayView1<'_, f32>)], classes: usize) -> Array1<f32> {
+/// The mean of the members' probabilities; a member that abstains gives none to any class.
+fn mean(members: &[(f32, ArrayView1<'_, f32>)], classes: usize, verdict: &Verdict) -> Array1<f32> {
     let mut sums = vec![0.0_f64; classes];
-    for (weight, scores) in members {
+    for (weight, scores) in members.iter().filter(|(_, scores)| verdict.class(*scores).is_some()) {
         for (sum, p) in sums.iter_mut().zip(scores) {
             *sum += f64::from(*weight) * f64::from(*p);
         }
@@ -99,10 +105,11 @@ mod tests {
     fn a_dispute_is_an_abstention_where_all_must_agree() {
         let agreed = [(1.0, [0.6, 0.4, 0.0]), (3.0, [1.0, 0.0, 0.0])];
         assert_eq!(of(Rule::Unanimous, &agreed, NAMES), array![0.9, 0.1, 0.0]);
+        let abstention = array![ABSTAINS, ABSTAINS, ABSTAINS];
         let disputed = [(1.0, [0.6, 0.4, 0.0]), (1.0, [0.4, 0.6, 0.0])];
-        assert_eq!(of(Rule::Unanimous, &disputed, NAMES), array![0.0, 0.0, 0.0]);
-        let silent = [(1.0, [0.6, 0.4, 0.0]), (1.0, [0.0, 0.0, 0.0])];
-        assert_eq!(of(Rule::Unanimous, &silent, NAMES), array![0.0, 0.0, 0.0]);
+        assert_eq!(of(Rule::Unanimous, &disputed, NAMES), abstention);
+        let silent = [(1.0, [0.6, 0.4, 0.0]), (1.0, [ABSTAINS; 3])];
+        assert_eq!(of(Rule::Unanimous, &silent, NAMES), abstention);
     }
 
     #[test]
@@ -115,8 +122,14 @@ mod tests {
 
     #[test]
     fn a_member_that_abstains_has_no_vote() {
-        let members = [(1.0, [0.0; 3]), (1.0, [0.0; 3])];
-        assert_eq!(of(Rule::Majority, &members, NAMES).sum(), 0.0);
+        let silent = [(1.0, [ABSTAINS; 3]), (1.0, [ABSTAINS; 3])];
+        for rule in [Rule::Majority, Rule::Unanimous, Rule::Mean] {
+            assert_eq!(of(rule, &silent, NAMES), array![ABSTAINS, ABSTAINS, ABSTAINS]);
+        }
+        // One voice is left.
+        let one = [(3.0, [ABSTAINS; 3]), (1.0, [0.1, 0.9, 0.0])];
+        assert_eq!(argmax(of(Rule::Majority, &one, NAMES).view()), 1);
+        assert_eq!(of(Rule::Mean, &one, NAMES), array![0.025, 0.225, 0.0]);
     }
 
     #[test]
