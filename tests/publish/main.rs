@@ -1,5 +1,5 @@
 //! What is made of runs for others: static benchmarks.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod benchmark;
 #[path = "../command/support.rs"]

@@ -92,6 +92,7 @@ impl Attacked<'_> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use fmr_nn::weights::Builder;
     use rand::SeedableRng;

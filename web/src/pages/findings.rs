@@ -93,10 +93,10 @@ fn annotators(all: &[Annotator], confidence: f64) -> Grid {
 }
 
 fn pairs(found: &Findings) -> Grid {
-    let columns: Vec<(Column, CellOf<'_, (Option<f64>, usize)>)> = vec![(
+    let columns: Vec<(Column, CellOf<'_, Option<f64>>)> = vec![(
         Column::number("kappa", "Cohen's κ").digits(2).meaning("1 where both always agree, 0 by chance"),
-        Box::new(|pair| Cell::of(pair.0)),
+        Box::new(|kappa: &Option<f64>| Cell::of(*kappa)),
     )];
-    let rows = found.pairs.iter().map(|(a, b, kappa, n)| (Row::new([format!("{a} and {b}")]).over(*n), (*kappa, *n)));
+    let rows = found.pairs.iter().map(|(a, b, kappa, n)| (Row::new([format!("{a} and {b}")]).over(*n), *kappa));
     Grid::new("pairs", "Agreement of two").labels(["who"]).tabulate(columns, rows)
 }

@@ -86,7 +86,7 @@ fn columns<'f>() -> Vec<(Column, CellOf<'f, Judged>)> {
         (
             Column::points("difference", "difference")
                 .meaning("FMR under people less FMR under the search's oracle on the same samples, with a paired interval"),
-            Box::new(|judged| judged.difference.clone().map_or_else(Cell::missing, Into::into)),
+            Box::new(|judged| judged.difference.map_or_else(Cell::missing, Into::into)),
         ),
     ]
 }
