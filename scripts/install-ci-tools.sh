@@ -8,7 +8,8 @@ if ! has valgrind && has apt-get; then
   apt-get update -q && apt-get install -yq --no-install-recommends valgrind
 fi
 if ! has chromedriver && has apt-get; then
-  apt-get update -q && apt-get install -yq --no-install-recommends chromium chromium-driver
+  (apt-get update -q && apt-get install -yq --no-install-recommends chromium chromium-driver) ||
+    echo "notice: no browser could be installed; tests in a browser are left out"
 fi
 # Built programs come with the wheels; building them takes minutes.
 for tool in deny fuzz; do
