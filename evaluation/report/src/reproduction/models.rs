@@ -64,8 +64,7 @@ pub(super) fn architecture(rows: &[Evidence<'_>], metrics: &MetricsSettings) -> 
 
 pub(super) fn robust_training(rows: &[Evidence<'_>]) -> Finding {
     let place = "Section 4.3, Table 2";
-    let conclusion = "Training against corruptions does not order models by FMR as it does on corruptions; DAT and DeepAug+AM \
-                      lead, SIN and ANT trail.";
+    let conclusion = "Models hardened against corruptions differ in FMR: DAT and DeepAug+AM lead, SIN and ANT trail.";
     let test = "The order of FMR is that of the paper's Table 2: Kendall's τ-b between both is above 0 with p < 0.05.";
     let printed = |row: &Evidence<'_>| row.paper.fmr.as_ref().and_then(|fmr| fmr.parse::<f64>().ok());
     let of_row = |row: &&Evidence<'_>| {

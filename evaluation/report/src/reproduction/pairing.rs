@@ -32,8 +32,10 @@ impl Pairing {
             let counts = Counts::of(images.iter());
             Proportion::of(counts.clean_correct, counts.n, metrics.confidence)
         });
+        let names = first.contender.results.facts.components.as_ref();
+        let generator = names.map(|names| format!(", {}", names.generator)).unwrap_or_default();
+        let setting = format!("{}, {}{generator}", first.contender.data, first.experiment);
         let names = [first, second].map(|row| row.contender.model.clone());
-        let setting = format!("{}, {}", first.contender.data, first.experiment);
         Some(Self { setting, names, fmr, sa, images: one.len() })
     }
 
