@@ -23,6 +23,10 @@ const PAPER: &str = include_str!("../experiments/paper/table02.tsv");
 /// The data table of ImageNet-C, for rows on ImageNet.
 const IMAGENET_C: (&str, &str) = ("imagenet-c", "imagenet");
 
+/// The corruptions that SA* is the mean over where the images are corrupted here.
+const KINDS: [CorruptionKind; 4] =
+    [CorruptionKind::GaussianNoise, CorruptionKind::GaussianBlur, CorruptionKind::Contrast, CorruptionKind::Brightness];
+
 fn main() -> ExitCode {
     match corrupted() {
         Ok(grid) => {
@@ -104,7 +108,7 @@ fn seen(prepared: &Prepared, row: &ReadyRow) -> Result<Vec<Seen>, Error> {
         return Ok(all);
     }
     let table = &experiment.data[&row.settings.data];
-    for kind in CorruptionKind::ALL {
+    for kind in KINDS {
         for severity in 1..=Corruption::MOST {
             let data = row.samples.data().corrupted(Corruption { kind, severity })?;
             let samples = Samples::new(Arc::new(data), table.resolution, table.resize, experiment.run.seed);
@@ -121,15 +125,13 @@ fn mean(seen: &[&Seen]) -> Cell {
     let images = seen.iter().map(|seen| seen.right.len()).min().unwrap_or(0);
     let share = |i: usize| seen.iter().filter(|seen| seen.right[i]).count() as f64 / seen.len() as f64;
     let shares: Vec<f64> = (0..images).map(share).collect();
-    let n = images as f64;
-    let mean = shares.iter().sum::<f64>() / n;
-    let variance = shares.iter().map(|share| (share - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    let half = 1.959_964 * (variance / n).sqrt();
-    let interval = Interval { lo: (mean - half).max(0.0), hi: (mean + half).min(1.0) };
     if let [only] = seen {
         return Cell::share(only.right.iter().filter(|right| **right).count(), images, 0.95).without_interval();
     }
-    Figure { value: Some(mean), interval: Some(interval), n: Some(images), hits: None }.into()
+    let mean = shares.iter().sum::<f64>() / images as f64;
+    let limited = |interval: Interval| Interval { lo: interval.lo.max(0.0), hi: interval.hi.min(1.0) };
+    let interval = Interval::of_mean(&shares, 0.95).map(limited);
+    Figure { value: Some(mean), interval, n: Some(images), hits: None }.into()
 }
 
 /// SA* as the paper prints it.

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod corruption;
 mod difference;
 mod error;
 mod generator;
@@ -8,6 +9,7 @@ mod imagenet;
 pub mod logits;
 pub mod metrics;
 mod near;
+pub mod noise;
 mod oracle;
 pub mod perturb;
 pub mod preprocess;

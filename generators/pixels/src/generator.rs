@@ -1,5 +1,6 @@
 //! The image itself as the latent.
 
+use fmr_core::corruption::MOST_SEVERE;
 use fmr_core::registry::{MakeContext, MakeError, NamedFile, Recipe, Registry};
 use fmr_core::{ComponentError, Generator, GeneratorSpec, LatentBlock, LatentPullBack, SettingError};
 use ndarray::{Array2, Array4, ArrayView2, ArrayView4};
@@ -58,10 +59,10 @@ impl Recipe<dyn Generator> for CorruptionSettings {
 
 impl CorruptionSettings {
     fn expect_severity(&self) -> Result<(), SettingError> {
-        if (1..=5).contains(&self.severity) {
+        if (1..=MOST_SEVERE).contains(&self.severity) {
             return Ok(());
         }
-        Err(SettingError::new("severity", format!("is {}, must be from 1 to 5", self.severity)))
+        Err(SettingError::new("severity", format!("is {}, must be from 1 to {MOST_SEVERE}", self.severity)))
     }
 }
 

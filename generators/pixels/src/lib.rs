@@ -2,9 +2,7 @@
 
 mod corruption;
 mod generator;
-mod noise;
-mod severity;
 
 pub use corruption::CorruptionSettings;
+pub use fmr_core::corruption::Corruption;
 pub use generator::{Blocks, Pixels, PixelsSettings, register};
-pub use severity::Corruption;

@@ -1,7 +1,6 @@
 //! The composition of all transformations on one image, and its gradient in the parameters.
 
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use fmr_core::noise::ImageNoise;
 
 use crate::blur::Kernel;
 use crate::geometry::{warp, warp_gradient};
@@ -73,20 +72,7 @@ impl Composition {
 
     /// The noise of an image: standard normal, a function of the seed and of the image's values.
     fn field(&self, image: &[f32]) -> impl Iterator<Item = f32> {
-        // 64-bit FNV-1a.
-        let hash = image.iter().flat_map(|v| v.to_le_bytes());
-        let hash = hash.fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
-        let mut rng = ChaCha8Rng::seed_from_u64(hash ^ self.seed.rotate_left(32));
-        let mut second = None;
-        std::iter::repeat_with(move || {
-            second.take().unwrap_or_else(|| {
-                // Box–Muller; 1 - u lies in (0, 1].
-                let (u, v): (f64, f64) = (rng.random(), rng.random());
-                let radius = (-2.0 * (1.0 - u).ln()).sqrt();
-                let (sin, cos) = (2.0 * std::f64::consts::PI * v).sin_cos();
-                second = Some((radius * sin) as f32);
-                (radius * cos) as f32
-            })
-        })
+        let mut noise = ImageNoise::of(image, self.seed);
+        std::iter::repeat_with(move || noise.normal() as f32)
     }
 }

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A corruption.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// A kind of corruption.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Corruption {
     /// Normal noise on every value.
@@ -24,7 +24,7 @@ pub enum Corruption {
 
 /// A corruption with its strength.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Amount {
+pub(super) enum Amount {
     /// Standard deviation.
     GaussianNoise(f64),
     /// Standard deviation at a value of 1.
@@ -41,14 +41,30 @@ pub(crate) enum Amount {
     Rotation(f64),
 }
 
+/// The strongest severity; the weakest is 1.
+pub const MOST_SEVERE: u8 = 5;
+
 /// Longest side of images that get the severities of CIFAR-10-C; larger ones get those of ImageNet-C.
 const SMALL: usize = 64;
 
 impl Corruption {
+    /// Its name in experiment files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::GaussianNoise => "gaussian-noise",
+            Self::SpeckleNoise => "speckle-noise",
+            Self::ImpulseNoise => "impulse-noise",
+            Self::GaussianBlur => "gaussian-blur",
+            Self::Brightness => "brightness",
+            Self::Contrast => "contrast",
+            Self::Rotation => "rotation",
+        }
+    }
+
     /// Its strength at a severity from 1 to 5 for images `[c, h, w]`, as Hendrycks and Dietterich chose them for CIFAR-10-C and
     /// ImageNet-C. They have no rotation.
-    pub(crate) fn amount(self, severity: u8, [_, h, w]: [usize; 3]) -> Amount {
-        let at = usize::from(severity.clamp(1, 5)) - 1;
+    pub(super) fn amount(self, severity: u8, [_, h, w]: [usize; 3]) -> Amount {
+        let at = usize::from(severity.clamp(1, MOST_SEVERE)) - 1;
         let of = |small: [f64; 5], large: [f64; 5]| if h.max(w) <= SMALL { small[at] } else { large[at] };
         match self {
             Self::GaussianNoise => {

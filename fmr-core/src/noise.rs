@@ -4,14 +4,16 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// Numbers of one image.
-pub(crate) struct Noise {
+#[derive(Debug)]
+pub struct ImageNoise {
     rng: ChaCha8Rng,
     /// The second number of a pair.
     kept: Option<f64>,
 }
 
-impl Noise {
-    pub(crate) fn of(image: &[f32], seed: u64) -> Self {
+impl ImageNoise {
+    /// The numbers of an image under a seed.
+    pub fn of(image: &[f32], seed: u64) -> Self {
         // 64-bit FNV-1a.
         let bytes = image.iter().flat_map(|v| v.to_le_bytes());
         let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
@@ -19,12 +21,12 @@ impl Noise {
     }
 
     /// Evenly in [0, 1).
-    pub(crate) fn uniform(&mut self) -> f64 {
+    pub fn uniform(&mut self) -> f64 {
         self.rng.random()
     }
 
     /// Standard normal, by Box and Muller.
-    pub(crate) fn normal(&mut self) -> f64 {
+    pub fn normal(&mut self) -> f64 {
         if let Some(kept) = self.kept.take() {
             return kept;
         }
