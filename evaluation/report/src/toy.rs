@@ -97,7 +97,6 @@ fn entry<'r>(data: &str, model: &str, state: RowState, paper: [&str; 3]) -> Entr
         measured: None,
         paper: PaperFigures { sa, pa, fmr, ..PaperFigures::default() },
         target: model.to_owned(),
-        views: Vec::new(),
         oracle: "CLIP".to_owned(),
         verdicts: Vec::new(),
         aimed: &[],

@@ -29,8 +29,6 @@ pub(crate) struct Entry<'r> {
     pub paper: PaperFigures,
     /// Label of the target, as rows of other tables have it.
     pub target: String,
-    /// Its images as further targets see them, with the labels of these.
-    pub views: Vec<(String, &'r View)>,
     /// Label of the oracle.
     pub oracle: String,
     /// Its images as further oracles see them, with the labels of these.
@@ -90,6 +88,11 @@ impl<'r> Entry<'r> {
         Some(Contender::new([&self.data, &self.target, &self.model], measured.results, metrics))
     }
 
+    /// The further targets that have seen its images, with its records as they see them.
+    pub(crate) fn seen_by(&self) -> impl Iterator<Item = (&str, &'r [SampleRecord])> {
+        self.onlookers.iter().filter_map(|other| Some((other.target.as_str(), other.records?)))
+    }
+
     /// Data set and model.
     pub(crate) fn name(&self) -> String {
         self.plain_row().name()
@@ -144,8 +147,7 @@ pub(super) fn entries<'r>(
             measured,
             paper: row.paper.clone().unwrap_or_default(),
             target: target_label(experiment, &row.target),
-            onlookers: onlookers(experiment, row, views.clone(), results, components),
-            views,
+            onlookers: onlookers(experiment, row, views, results, components),
             oracle: experiment.oracles.get(&row.oracle).map_or_else(|| row.oracle.clone(), |table| table.label.clone()),
             verdicts: results.verdicts(&row.id).map(|view| (label(&view.judge), view)).collect(),
             aimed: results.aimed(&row.id),

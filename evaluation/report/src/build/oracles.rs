@@ -79,7 +79,7 @@ pub(super) fn oracles(run: &Run<'_>) -> Option<Grid> {
         }
     }
     let notes = vec![
-        "The images were searched for under the first oracle of each row. Under another one an image counts as produced where \
+        "The images were searched for under the first oracle of each row. Under a further oracle an image counts as produced where \
          it was and that oracle still sees the true class in the final image. The images in between are not kept: it is \
          assumed that it accepts those too, and that it refuses the search of an image that the first oracle refused."
             .to_owned(),
@@ -95,7 +95,7 @@ type Seen = [Option<usize>; 2];
 fn own(measured: &Measured<'_>) -> Vec<Seen> {
     let seen = measured.results.records.iter().map(|record| {
         let label = Some(record.label);
-        // What its verdict let stand counts, whatever its likeliest class.
+        // What its verdict let stand counts, even where its likeliest class is a different one.
         [record.clean_oracle, if record.final_from.is_some() { label } else { record.clean_oracle }]
     });
     seen.collect()

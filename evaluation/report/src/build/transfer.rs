@@ -120,12 +120,13 @@ pub(crate) const MATRIX: &str = "transfer-matrix";
 
 /// FMR by the target that images were made for and the one that is shown them. Rows of one setting and data set stand together.
 pub(super) fn matrix(run: &Run<'_>) -> Option<Grid> {
-    let shown: Vec<(&Entry<'_>, &Measured<'_>)> = run.measured().filter(|(entry, _)| !entry.views.is_empty()).collect();
+    let shown: Vec<(&Entry<'_>, &Measured<'_>)> =
+        run.measured().filter(|(entry, _)| entry.seen_by().next().is_some()).collect();
     let settings: Vec<(&str, &RowResults)> =
         shown.iter().map(|(entry, measured)| (entry.data.as_str(), measured.results)).collect();
     let mut targets: Vec<&str> = Vec::new();
     let own = shown.iter().map(|(entry, _)| entry.target.as_str());
-    let others = shown.iter().flat_map(|(entry, _)| entry.views.iter().map(|(target, _)| target.as_str()));
+    let others = shown.iter().flat_map(|(entry, _)| entry.seen_by().map(|(target, _)| target));
     for target in own.chain(others) {
         if !targets.contains(&target) {
             targets.push(target);
@@ -136,8 +137,8 @@ pub(super) fn matrix(run: &Run<'_>) -> Option<Grid> {
     let column = |(at, target): (usize, &&str)| Column::percent(&format!("shown-{}", at + 1), target).digits(1);
     grid.columns = targets.iter().enumerate().map(column).collect();
     for ((entry, measured), setting) in shown.iter().zip(names(&settings)) {
-        let own = (entry.target.as_str(), &measured.results.records);
-        let all = std::iter::once(own).chain(entry.views.iter().map(|(target, view)| (target.as_str(), &view.records)));
+        let own = (entry.target.as_str(), measured.results.records.as_slice());
+        let all = std::iter::once(own).chain(entry.seen_by());
         let mut row = Row { id: entry.id.clone(), ..Row::new([setting.as_str(), &entry.target]) };
         row = row.over(measured.summary.overall.n);
         for (target, records) in all {

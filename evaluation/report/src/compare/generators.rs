@@ -5,12 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use fmr_core::metrics::{
-    Bootstrap, Counts, Indicators, Interval, Kendall, MetricsSettings, Proportion, Ratio, resampled_fmr, resamples,
-};
+use fmr_core::metrics::{Counts, Indicators, Interval, Kendall, MetricsSettings, Proportion, Ratio};
 
+use super::orders::Orders;
 use super::setting::{names, setting, target, under};
-use super::{Compared, Contender, Heat, RESAMPLES, SEED};
+use super::{Compared, Contender, Heat, RESAMPLES};
 use crate::grid::{CellOf, Figure};
 use crate::{Cell, Column, Grid, Row};
 
@@ -122,36 +121,15 @@ impl<'h, 'r> Family<'h, 'r> {
 
     /// Every two heats of which all targets have an FMR.
     fn versus(&self, metrics: &MetricsSettings) -> Vec<Versus> {
-        let reading = metrics.fmr_reading();
-        let observed = |heat: usize| -> Option<Vec<f64>> {
-            self.counted[heat].iter().map(|images| reading.value(&Counts::of(images))).collect()
-        };
-        // Drawn once for all pairs, with the same images for all rows: resamples, by heat.
-        let drawn: Vec<Vec<Option<Vec<f64>>>> = resamples(self.images, RESAMPLES, SEED)
-            .map(|positions| {
-                let heat = |rows: &Vec<Vec<Indicators>>| {
-                    rows.iter().map(|images| resampled_fmr(images, &positions, reading)).collect()
-                };
-                self.counted.iter().map(heat).collect()
-            })
-            .collect();
+        let orders: Vec<Orders> =
+            self.counted.iter().map(|rows| Orders::of(rows, metrics.fmr_reading(), RESAMPLES)).collect();
         let mut all = Vec::new();
-        for a in 0..self.heats.len() {
-            for b in a + 1..self.heats.len() {
-                let (Some(first), Some(second)) = (observed(a), observed(b)) else { continue };
-                let tau = |resample: &Vec<Option<Vec<f64>>>| {
-                    let (x, y) = (resample[a].as_ref()?, resample[b].as_ref()?);
-                    Kendall::of(x, y).tau_b
-                };
-                let taus = Bootstrap::from_values(drawn.iter().map(tau));
-                let (swapped, contradictions) = self.swapped([a, b], [&first, &second], metrics.confidence);
-                all.push(Versus {
-                    generators: [a, b],
-                    kendall: Kendall::of(&first, &second),
-                    interval: taus.interval(metrics.confidence),
-                    swapped,
-                    contradictions,
-                });
+        for (a, first) in orders.iter().enumerate() {
+            for (b, second) in orders.iter().enumerate().skip(a + 1) {
+                let Some((kendall, interval)) = first.agreement(second, metrics.confidence) else { continue };
+                let Some(observed) = first.observed().zip(second.observed()) else { continue };
+                let (swapped, contradictions) = self.swapped([a, b], observed.into(), metrics.confidence);
+                all.push(Versus { generators: [a, b], kendall, interval, swapped, contradictions });
             }
         }
         all

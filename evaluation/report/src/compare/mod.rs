@@ -5,6 +5,7 @@
 
 mod generators;
 mod grids;
+mod orders;
 mod setting;
 #[cfg(test)]
 mod tests;
@@ -15,7 +16,8 @@ use fmr_core::metrics::{Comparison, Indicators, MetricsSettings, Reading};
 
 use crate::RowResults;
 pub(crate) use grids::agreement;
-pub(crate) use setting::{STEP_SIZE, comparable, names, setting, target};
+pub(crate) use orders::Orders;
+pub(crate) use setting::{STEP_SIZE, comparable, names, setting, target, under};
 
 /// Resamples of the images that a ranking is drawn anew for.
 pub const RESAMPLES: usize = 2000;
@@ -68,7 +70,7 @@ pub struct Heat<'r> {
     pub comparison: Comparison,
     /// What the metrics count of the images that all rows share, in one order for all rows.
     pub images: Vec<Vec<Indicators>>,
-    /// Images that some row has and another lacks. They are left out.
+    /// Images that not all rows have. They are left out.
     pub left_out: usize,
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use fmr_core::metrics::{Counts, Indicators, MetricsSettings, PairedFmr, Proportion};
 
-use crate::compare::{setting, target};
+use crate::compare::{setting, target, under};
 use crate::grid::{CellOf, Figure};
 use crate::{Cell, Column, Evidence, Grid, Row};
 
@@ -74,11 +74,7 @@ pub(super) fn shared(first: &Evidence<'_>, second: &Evidence<'_>) -> [Vec<Indica
 /// Whether rows of one target on the same data differ in fields below these heads, and in nothing else.
 pub(super) fn differ_in(a: &Evidence<'_>, b: &Evidence<'_>, heads: &[&str]) -> bool {
     let (one, two) = (&a.contender.results.plan, &b.contender.results.plan);
-    let free = |field: &str| {
-        heads
-            .iter()
-            .any(|head| field.strip_prefix(head).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '['])))
-    };
+    let free = |field: &str| heads.iter().any(|head| under(field, head));
     let rest = |row: &'_ Evidence<'_>| {
         let fields = setting(&row.contender.results.plan).into_iter().filter(|(field, _)| !free(field));
         fields.map(|(field, value)| (field.to_owned(), value.to_owned())).collect::<BTreeMap<_, _>>()

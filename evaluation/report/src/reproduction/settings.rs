@@ -2,18 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use fmr_core::metrics::{Indicators, Interval, Kendall, MetricsSettings, Summary, resampled_fmr, resamples};
+use fmr_core::metrics::{Indicators, Interval, MetricsSettings, Summary};
 
 use super::models::counted;
 use super::pairing::{Pairing, differ_in, field, pairs, shared, table};
 use super::{Finding, Outcome};
-use crate::compare::{STEP_SIZE, comparable};
+use crate::compare::{Orders, STEP_SIZE, comparable, under};
 use crate::grid::{CellOf, Figure};
 use crate::{Cell, Column, Evidence, Grid, Row};
 
 /// Resamples of the images behind the interval of a rank correlation.
 const RESAMPLES: usize = 1000;
-const SEED: u64 = 1;
 /// Factor between step sizes that are compared: the paper's are 0.001 and 0.1, less a rounding.
 const APART: f64 = 99.0;
 /// Two-sided quantile of the normal distribution for 95 %.
@@ -80,7 +79,7 @@ pub(super) fn generators(rows: &[Evidence<'_>], metrics: &MetricsSettings) -> Fi
 /// Whether two rows have one generator, by its settings and files.
 fn same_generator(a: &Evidence<'_>, b: &Evidence<'_>) -> bool {
     let fields = |row: &Evidence<'_>| {
-        let own = row.contender.results.plan.fingerprint.iter().filter(|(field, _)| field.starts_with("generator."));
+        let own = row.contender.results.plan.fingerprint.iter().filter(|(field, _)| under(field, "generator"));
         own.map(|(field, value)| (field.clone(), value.clone())).collect::<Vec<_>>()
     };
     fields(a) == fields(b)
@@ -101,25 +100,14 @@ fn agreement(both: &[[&Evidence<'_>; 2]], metrics: &MetricsSettings) -> Agreemen
     let side = |at: usize| -> Vec<Vec<Indicators>> {
         both.iter().map(|pair| keys.iter().map(|key| pair[at].contender.images[key]).collect()).collect()
     };
-    let (one, two) = (side(0), side(1));
-    let reading = metrics.fmr_reading();
-    let tau = |positions: &[usize]| {
-        let fmrs = |models: &[Vec<Indicators>]| {
-            models.iter().map(|images| resampled_fmr(images, positions, reading)).collect::<Option<Vec<f64>>>()
-        };
-        Kendall::of(&fmrs(&one)?, &fmrs(&two)?).tau_b
-    };
-    let all: Vec<usize> = (0..keys.len()).collect();
-    let mut drawn: Vec<f64> = resamples(keys.len(), RESAMPLES, SEED).filter_map(|positions| tau(&positions)).collect();
-    drawn.sort_by(f64::total_cmp);
-    let tail = (1.0 - metrics.confidence) / 2.0;
-    let at = |share: f64| drawn.get(((drawn.len() as f64 - 1.0) * share).round() as usize).copied();
+    let [one, two] = [0, 1].map(|at| Orders::of(&side(at), metrics.fmr_reading(), RESAMPLES));
+    let agreement = one.agreement(&two, metrics.confidence);
     Agreement {
         names: both[0].map(generator),
         targets: both.len(),
         images: keys.len(),
-        tau: tau(&all),
-        interval: at(tail).zip(at(1.0 - tail)).map(|(lo, hi)| Interval { lo, hi }),
+        tau: agreement.and_then(|(kendall, _)| kendall.tau_b),
+        interval: agreement.and_then(|(_, interval)| interval),
     }
 }
 
