@@ -29,7 +29,7 @@ pub fn registry() -> Registry {
     registry
 }
 
-/// A component of another process.
+/// A component of a different process.
 fn elsewhere() -> MakeError {
     let problem =
         "names an object of the Python program that began the run: go on there (fmr.evaluate, with the same `out`)";

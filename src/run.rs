@@ -154,7 +154,7 @@ impl Runner<'_> {
     /// they have seen is not shown to them again.
     ///
     /// # Errors
-    /// A component fails, the run keeps no exact final images, another process is at work in its folder, or the user stops it.
+    /// A component fails, the run keeps no exact final images, a different process works in its folder, or the user stops it.
     pub fn transfer(&self, prepared: &Prepared, dir: &Path) -> Result<FinishedRun, Error> {
         let mut store = RunStore::open_to_judge(dir)?;
         self.show_to_others(prepared, &mut store)?;

@@ -47,7 +47,7 @@ impl From<std::io::Error> for Failure {
 const TRY_AGAIN: u8 = 75;
 
 /// Shows an error and gives the exit code: 130 where the user stopped the command, 3 where too many samples failed, 75 where
-/// another process is at work or a disk is full, else 1.
+/// a different process works in the folder or a disk is full, else 1.
 ///
 /// A reader that closed the pipe (`fmr report RUN | head`) has what it wanted: that is no error, and nothing is shown.
 pub(crate) fn show(failure: Failure) -> ExitCode {

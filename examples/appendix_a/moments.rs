@@ -73,12 +73,12 @@ impl Moments {
 }
 
 impl Estimate {
-    /// Whether the simulation speaks against this value.
+    /// Whether the simulation contradicts this value.
     pub(crate) fn excludes(&self, value: f64) -> bool {
         (self.value - value).abs() > BEYOND * self.error + 1e-12
     }
 
-    /// Whether the simulation speaks against a value of at most this.
+    /// Whether the simulation contradicts an upper bound.
     pub(crate) fn exceeds(&self, bound: f64) -> bool {
         self.value - bound > BEYOND * self.error + 1e-12
     }

@@ -58,7 +58,7 @@ pub(crate) fn scenarios(draws: usize, seed: u64) -> Grid {
     let mut rows = Vec::new();
     let mut add = |name: &str, sizes: &[usize], (error, factor): (Error, Factor)| {
         let Some(exact) = Pooling::of(sizes) else { return };
-        // As many errors are drawn whatever the number of data sets.
+        // The number of errors drawn does not depend on the number of data sets.
         let draws = (draws * 4 / (sizes.len() + 3)).max(1000);
         let errors = format!("{}, {}", error.name(), factor.name());
         let found = Draws::of(sizes, error, factor, draws, seed + rows.len() as u64);

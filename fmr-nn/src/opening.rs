@@ -1,4 +1,4 @@
-//! What opening a published model takes, whatever its family: the device that its settings name, averaged weights where a
+//! What opening a published model of any family takes: the device that its settings name, averaged weights where a
 //! file keeps both, and one kind of error.
 
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::files::{Chosen, Loaded, read_selected};
 /// Why a model could not be opened. Every variant names the file.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The weights cannot be read, or are another model's.
+    /// The weights cannot be read, or are a different model's.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     /// What the weights or a file beside them say of the model cannot be read, is missing, or makes no model.

@@ -107,7 +107,7 @@ fn images_made_for_one_target_and_shown_to_others_make_a_heat_map() {
 fn further_oracles_judge_a_finished_run() {
     let lab = lab(BOTH);
     lab.succeed(&["run", "lab.toml", "--out", "run"]);
-    // The name is taken in the run, and the oracle is another one: it is asked otherwise.
+    // The run has an oracle of this name; the further one has a prompt of its own, and gets a name of its own.
     lab.write(
         "more.toml",
         "[oracles.clip]\nlabel = \"photos\"\nkind = \"clip\"\nweights = \"clip.safetensors\"\n\

@@ -38,7 +38,7 @@ struct Kept<T> {
     renewing: bool,
 }
 
-/// What is kept under each key. Whoever asks for what is being made for the first time waits for it.
+/// What is kept under each key. A request for something that is being made for the first time waits.
 type Cache<K, T> = Mutex<BTreeMap<K, Arc<Mutex<Option<Kept<T>>>>>>;
 
 /// Samples are counted at most this often.
@@ -194,7 +194,7 @@ fn kept<K: Ord, T>(
     if done == kept.done {
         return Ok(value);
     }
-    // The others go on with what there is.
+    // Other requests use the old value meanwhile.
     kept.renewing = true;
     drop(known);
     let made = Kept::make(done, make);

@@ -1,4 +1,5 @@
-//! Who may ask: every page that the user visits can reach a server on this machine, and so can whoever shares its network.
+//! Which requests are answered. Every page that the user visits can reach a server on this machine, and so can everybody on its
+//! network.
 
 use std::net::IpAddr;
 
@@ -33,7 +34,7 @@ pub(crate) struct Headers<'h> {
     pub site: Option<&'h str>,
 }
 
-/// What becomes of a request.
+/// How the server responds to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Decision {
     /// It is answered.

@@ -177,7 +177,7 @@ impl Filter {
         Query(parts.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect())
     }
 
-    /// The same with another page.
+    /// The same with a different page.
     #[must_use]
     pub fn at(&self, page: usize) -> Self {
         Self { page, ..self.clone() }

@@ -22,7 +22,7 @@ impl Query {
         self.0.iter().find(|(known, value)| known == name && !value.is_empty()).map(|(_, value)| value.as_str())
     }
 
-    /// The first value of a name as a number, or of another type that is read from text.
+    /// The first value of a name as a number, or as any type that text can be read as.
     pub fn parsed<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
         self.get(name)?.parse().ok()
     }

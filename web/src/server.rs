@@ -184,7 +184,7 @@ fn send(request: tiny_http::Request, answer: Answer, cookie: Option<String>) {
     head.push_str("\r\n");
     let body = if *request.method() == Method::Head { &[][..] } else { &answer.body };
     let mut out = request.into_writer();
-    // Whoever asked may be gone.
+    // The client may have closed the connection.
     let _ = out.write_all(head.as_bytes()).and_then(|()| out.write_all(body)).and_then(|()| out.flush());
 }
 

@@ -33,7 +33,7 @@ pub trait Caller: Send + Sync {
     /// Whether nobody wants the results of further calls.
     fn cancelled(&self) -> bool;
 
-    /// An exception ended a call. The run goes on with other samples unless it is told to stop.
+    /// A call raised an exception. The run continues with other samples, unless the user stops it.
     fn raised(&self, _py: Python<'_>, _error: &PyErr) {}
 }
 

@@ -138,7 +138,7 @@ impl Experiment {
     }
 
     /// Reads the text of a file whose relative paths start from `folder`, unless it names a `base`. So does the path of a
-    /// file that it `extends`, whatever the `base`.
+    /// file that it `extends`, independently of `base`.
     ///
     /// # Errors
     /// The first thing that is wrong.

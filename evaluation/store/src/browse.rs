@@ -64,7 +64,7 @@ impl RunStore {
         let number = self.plan.number(row, &self.dir)?;
         let (plan, part) = (&self.plan.rows[number], self.plan.part);
         let read = || -> Sql<Vec<Outline>> {
-            // One view of the database for both queries, whatever a writer adds meanwhile.
+            // One view of the database for both queries, also while a writer adds to it.
             let _view = self.database.unchecked_transaction()?;
             let records = read::samples(&self.database, number, plan, part, None)?;
             let seen = seen(&self.database, number)?;

@@ -208,7 +208,7 @@ pub enum StoreError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// The folder holds another part of the run than the one that is asked for.
+    /// The folder holds a different part of the run.
     #[error("{} holds {part} of the run, not {wanted}", dir.display())]
     OtherPart {
         /// The folder.

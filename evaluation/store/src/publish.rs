@@ -53,7 +53,7 @@ impl RunStore {
         Ok(true)
     }
 
-    /// Refuses a run that is not the work that `plan` says, or another part of it.
+    /// Refuses a run that is not the work that `plan` says, or a different part of it.
     ///
     /// # Errors
     /// Names the first thing that differs.

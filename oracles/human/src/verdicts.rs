@@ -98,7 +98,7 @@ impl Verdicts {
                 // What is somebody else's stays as it is.
                 return Ok((application, layout));
             }
-            // A verdict is on disk before the annotator is told so: people's time is not to be had again.
+            // A verdict is on disk before the annotator sees the next question: nobody judges an image twice because a disk was slow.
             database.pragma_update(None, "journal_mode", "wal")?;
             database.pragma_update(None, "synchronous", "full")?;
             let transaction = database.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;

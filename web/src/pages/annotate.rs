@@ -51,7 +51,7 @@ pub(crate) fn annotate(app: &App, name: &str, query: &Query) -> Result<String, W
         return Ok(page(Links::Live, "Done", &[Crumb::here("people")], &body));
     };
     let task = &round.round.tasks[at];
-    // The same page sent twice is one verdict; a second thought is another.
+    // The same page sent twice is one verdict. A changed mind is a new one.
     let ticket = people.word(&["ticket", who, &round.names[at], &times(at).to_string()]);
     let last = query.get("last").and_then(|task| round.task(task));
     let body = html! {

@@ -56,7 +56,7 @@ def arrays(images: Any, labels: Any, *, layout: str) -> "tuple[list[Any], list[i
     if images.ndim != 4 or layout not in ("nchw", "nhwc"):
         raise ValueError(f"images must be an array [n, c, h, w], or [n, h, w, c] with layout='nhwc'; found {images.shape}")
     if labels.shape != (len(images),) or labels.dtype.kind not in "iu":
-        raise ValueError(f"labels must be {len(images)} whole numbers, one an image; found {labels.dtype}{labels.shape}")
+        raise ValueError(f"labels must be {len(images)} whole numbers, one per image; found {labels.dtype}{labels.shape}")
     if layout == "nchw":
         images = images.transpose(0, 2, 3, 1)
     return list(bytes_of(images)), [int(label) for label in labels]

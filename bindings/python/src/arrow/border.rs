@@ -48,7 +48,7 @@ pub(super) struct Stream {
     private_data: *mut c_void,
 }
 
-// SAFETY: a stream holds an `Arc` of plain data, and whoever calls it does so from one thread at a time, as Arrow demands.
+// SAFETY: a stream holds an `Arc` of plain data, and Arrow demands that a consumer calls it from one thread at a time.
 unsafe impl Send for Stream {}
 
 /// What a structure keeps alive: the table, its buffers' addresses, and the boxes of its children.

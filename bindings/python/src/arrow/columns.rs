@@ -91,7 +91,7 @@ impl Builder {
         Self(Column { name, length: 0, nulls: 0, valid: Vec::new(), values })
     }
 
-    /// Adds a value; `None` where there is none. A value of another type than the column's counts as none.
+    /// Adds a value; `None` where there is none. A value that is not of the column's type counts as none.
     pub(crate) fn push(&mut self, value: &serde_json::Value) {
         let column = &mut self.0;
         let at = column.length;

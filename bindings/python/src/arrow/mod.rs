@@ -1,5 +1,5 @@
-//! Tables in Arrow's memory, handed out through its C interface (arrow.apache.org/docs/format/CDataInterface): whoever takes
-//! one reads this memory, and nothing is copied.
+//! Tables in Arrow's memory, handed out through its C interface (arrow.apache.org/docs/format/CDataInterface). A
+//! consumer reads this memory; nothing is copied.
 
 mod border;
 mod columns;

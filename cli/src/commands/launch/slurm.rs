@@ -60,7 +60,7 @@ pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Fail
     Ok(())
 }
 
-/// A path as jobs have to name it, which begin in another folder.
+/// An absolute path: jobs begin in a different folder.
 fn absolute(path: &Path) -> Result<PathBuf, Failure> {
     std::path::absolute(path).map_err(|error| Failure::Text(format!("{}: {error}", path.display())))
 }
